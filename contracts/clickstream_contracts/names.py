@@ -1,0 +1,67 @@
+"""Every name that two rooms must agree on is made here, and nowhere else."""
+
+import re
+from datetime import date
+
+MAIN = "main"
+CLICKS_TOPIC = "clicks.v1"
+EVENT_VERSION = 1
+
+LAKE_JOB = "clicks_to_lake"
+LAKE_GROUP = "clicks_to_lake"
+
+NIGHTLY = "clickstream_nightly"
+STREAMS = "clickstream_streams"
+
+QUARANTINE_REASONS = (
+    "not_json",
+    "unknown_version",
+    "missing_field",
+    "bad_type",
+    "bad_value",
+    "time_out_of_range",
+    "too_large",
+)
+
+
+def slug(text: str) -> str:
+    """`text` with everything but letters, digits, dot and dash turned into `_`: safe in branch names and keys."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_")
+
+
+def day(text: str) -> str:
+    """`text` if it is a day as YYYY-MM-DD; raises ValueError that says so otherwise."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day: write it as YYYY-MM-DD") from None
+
+
+def branch(dag_id: str, run_id: str) -> str:
+    """The Nessie branch of one DAG run, e.g. `etl_clickstream_nightly_manual_2026-01-02`."""
+    return f"etl_{slug(dag_id)}_{slug(run_id)}"
+
+
+def release_tag(dag_id: str, day_text: str, commit: str) -> str:
+    """The tag of a published run: the same merge commit always gets the same tag."""
+    return f"{slug(dag_id).removeprefix('clickstream_')}_{day(day_text)}_{commit[:8]}"
+
+
+def receipt_key(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
+    """Key of the receipt that one try of one task writes, below the bucket."""
+    return f"receipts/{slug(dag_id)}/{slug(run_id)}/{slug(task_id)}_{attempt}.json"
+
+
+def flink_job(app: str, definition: str) -> str:
+    """A Flink job's name carries the hash of its definition, so the cluster itself knows what it runs."""
+    return f"{app}@{definition[:12]}"
+
+
+def checkpoints(app: str) -> str:
+    """Key prefix of a Flink app's checkpoints below the bucket."""
+    return f"flink/{slug(app)}/checkpoints"
+
+
+def savepoints(app: str) -> str:
+    """Key prefix of a Flink app's savepoints below the bucket."""
+    return f"flink/{slug(app)}/savepoints"

@@ -1,0 +1,102 @@
+"""Pure renderers: from a contract to Iceberg's schema, Flink's column types, JSON Schema and a page of documentation."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields as dataclass_fields
+from typing import Any
+
+from clickstream_contracts.schema import Contract, Field
+from clickstream_contracts.settings import PREFIX, Settings
+
+FLINK_TYPES = {
+    "string": "STRING",
+    "int": "INT",
+    "long": "BIGINT",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamptz": "TIMESTAMP_LTZ(6)",
+    "binary": "BYTES",
+}
+SPARK_TYPES = FLINK_TYPES | {"timestamptz": "TIMESTAMP", "binary": "BINARY"}
+JSON_TYPES = {"int": "integer", "long": "integer", "boolean": "boolean", "timestamptz": "integer", "double": "number"}
+
+
+def flink_type(field: Field) -> str:
+    """The type of a column in Flink SQL."""
+    return FLINK_TYPES.get(field.type, field.type.upper())
+
+
+def spark_type(field: Field) -> str:
+    """The type of a column in Spark SQL."""
+    return SPARK_TYPES.get(field.type, field.type.upper())
+
+
+def iceberg_schema(contract: Contract) -> dict[str, Any]:
+    """The table's schema in the JSON form of the Iceberg specification; field ids count from 1 in contract order."""
+    rows = [
+        {"id": i, "name": f.name, "required": f.required, "type": _iceberg_type(f.type), "doc": f.description}
+        for i, f in enumerate(contract.fields, 1)
+    ]
+    return {"type": "struct", "schema-id": 0, "fields": rows}
+
+
+def _iceberg_type(type_: str) -> str:
+    return re.sub(r"decimal\((\d+),(\d+)\)", r"decimal(\1, \2)", type_)
+
+
+def iceberg_partition(contract: Contract) -> list[tuple[str, str, str]]:
+    """The partition fields as (source column, transform, partition name), e.g. ("event_time", "day", "event_time_day")."""
+    found = [re.fullmatch(r"(?:(\w+)\()?(\w+)\)?", text) for text in contract.partitioning]
+    parts = [(match[2], match[1] or "identity") for match in found if match]
+    return [(column, transform, column if transform == "identity" else f"{column}_{transform}") for column, transform in parts]
+
+
+def json_schema(contract: Contract) -> dict[str, Any]:
+    """JSON Schema (2020-12) of an event on the wire; unknown fields are allowed, since additions are."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": contract.id,
+        "title": contract.description,
+        "type": "object",
+        "required": [f.name for f in contract.fields if f.required],
+        "properties": {f.name: _json_property(f) for f in contract.fields},
+    }
+
+
+def _json_property(field: Field) -> dict[str, Any]:
+    type_ = JSON_TYPES.get(field.type, "number" if field.type.startswith("decimal") else "string")
+    limits = {"minimum": field.minimum, "maximum": field.maximum, "maxLength": field.max_length, "enum": list(field.choices) or None}
+    return {
+        "type": type_ if field.required else [type_, "null"],
+        "description": field.description,
+        "examples": [field.example],
+        **{key: value for key, value in limits.items() if value is not None},
+    }
+
+
+def page(contracts: Iterable[Contract]) -> str:
+    """The documentation page of the event and all tables, in Markdown."""
+    head = "# Contract\n\nGenerated from `contracts/`; `make docs` renews it.\n"
+    return head + "".join(_section(c) for c in contracts)
+
+
+def _section(contract: Contract) -> str:
+    facts = [f"written by `{contract.writer}`"]
+    facts += [f"partitioned by {', '.join(f'`{p}`' for p in contract.partitioning)}"] * bool(contract.partitioning)
+    facts += [f"kept {contract.retention_days} days"] * bool(contract.retention_days)
+    rows = [f"| `{f.name}`{' (key)' if f.key else ''} | {f.type} | {'yes' if f.required else ''} | {f.description} | `{f.example}` |" for f in contract.fields]
+    rules = [f"- `{r.name}` ({r.severity}): {r.description}" for r in contract.rules]
+    table = "\n".join(["| field | type | always there | meaning | example |", "|---|---|---|---|---|", *rows])
+    return "\n\n".join([f"\n## `{contract.id}`", f"{contract.description} *{'; '.join(facts)}.*", table, *(["\n".join(rules)] if rules else [])]) + "\n"
+
+
+def settings_page() -> str:
+    """The documentation page of all settings, in Markdown."""
+    rows = [f"| `{PREFIX}{f.name.upper()}` | `{f.default}` | {f.metadata['help']}{_choices(f.metadata['choices'])} |" for f in dataclass_fields(Settings)]
+    head = "# Settings\n\nGenerated from `contracts/clickstream_contracts/settings.py`; `make docs` renews it.\n\n"
+    return head + "\n".join(["| environment variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _choices(choices: tuple[str, ...]) -> str:
+    return f" One of {', '.join(f'`{c}`' for c in choices)}." if choices else ""
