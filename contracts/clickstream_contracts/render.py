@@ -85,15 +85,26 @@ def _section(contract: Contract) -> str:
     facts = [f"written by `{contract.writer}`"]
     facts += [f"partitioned by {', '.join(f'`{p}`' for p in contract.partitioning)}"] * bool(contract.partitioning)
     facts += [f"kept {contract.retention_days} days"] * bool(contract.retention_days)
-    rows = [f"| `{f.name}`{' (key)' if f.key else ''} | {f.type} | {'yes' if f.required else ''} | {f.description} | `{f.example}` |" for f in contract.fields]
+    rows = [
+        f"| `{f.name}`{' (key)' if f.key else ''} | {f.type} | {'yes' if f.required else ''} | {f.description} | `{f.example}` |"
+        for f in contract.fields
+    ]
     rules = [f"- `{r.name}` ({r.severity}): {r.description}" for r in contract.rules]
     table = "\n".join(["| field | type | always there | meaning | example |", "|---|---|---|---|---|", *rows])
-    return "\n\n".join([f"\n## `{contract.id}`", f"{contract.description} *{'; '.join(facts)}.*", table, *(["\n".join(rules)] if rules else [])]) + "\n"
+    return (
+        "\n\n".join(
+            [f"\n## `{contract.id}`", f"{contract.description} *{'; '.join(facts)}.*", table, *(["\n".join(rules)] if rules else [])]
+        )
+        + "\n"
+    )
 
 
 def settings_page() -> str:
     """The documentation page of all settings, in Markdown."""
-    rows = [f"| `{PREFIX}{f.name.upper()}` | `{f.default}` | {f.metadata['help']}{_choices(f.metadata['choices'])} |" for f in dataclass_fields(Settings)]
+    rows = [
+        f"| `{PREFIX}{f.name.upper()}` | `{f.default}` | {f.metadata['help']}{_choices(f.metadata['choices'])} |"
+        for f in dataclass_fields(Settings)
+    ]
     head = "# Settings\n\nGenerated from `contracts/clickstream_contracts/settings.py`; `make docs` renews it.\n\n"
     return head + "\n".join(["| environment variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
 

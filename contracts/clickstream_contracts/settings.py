@@ -52,7 +52,9 @@ class Settings:
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
     event_future_minutes: int = setting(1440, "An event_time later than its arrival by more than this goes to quarantine.", minimum=0)
 
-    s3_server: str = setting("seaweedfs", "What the local stack starts as S3; external uses s3_endpoint as it is.", ("seaweedfs", "minio", "external"))
+    s3_server: str = setting(
+        "seaweedfs", "What the local stack starts as S3; external uses s3_endpoint as it is.", ("seaweedfs", "minio", "external")
+    )
     python: str = setting("", "Python 3.11 or 3.12 for the environments; empty takes the one that runs the set-up.")
     airflow_port: int = setting(8080, "Port of the Airflow page.", minimum=1)
     flink_port: int = setting(8081, "Port of the Flink page.", minimum=1)
