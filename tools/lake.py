@@ -4,14 +4,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from clickstream_contracts import names, render, schema
-from clickstream_contracts.settings import Settings
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import parse_transform
+
+from clickstream_contracts import names, render, schema
+from clickstream_contracts.settings import Settings
 
 
 def s3_client(settings: Settings) -> Any:

@@ -4,7 +4,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from clickstream_contracts.settings import Settings
-
 from tools.lake import s3_client
 
 

@@ -1,10 +1,11 @@
 """The Kafka topics, made before anyone writes to them."""
 
-from clickstream_contracts import names
-from clickstream_contracts.settings import Settings
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.error import KafkaError
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
 
 # The broker takes more than the stream accepts, so that a record that is too large is quarantined instead of refused.
 LARGEST_RECORD = 10_485_760

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import Field as DataclassField
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
@@ -85,29 +86,25 @@ def _section(contract: Contract) -> str:
     facts = [f"written by `{contract.writer}`"]
     facts += [f"partitioned by {', '.join(f'`{p}`' for p in contract.partitioning)}"] * bool(contract.partitioning)
     facts += [f"kept {contract.retention_days} days"] * bool(contract.retention_days)
-    rows = [
-        f"| `{f.name}`{' (key)' if f.key else ''} | {f.type} | {'yes' if f.required else ''} | {f.description} | `{f.example}` |"
-        for f in contract.fields
-    ]
+    table = ["| field | type | always there | meaning | example |", "|---|---|---|---|---|", *map(_row, contract.fields)]
     rules = [f"- `{r.name}` ({r.severity}): {r.description}" for r in contract.rules]
-    table = "\n".join(["| field | type | always there | meaning | example |", "|---|---|---|---|---|", *rows])
-    return (
-        "\n\n".join(
-            [f"\n## `{contract.id}`", f"{contract.description} *{'; '.join(facts)}.*", table, *(["\n".join(rules)] if rules else [])]
-        )
-        + "\n"
-    )
+    parts = [f"\n## `{contract.id}`", f"{contract.description} *{'; '.join(facts)}.*", "\n".join(table), "\n".join(rules)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _row(field: Field) -> str:
+    name, always = f"`{field.name}`{' (key)' * field.key}", "yes" * field.required
+    return f"| {name} | {field.type} | {always} | {field.description} | `{field.example}` |"
 
 
 def settings_page() -> str:
     """The documentation page of all settings, in Markdown."""
-    rows = [
-        f"| `{PREFIX}{f.name.upper()}` | `{f.default}` | {f.metadata['help']}{_choices(f.metadata['choices'])} |"
-        for f in dataclass_fields(Settings)
-    ]
     head = "# Settings\n\nGenerated from `contracts/clickstream_contracts/settings.py`; `make docs` renews it.\n\n"
-    return head + "\n".join(["| environment variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+    table = ["| environment variable | default | meaning |", "|---|---|---|", *map(_setting, dataclass_fields(Settings))]
+    return head + "\n".join(table) + "\n"
 
 
-def _choices(choices: tuple[str, ...]) -> str:
-    return f" One of {', '.join(f'`{c}`' for c in choices)}." if choices else ""
+def _setting(spec: DataclassField[Any]) -> str:
+    choices = spec.metadata["choices"]
+    one_of = f" One of {', '.join(f'`{c}`' for c in choices)}." if choices else ""
+    return f"| `{PREFIX}{spec.name.upper()}` | `{spec.default}` | {spec.metadata['help']}{one_of} |"

@@ -50,7 +50,7 @@ class Settings:
 
     event_max_bytes: int = setting(1_000_000, "A larger Kafka record goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
-    event_future_minutes: int = setting(1440, "An event_time later than its arrival by more than this goes to quarantine.", minimum=0)
+    event_future_minutes: int = setting(1440, "An event_time this far beyond its arrival goes to quarantine.", minimum=0)
 
     s3_server: str = setting(
         "seaweedfs", "What the local stack starts as S3; external uses s3_endpoint as it is.", ("seaweedfs", "minio", "external")
@@ -73,7 +73,8 @@ class Settings:
         unknown = sorted(key for key in env if key.startswith(PREFIX) and key not in known)
         if unknown:
             raise SettingsError(f"unknown setting {unknown[0]}: docs/settings.md lists the known ones")
-        return cls(**{f.name: _parse(key, f, env[key]) for key, f in known.items() if key in env})
+        given: dict[str, Any] = {f.name: _parse(key, f, env[key]) for key, f in known.items() if key in env}
+        return cls(**given)
 
     def to_env(self) -> dict[str, str]:
         """The environment that makes another process read these same settings."""
