@@ -40,7 +40,7 @@ class Receipt:
         try:
             body = json.loads(text)
             seal = body.pop("sha256")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ReceiptError(f"not a receipt: {error}") from None
         if seal != _seal(body):
             raise ReceiptError("the receipt's seal does not match its body")

@@ -1,0 +1,43 @@
+"""Settings come from one place, and a wrong one is told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from clickstream_contracts.settings import Settings, SettingsError, read_env_file, read_secret
+
+
+def test_defaults_survive_the_round_trip_through_the_environment() -> None:
+    assert Settings.from_env(Settings().to_env()) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"CLICKSTREAM_KAFKA": "x"}, "unknown setting CLICKSTREAM_KAFKA: docs/settings.md"),
+        ({"CLICKSTREAM_RUNTIME": "docker"}, "CLICKSTREAM_RUNTIME='docker': use one of local, kubernetes"),
+        ({"CLICKSTREAM_KAFKA_PORT": "many"}, "CLICKSTREAM_KAFKA_PORT='many': use a whole number"),
+        ({"CLICKSTREAM_CHECKPOINT_SECONDS": "0"}, "CLICKSTREAM_CHECKPOINT_SECONDS='0': use at least 1"),
+    ],
+)
+def test_a_wrong_setting_names_itself_and_its_cure(env: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings.from_env(env)
+
+
+def test_an_env_file_is_checked_as_a_whole(tmp_path: Path) -> None:
+    file = tmp_path / "stack.env"
+    file.write_text("# sizes\n\nCLICKSTREAM_KAFKA_PORT = 19092\n")
+    assert read_env_file(file) == {"CLICKSTREAM_KAFKA_PORT": "19092"}
+    for text, said in (("CLICKSTREAM_NO=1", "unknown setting CLICKSTREAM_NO"), ("HOME=/x", "starts with"), ("nothing", "is not KEY=value")):
+        file.write_text(text)
+        with pytest.raises(SettingsError, match=said):
+            read_env_file(file)
+
+
+def test_a_missing_or_empty_secret_is_told_by_its_path(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot read the secret file"):
+        read_secret(str(tmp_path / "absent"))
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(SettingsError, match="is empty"):
+        read_secret(str(tmp_path / "empty"))
