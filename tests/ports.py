@@ -1,0 +1,30 @@
+"""Free ports for a second stack beside a running one."""
+
+import socket
+
+# Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own.
+BLOCK = 40
+FIRST, LAST = 21_000, 44_000
+PARTS = {
+    "airflow_port": 0,
+    "flink_port": 1,
+    "flink_rpc_port": 2,
+    "spark_port": 7,
+    "spark_page_port": 8,
+    "kafka_port": 12,
+    "nessie_port": 15,
+    "s3_port": 18,
+}
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_ports() -> dict[str, int]:
+    """A value for each *_port setting, from the first block in which every port is free."""
+    for base in range(FIRST, LAST, BLOCK):
+        if all(is_free(base + i) and is_free(base + i + 10_000) for i in range(BLOCK)):
+            return {name: base + offset for name, offset in PARTS.items()}
+    raise RuntimeError(f"no {BLOCK} free ports in a row between {FIRST} and {LAST}: stop other servers")
