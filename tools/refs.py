@@ -1,0 +1,94 @@
+"""Branches, tags and commits of the lake: list, compare, drop. `python -m tools.refs --help`."""
+
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from clickstream_contracts import names
+from tools import lake
+from tools.stack import running
+
+app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+Ref = Annotated[str, typer.Argument(help="A branch, a tag, or branch@commit.")]
+
+
+def nessie(method: str, path: str, **kwargs: Any) -> Any:
+    """One request to Nessie's REST v2; a refusal ends the command with Nessie's own words."""
+    settings = running()
+    try:
+        answer = httpx.request(method, f"{settings.nessie_uri}/api/v2/{path}", timeout=30, **kwargs)
+    except httpx.TransportError as error:
+        typer.echo(f"Nessie does not answer at {settings.nessie_uri} ({error}); start it with `make up`", err=True)
+        raise typer.Exit(1) from None
+    if answer.is_error:
+        typer.echo(f"{path}: {answer.json().get('message', answer.text)}", err=True)
+        raise typer.Exit(2)
+    return answer.json() if answer.content else None
+
+
+def references(kind: str) -> list[dict[str, str]]:
+    """All branches or all tags."""
+    return [ref for ref in nessie("GET", "trees")["references"] if ref["type"] == kind]
+
+
+def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a small table."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+@app.command()
+def branches() -> None:
+    """List the branches."""
+    show("branches", ["branch", "commit"], [[r["name"], r["hash"]] for r in references("BRANCH")])
+
+
+@app.command()
+def tags() -> None:
+    """List the releases."""
+    show("tags", ["tag", "commit"], [[r["name"], r["hash"]] for r in references("TAG")])
+
+
+@app.command()
+def log(ref: Ref = names.MAIN, most: Annotated[int, typer.Option("-n", help="How many commits.", min=1)] = 20) -> None:
+    """List a ref's commits, the newest first."""
+    entries = nessie("GET", f"trees/{ref}/history", params={"max-records": most})["logEntries"]
+    metas = [entry["commitMeta"] for entry in entries]
+    show(ref, ["commit", "when", "message"], [[m["hash"][:16], m["commitTime"][:19], m["message"].splitlines()[0][:90]] for m in metas])
+
+
+@app.command()
+def diff(left: Ref, right: Ref) -> None:
+    """List the tables that differ between two refs, with their rows on both sides."""
+    changed = [".".join(d["key"]["elements"]) for d in nessie("GET", f"trees/{left}/diff/{right}")["diffs"]]
+    show(f"{left} -> {right}", ["table", left, right], [[name, rows(left, name), rows(right, name)] for name in sorted(changed)])
+
+
+def rows(ref: str, table: str) -> str:
+    """The table's row count at a ref, `-` where it does not exist."""
+    at = lake.catalog(running(), ref)
+    if not at.table_exists(table):
+        return "-"
+    snapshot = at.load_table(table).current_snapshot()
+    return str(snapshot.summary["total-records"]) if snapshot and snapshot.summary else "0"
+
+
+@app.command()
+def drop(branch: Annotated[str, typer.Argument(help="A branch that a run left behind.")]) -> None:
+    """Drop a branch that a run left behind."""
+    if branch == names.MAIN:
+        typer.echo("main is never dropped", err=True)
+        raise typer.Exit(2)
+    commit = nessie("GET", f"trees/{branch}")["reference"]["hash"]
+    nessie("DELETE", f"trees/{branch}@{commit}", params={"type": "BRANCH"})
+    console.print(f"dropped {branch}")
+
+
+if __name__ == "__main__":
+    app()
