@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
 from tools import lake
 from tools.stack import running
 
@@ -16,9 +17,14 @@ console = Console()
 Ref = Annotated[str, typer.Argument(help="A branch, a tag, or branch@commit.")]
 
 
+def here() -> Settings:
+    """The settings of the running stack."""
+    return running(Settings.from_env().stack_dir)
+
+
 def nessie(method: str, path: str, **kwargs: Any) -> Any:
     """One request to Nessie's REST v2; a refusal ends the command with Nessie's own words."""
-    settings = running()
+    settings = here()
     try:
         answer = httpx.request(method, f"{settings.nessie_uri}/api/v2/{path}", timeout=30, **kwargs)
     except httpx.TransportError as error:
@@ -72,7 +78,7 @@ def diff(left: Ref, right: Ref) -> None:
 
 def rows(ref: str, table: str) -> str:
     """The table's row count at a ref, `-` where it does not exist."""
-    at = lake.catalog(running(), ref)
+    at = lake.catalog(here(), ref)
     if not at.table_exists(table):
         return "-"
     snapshot = at.load_table(table).current_snapshot()
