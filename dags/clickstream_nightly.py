@@ -1,0 +1,66 @@
+"""The night: what arrived since the last release becomes audited tables, published in one merge."""
+
+from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param, chain
+
+from clickstream.house import SPARK_POOL, Tag, defaults
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease
+from clickstream.runtime import ToolJob, rt
+from clickstream.templates import DAY, KEEP, MACROS, REBUILD, days, fact, on_branch
+from clickstream_contracts import names
+
+DOCS = """
+# The nightly release
+
+Every night at 02:00 UTC, for the day before: wait until the lake holds every Kafka record sent so far, pin main, and write on a
+branch of its own. **curated** and **marts** are recomputed for every day that new records touch, late ones included. The audits
+read the sealed branch; if each answers with zero rows, one merge publishes all tables at once and a tag keeps that release.
+
+| you want | do |
+|---|---|
+| a day again, though nothing new arrived | trigger with *day* and *rebuild* |
+| to see the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
+| many days | a backfill: each run has its day as partition |
+
+**When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
+clear the run. `publish` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
+the branch lacks: tasks before it were not cleared along; clear from `dimensions`. `wait_for_lake`: the stream is down or behind:
+look at `clickstream_streams`. A night without news ends with `merge` and `tag` skipped. Runs wait for each other.
+"""
+
+PARAMS = {
+    "day": Param(None, type=["null", "string"], format="date", title="Day", description="Default: the day before."),
+    "rebuild": Param(False, type="boolean", title="Rebuild", description="Recompute the day even if nothing new arrived for it."),
+    "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
+}
+
+RELEASE = Asset(name="clickstream_release", uri="clickstream://lake/release")
+
+with DAG(
+    dag_id=names.NIGHTLY,
+    doc_md=DOCS,
+    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    catchup=False,
+    max_active_runs=1,
+    tags=[Tag.BATCH, Tag.LAKE],
+    params=PARAMS,
+    default_args=defaults(minutes=10),
+    user_defined_macros=MACROS,
+):
+    on_spark = {"pool": SPARK_POOL, **defaults(minutes=120, retries=2)}
+
+    wait_for_lake = rt.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", **defaults(minutes=30))
+    pin_main = PinMain(task_id="pin_main")
+    create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
+
+    dimensions = rt.spark(on_branch("dimensions"), task_id="dimensions", **on_spark)
+    curate = rt.spark(on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD), task_id="curate", **on_spark)
+    marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **on_spark)
+    seal = SealBranch(task_id="seal", pinned=pin_main.output, receipts=[dimensions.output, curate.output, marts.output])
+    audit = rt.spark(on_branch("audit", at="@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"), task_id="audit", **on_spark)
+
+    merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY, release=RELEASE)
+    tag = TagRelease(task_id="tag", release=merge.output)
+    drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
+
+    chain(wait_for_lake, pin_main, create_branch.as_setup(), dimensions, curate, marts, seal, audit, merge, tag, drop_branch)
+    drop_branch.as_teardown(setups=create_branch, on_failure_fail_dagrun=True)

@@ -1,0 +1,26 @@
+"""What every DAG of the house has in common."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+OWNER = "clickstream"
+SPARK_POOL = "spark"
+
+
+class Tag(StrEnum):
+    """The tags by which DAGs are found on the page."""
+
+    BATCH = "batch"
+    STREAM = "stream"
+    LAKE = "lake"
+
+
+def defaults(minutes: int, retries: int = 2) -> dict[str, Any]:
+    """Arguments of every task: it may take so long, and is tried again after failures that may pass."""
+    return {
+        "owner": OWNER,
+        "retries": retries,
+        "retry_delay": timedelta(seconds=20),
+        "execution_timeout": timedelta(minutes=minutes),
+    }

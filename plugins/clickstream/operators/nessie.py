@@ -1,0 +1,159 @@
+"""The life of a run's branch: pinned, made, sealed, published in one merge, tagged, dropped."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import Asset, BaseOperator, Context, TaskInstanceState
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from clickstream.hooks.nessie import NessieConflict, NessieHook, Ref
+from clickstream_contracts import names
+from clickstream_contracts.schema import tables
+
+
+class NessieOperator(BaseOperator):
+    """What the operators here share: the hook and the run's branch."""
+
+    @cached_property
+    def nessie(self) -> NessieHook:
+        return NessieHook.from_settings()
+
+    def branch(self, context: Context) -> str:
+        """The branch of this run."""
+        return names.branch(context["ti"].dag_id, context["ti"].run_id)
+
+
+class PinMain(NessieOperator):
+    """Returns the commit of main that the whole run starts from."""
+
+    def execute(self, context: Context) -> str:
+        pinned = self.nessie.head(names.MAIN)
+        self.log.info("This run starts from %s", pinned)
+        return pinned.hash
+
+
+class CreateBranch(NessieOperator):
+    """Makes the run's branch at the pinned commit; a branch that already grew from there is kept, with its work."""
+
+    template_fields: Sequence[str] = ("pinned",)
+
+    def __init__(self, *, pinned: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pinned = pinned
+
+    def execute(self, context: Context) -> str:
+        branch = self.nessie.create_branch(self.branch(context), Ref(names.MAIN, self.pinned))
+        self.log.info("The run writes to %s", branch)
+        return branch.name
+
+
+class SealBranch(NessieOperator):
+    """Returns the commit to audit, after checking that the branch holds the work of this run's receipts and nothing else."""
+
+    template_fields: Sequence[str] = ("pinned", "receipts")
+
+    def __init__(self, *, pinned: Any, receipts: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pinned = pinned
+        self.receipts = receipts
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        head = self.nessie.head(self.branch(context))
+        changed = self.nessie.diff(Ref(names.MAIN, self.pinned), head)
+        faults = list(_faults(changed, _claims(self.receipts)))
+        if faults:
+            raise AirflowFailException(f"{head} cannot be published: {'; '.join(faults)}. Clear the run from dimensions on")
+        self.log.info("%s differs from the pinned main in: %s", head, ", ".join(changed) or "nothing")
+        return {"hash": head.hash, "tables": changed}
+
+
+def _claims(receipts: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Each table that a receipt says was written, with the app that says so."""
+    return {table: receipt["app"] for receipt in receipts for table in receipt["outputs"]}
+
+
+def _faults(changed: Iterable[str], claims: dict[str, str]) -> Iterable[str]:
+    """What is wrong with a branch on which the tables `changed` differ."""
+    for table in sorted(claims.keys() - set(changed)):
+        yield f"{claims[table]} wrote {table}, but the branch does not hold it (was the branch made anew since?)"
+    for table in changed:
+        contract, app = tables().get(table), claims.get(table, "")
+        if contract is None or not contract.writer.startswith("spark_apps."):
+            yield f"{table} must not be written on a branch"
+        elif not app:
+            yield f"{table} changed, but no receipt of this run says so"
+        elif contract.writer != f"spark_apps.{app.removeprefix('spark_apps.')}":
+            yield f"{table} was written by {app}, its contract names {contract.writer}"
+
+
+class PublishBranch(NessieOperator):
+    """Merges exactly the audited commit into main, in one commit. A night without changes publishes nothing and is skipped."""
+
+    template_fields: Sequence[str] = ("pinned", "sealed", "day")
+
+    def __init__(self, *, pinned: Any, sealed: Any, day: str, release: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[release], **kwargs)
+        self.pinned = pinned
+        self.sealed = sealed
+        self.day = day
+        self.release = release
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        audited = Ref(self.branch(context), self.sealed["hash"])
+        if not self.sealed["tables"]:
+            raise AirflowSkipException(f"nothing arrived since the last release: {audited} equals the pinned main, nothing to publish")
+        commit = self.nessie.published(audited, self.pinned) or self._publish(audited)
+        self.log.info("Published %s as %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
+        release = {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
+        context["outlet_events"][self.release].extra = release
+        return release
+
+    def _publish(self, audited: Ref) -> str:
+        head = self.nessie.head(audited.name)
+        if head != audited:
+            raise AirflowFailException(f"{head} is not what was audited ({audited.hash}): clear the run from dimensions on")
+        try:
+            return self.nessie.merge(audited, self.pinned, f"Release of {self.day} by {audited.name}")
+        except NessieConflict as conflict:
+            raise AirflowFailException(str(conflict)) from None
+
+
+class TagRelease(NessieOperator):
+    """Tags the merge commit, so that this release can be read for ever."""
+
+    template_fields: Sequence[str] = ("release",)
+
+    def __init__(self, *, release: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.release = release
+
+    def execute(self, context: Context) -> str:
+        commit = self.release["commit"]
+        name = names.release_tag(context["ti"].dag_id, self.release["day"], commit)
+        return self.nessie.tag(name, Ref(names.MAIN, commit)).name
+
+
+class DropBranch(NessieOperator):
+    """Deletes the run's branch, unless its audit failed and the run was asked to keep it."""
+
+    template_fields: Sequence[str] = ("keep_on_failure",)
+
+    def __init__(self, *, keep_on_failure: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keep_on_failure = keep_on_failure
+
+    def execute(self, context: Context) -> str:
+        found = self.nessie.ref(self.branch(context))
+        if found is None:
+            return "gone already"
+        if self.keep_on_failure and self._failed(context):
+            self.log.warning("Kept %s, as asked: read it, then delete it or clear the run", found)
+            return f"kept {found}"
+        self.nessie.delete_branch(found)
+        return f"deleted {found}"
+
+    def _failed(self, context: Context) -> bool:
+        ti = context["ti"]
+        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
+        return TaskInstanceState.FAILED in states.values()

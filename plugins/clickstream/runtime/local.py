@@ -1,0 +1,66 @@
+"""Here: apps are processes of this machine, in the environments that the set-up made."""
+
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from clickstream.runtime.base import SparkJob, ToolJob
+from clickstream.runtime.flink import FlinkSession
+from clickstream_contracts.settings import Settings
+
+REPO = Path(__file__).parents[3]
+TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
+SPARK_BIN = REPO / ".venvs/spark/bin"
+PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
+
+
+class Local(FlinkSession):
+    """Spark by spark-submit to the standalone master, tools as plain processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def spark(self, job: SparkJob, **task: Any) -> BaseOperator:
+        from clickstream.operators.spark import SparkReceiptOperator
+
+        return SparkReceiptOperator(
+            master=self._settings.spark_master,
+            application=str(REPO / "spark_apps" / f"{job.app}.py"),
+            application_args=list(job.args),
+            name=job.app,
+            conf=self._conf() | dict(job.conf),
+            jars=",".join(str(jar) for jar in sorted((REPO / ".jars/spark").glob("*.jar"))),
+            driver_memory=self._settings.spark_driver_memory,
+            executor_memory=self._settings.spark_executor_memory,
+            spark_binary=str(SPARK_BIN / "spark-submit"),
+            env_vars=_spark_environment(),
+            **task,
+        )
+
+    def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
+        from clickstream.operators.tool import ToolReceiptOperator
+
+        command = ["env", f"PYTHONPATH={PYTHON_PATH}", str(TOOLS_PYTHON), "-m", f"tools.{job.tool}", *job.args]
+        return ToolReceiptOperator(command=command, folder=str(REPO), **task)
+
+    def _conf(self) -> dict[str, str]:
+        secret = self._settings.spark_auth_secret_file
+        signed = {"spark.authenticate": "true", "spark.authenticate.secret.file": secret}
+        return {"spark.ui.enabled": "false", "spark.executorEnv.PYTHONPATH": PYTHON_PATH} | (signed if secret else {})
+
+
+def _spark_environment() -> dict[str, str]:
+    home = next((REPO / ".venvs/spark/lib").glob("python*/site-packages/pyspark"), REPO / ".venvs/spark")
+    return {
+        "SPARK_HOME": str(home),
+        "PYSPARK_PYTHON": str(SPARK_BIN / "python"),
+        "PYSPARK_DRIVER_PYTHON": str(SPARK_BIN / "python"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYTHONPATH": PYTHON_PATH,
+    }
+
+
+def build(settings: Settings) -> Local:
+    """The local runtime."""
+    return Local(settings)
