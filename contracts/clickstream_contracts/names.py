@@ -65,3 +65,8 @@ def checkpoints(app: str) -> str:
 def savepoints(app: str) -> str:
     """Key prefix of a Flink app's savepoints below the bucket."""
     return f"flink/{slug(app)}/savepoints"
+
+
+def statements(app: str, definition: str) -> str:
+    """Key of the SQL that one definition of a Flink app ran, kept for the way back."""
+    return f"flink/{slug(app)}/definitions/{definition[:12]}.sql"
