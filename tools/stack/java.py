@@ -1,0 +1,25 @@
+"""Finds the machine's Java."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def java(program: str = "java") -> str:
+    """Path of a program of the JDK, from JAVA_HOME or PATH; '' if there is none."""
+    home = os.environ.get("JAVA_HOME")
+    if home and (Path(home) / "bin" / program).exists():
+        return str(Path(home) / "bin" / program)
+    return shutil.which(program) or ""
+
+
+def java_version() -> int:
+    """Java's major version, e.g. 17; 0 if it cannot be found."""
+    program = java("javac")
+    if not program:
+        return 0
+    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r"javac (?:1\.)?(\d+)", done.stdout + done.stderr)
+    return int(found[1]) if found else 0
