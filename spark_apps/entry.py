@@ -1,0 +1,120 @@
+"""What all Spark apps have in common: their arguments, their receipt and their exit code."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from clickstream_contracts import names
+from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.settings import Settings, SettingsError
+from spark_apps.engine import Lake, open_lake
+
+Work = Callable[[Lake, argparse.Namespace], Receipt]
+Opener = Callable[[Settings, str, str], Lake]
+
+
+class WorkFailed(Exception):
+    """The app did its work and the answer is no; carries the receipt that says why."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.error)
+        self.receipt = receipt
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line instead of the usage text when something is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def parser(app: str, about: str) -> Parser:
+    """The arguments that every app takes."""
+    found = Parser(prog=f"spark_apps.{app}", description=about, allow_abbrev=False)
+    found.add_argument("--ref", required=True, help="Nessie branch to work on")
+    found.add_argument("--run", required=True, help="the run's name, kept in the receipt and the ledger")
+    found.add_argument("--day", required=True, type=day, help="UTC day of the run, YYYY-MM-DD")
+    found.add_argument("--receipt", required=True, type=receipt_uri, help="where to write the receipt: s3:// or file://")
+    return found
+
+
+def day(text: str) -> date:
+    """A day from the command line."""
+    try:
+        return date.fromisoformat(names.day(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def receipt_uri(text: str) -> str:
+    """A place for the receipt."""
+    if urlparse(text).scheme not in ("s3", "file"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a place for a receipt: use s3://bucket/key or file:///path")
+    return text
+
+
+def run(app: str, found: Parser, work: Work, argv: list[str], opener: Opener = open_lake) -> int:
+    """Do the work, write the receipt as the last act. 0 only with a receipt without an error."""
+    args = found.parse_args(argv)
+    started = time.monotonic()
+    try:
+        lake = opener(Settings.from_env(), args.ref, app)
+    except SettingsError as error:
+        return _say(app, str(error), 2)
+    except Exception as error:
+        return _say(app, one_line(error), 1)
+    receipt = _attempt(app, work, lake, args)
+    receipt = replace(receipt, versions={"spark": lake.spark.version}, seconds=round(time.monotonic() - started, 1))
+    try:
+        write(lake, args.receipt, receipt.to_json())
+    except Exception as error:
+        return _say(app, f"cannot write the receipt {args.receipt}: {one_line(error)}", 1)
+    return _say(app, receipt.error, 1) if receipt.error else 0
+
+
+def _attempt(app: str, work: Work, lake: Lake, args: argparse.Namespace) -> Receipt:
+    try:
+        return work(lake, args)
+    except WorkFailed as failed:
+        return failed.receipt
+    except Exception as error:
+        return Receipt(app=app, run=args.run, error=one_line(error))
+
+
+def _say(app: str, text: str, code: int) -> int:
+    print(f"spark_apps.{app}: {text}", file=sys.stderr)
+    return code
+
+
+def one_line(error: BaseException) -> str:
+    """An exception in one line; of Java's, the innermost cause, since the outer ones only say that a job failed."""
+    java = getattr(error, "java_exception", None)
+    while java is not None and java.getCause() is not None:
+        java = java.getCause()
+    text = str(java.toString() if java is not None else error) or type(error).__name__
+    return text.strip().splitlines()[0][:500]
+
+
+def write(lake: Lake, uri: str, text: str) -> None:
+    """Write a small file at s3:// with the S3 client that the tables use, or at file://."""
+    if urlparse(uri).scheme == "file":
+        path = Path(url2pathname(urlparse(uri).path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return
+    jvm = lake.spark._jvm
+    file_io = jvm.org.apache.iceberg.aws.s3.S3FileIO()
+    file_io.initialize(lake.catalog.file_io())
+    try:
+        stream = file_io.newOutputFile(uri).createOrOverwrite()
+        stream.write(bytearray(text.encode()))
+        stream.close()
+    finally:
+        file_io.close()

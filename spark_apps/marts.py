@@ -1,0 +1,63 @@
+"""Computes the marts of the days that curate names, from the curated tables."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from clickstream_contracts.receipt import Receipt
+from spark_apps.engine import Lake, open_lake
+from spark_apps.entry import Opener, day, parser, run
+
+APP = "marts"
+DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
+WHOLE = ("marts.retention_weekly",)
+
+
+def days(text: str) -> list[date]:
+    """Days with commas between them; none is a list too."""
+    return sorted({day(part.strip()) for part in text.split(",") if part.strip()})
+
+
+def _daily(lake: Lake, table: str, chosen: list[date]) -> DataFrame:
+    where = F.col("day").isin(chosen)
+    lake.replace(table, lake.sql(table.split(".")[1], days=chosen), where)
+    return lake.table(table).where(where)
+
+
+def _whole(lake: Lake, table: str) -> DataFrame:
+    lake.replace(table, lake.sql(table.split(".")[1]))
+    return lake.table(table)
+
+
+def work(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Each daily mart for the days, and retention whole, since one event can move a user to another cohort."""
+    tasks: dict[str, Callable[[], DataFrame]] = {}
+    if args.days:
+        tasks |= {table: lambda table=table: _daily(lake, table, args.days) for table in DAILY}  # type: ignore[misc]
+        tasks |= {table: lambda table=table: _whole(lake, table) for table in WHOLE}  # type: ignore[misc]
+    with ThreadPoolExecutor(4) as pool:
+        written = dict(zip(tasks, pool.map(lambda task: task(), tasks.values()), strict=True))
+    return Receipt(
+        app=APP,
+        run=args.run,
+        inputs={"ref": args.ref},
+        rows=lake.rows(tasks),
+        content=lake.contents(written),
+        facts={"days": [str(chosen) for chosen in args.days]},
+    )
+
+
+def main(argv: list[str], opener: Opener = open_lake) -> int:
+    """Entry point: the arguments without the program's name, the exit code back."""
+    found = parser(APP, __doc__ or "")
+    found.add_argument("--days", required=True, type=days, help="days to compute, with commas; empty for none")
+    return run(APP, found, work, argv, opener)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,13 @@
+-- An order whose purchases never came is no order, but the money given back for it is.
+SELECT
+    order_day AS day,
+    currency,
+    count_if(lines > 0) AS orders,
+    count(DISTINCT CASE WHEN lines > 0 THEN user_id END) AS buyers,
+    sum(items) AS items,
+    CAST(sum(revenue) AS DECIMAL(18, 2)) AS revenue,
+    CAST(sum(refunded) AS DECIMAL(18, 2)) AS refunded,
+    CAST(sum(revenue) - sum(refunded) AS DECIMAL(18, 2)) AS net_revenue
+FROM {curated.orders}
+WHERE order_day IN ({days})
+GROUP BY order_day, currency
