@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any, Self
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -11,20 +12,25 @@ from clickstream_contracts.receipt import Receipt, ReceiptError
 from clickstream_contracts.settings import Settings
 
 SAMPLE_LINES = 40
+# The fact of a receipt that lists what an app judged to be wrong, with sample rows.
+VERDICT = "failures"
 
 
 class ReceiptStore:
     """Receipts in the lake's bucket, by their key."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, files: Any, bucket: str) -> None:
+        self._files = files
+        self._bucket = bucket
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
         # Imported here because every Airflow process imports this module and only running tasks read receipts.
         from pyarrow.fs import S3FileSystem
 
         access_key, secret_key = settings.s3_credentials()
-        self._files = S3FileSystem(
-            access_key=access_key, secret_key=secret_key, endpoint_override=settings.s3_endpoint, region=settings.s3_region
-        )
-        self._bucket = settings.s3_bucket
+        place = {"endpoint_override": settings.s3_endpoint, "region": settings.s3_region}
+        return cls(S3FileSystem(access_key=access_key, secret_key=secret_key, **place), settings.s3_bucket)
 
     def uri(self, key: str) -> str:
         """Where an app must write the receipt `key`."""
@@ -57,7 +63,7 @@ class ReceiptMixin(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Run the app and push its receipt."""
-        store, key = ReceiptStore(Settings.from_env()), receipt_key(context)
+        store, key = ReceiptStore.from_settings(Settings.from_env()), receipt_key(context)
         store.forget(key)
         self.add_arguments(["--receipt", store.uri(key)])
         try:
@@ -69,15 +75,18 @@ class ReceiptMixin(BaseOperator):
 
     def _judge(self, store: ReceiptStore, key: str, context: Context, failure: AirflowException | None) -> None:
         receipt = self._read(store, key)
-        if receipt is not None:
-            # Pushed by hand: the providers' operators differ in what becomes of a return value.
-            context["ti"].xcom_push("return_value", asdict(receipt))
-        if receipt is not None and receipt.error:
-            raise self._refused(receipt)
+        if receipt is None:
+            raise failure or AirflowFailException(f"{self.task_id} ended well but wrote no receipt to {store.uri(key)}: not believed")
+        # Pushed by hand: the providers' operators differ in what becomes of a return value.
+        context["ti"].xcom_push("return_value", asdict(receipt))
+        self._log_samples(receipt)
+        # A verdict stays what it is when asked again; an app that broke down may do better next time.
+        if receipt.error and VERDICT in receipt.facts:
+            raise AirflowFailException(f"{receipt.app}: {receipt.error}")
+        if receipt.error:
+            raise AirflowException(f"{receipt.app}: {receipt.error}")
         if failure is not None:
             raise failure
-        if receipt is None:
-            raise AirflowFailException(f"{self.task_id} ended well but wrote no receipt to {store.uri(key)}: its work is not believed")
 
     def _read(self, store: ReceiptStore, key: str) -> Receipt | None:
         try:
@@ -85,12 +94,10 @@ class ReceiptMixin(BaseOperator):
         except ReceiptError as error:
             raise AirflowFailException(f"{store.uri(key)}: {error}") from None
 
-    def _refused(self, receipt: Receipt) -> AirflowFailException:
-        """An app that says what is wrong would say it again: log its samples, do not retry."""
-        for failure in receipt.facts.get("failures", []):
+    def _log_samples(self, receipt: Receipt) -> None:
+        for failure in receipt.facts.get(VERDICT, []):
             lines = json.dumps(failure, indent=1, default=str).splitlines()
             self.log.error("%s", "\n".join(lines[:SAMPLE_LINES]))
-        return AirflowFailException(f"{receipt.app}: {receipt.error}")
 
 
 def receipt_key(context: Context) -> str:

@@ -29,7 +29,7 @@ class Local(FlinkSession):
             application=str(REPO / "spark_apps" / f"{job.app}.py"),
             application_args=list(job.args),
             name=job.app,
-            conf=self._conf() | dict(job.conf),
+            conf={"spark.executorEnv.PYTHONPATH": PYTHON_PATH} | dict(job.conf),
             jars=",".join(str(jar) for jar in sorted((REPO / ".jars/spark").glob("*.jar"))),
             driver_memory=self._settings.spark_driver_memory,
             executor_memory=self._settings.spark_executor_memory,
@@ -43,11 +43,6 @@ class Local(FlinkSession):
 
         command = ["env", f"PYTHONPATH={PYTHON_PATH}", str(TOOLS_PYTHON), "-m", f"tools.{job.tool}", *job.args]
         return ToolReceiptOperator(command=command, folder=str(REPO), **task)
-
-    def _conf(self) -> dict[str, str]:
-        secret = self._settings.spark_auth_secret_file
-        signed = {"spark.authenticate": "true", "spark.authenticate.secret.file": secret}
-        return {"spark.ui.enabled": "false", "spark.executorEnv.PYTHONPATH": PYTHON_PATH} | (signed if secret else {})
 
 
 def _spark_environment() -> dict[str, str]:

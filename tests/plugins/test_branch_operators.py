@@ -1,0 +1,138 @@
+"""The life of a run's branch against a real Nessie: sealed exactly, published once, dropped or kept."""
+
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from clickstream.hooks.nessie import Ref
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease
+from tests.plugins.conftest import Lake
+
+DAY = "2026-01-02"
+RELEASE = Asset("a_release")
+
+
+def receipt(app: str, *tables: str) -> dict[str, Any]:
+    return {"app": app, "outputs": dict.fromkeys(tables, "a commit")}
+
+
+CURATE, MARTS = receipt("curate", "curated.events"), receipt("marts", "marts.funnel_daily")
+
+
+def seal(context: Any, pinned: str, *receipts: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = SealBranch(task_id="seal", pinned=pinned, receipts=receipts).execute(context)
+    return found
+
+
+def publish(context: Any, pinned: str, sealed: dict[str, Any]) -> dict[str, Any]:
+    task = PublishBranch(task_id="merge", pinned=pinned, sealed=sealed, day=DAY, release=RELEASE)
+    found: dict[str, Any] = task.execute(context)
+    return found
+
+
+@pytest.fixture
+def pinned(context: Any, lake: Lake) -> str:
+    found: str = PinMain(task_id="pin_main").execute(context)
+    return found
+
+
+@pytest.fixture
+def branch(context: Any, pinned: str) -> str:
+    found: str = CreateBranch(task_id="create_branch", pinned=pinned).execute(context)
+    return found
+
+
+@pytest.fixture
+def sealed(context: Any, lake: Lake, pinned: str, branch: str) -> dict[str, Any]:
+    """The run's work is done and sealed."""
+    lake.write(branch, "curated.events")
+    lake.write(branch, "marts.funnel_daily")
+    return seal(context, pinned, CURATE, MARTS)
+
+
+def test_the_seal_is_the_head_and_its_tables(context: Any, lake: Lake, sealed: dict[str, Any], branch: str) -> None:
+    assert sealed == {"hash": lake.hook.head(branch).hash, "tables": ["curated.events", "marts.funnel_daily"]}
+
+
+def test_a_branch_made_anew_after_the_work_is_not_sealed(context: Any, lake: Lake, pinned: str, branch: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"curate wrote curated\.events, but the branch does not hold it"):
+        seal(context, pinned, CURATE)
+
+
+def test_a_change_that_no_receipt_tells_of_is_not_sealed(context: Any, lake: Lake, pinned: str, branch: str) -> None:
+    lake.write(branch, "curated.events", "curated.orders")
+    with pytest.raises(AirflowFailException, match=r"curated\.orders changed, but no receipt of this run says so"):
+        seal(context, pinned, CURATE)
+
+
+def test_a_table_of_the_stream_must_not_change_on_a_branch(context: Any, lake: Lake, pinned: str, branch: str) -> None:
+    lake.write(branch, "raw.clicks")
+    with pytest.raises(AirflowFailException, match=r"raw\.clicks must not be written on a branch"):
+        seal(context, pinned, receipt("curate", "raw.clicks"))
+
+
+def test_a_table_has_one_writer(context: Any, lake: Lake, pinned: str, branch: str) -> None:
+    lake.write(branch, "curated.users")
+    with pytest.raises(AirflowFailException, match=r"curated\.users was written by curate, its contract names spark_apps\.dimensions"):
+        seal(context, pinned, receipt("curate", "curated.users"))
+
+
+def test_a_release_is_one_commit_with_its_asset_event_and_its_tag(context: Any, lake: Lake, pinned: str, sealed: dict[str, Any]) -> None:
+    release = publish(context, pinned, sealed)
+    assert lake.hook.diff(Ref("main", pinned), Ref("main", release["commit"])) == ["curated.events", "marts.funnel_daily"]
+    assert context["outlet_events"][RELEASE].extra == release
+    tag = TagRelease(task_id="tag", release=release).execute(context)
+    assert lake.hook.head(tag).hash == release["commit"]
+
+
+def test_publishing_again_finds_the_release_even_without_the_branch(context: Any, lake: Lake, pinned: str, sealed: dict[str, Any]) -> None:
+    release = publish(context, pinned, sealed)
+    DropBranch(task_id="drop_branch", keep_on_failure="").execute(context)
+    assert publish(context, pinned, sealed) == release
+
+
+def test_a_quiet_night_publishes_nothing(context: Any, lake: Lake, pinned: str, branch: str) -> None:
+    before = lake.hook.head("main")
+    with pytest.raises(AirflowSkipException, match="nothing to publish"):
+        publish(context, pinned, seal(context, pinned))
+    assert lake.hook.head("main") == before
+
+
+def test_work_after_the_audit_is_not_published(context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]) -> None:
+    before = lake.hook.head("main")
+    lake.write(branch, "curated.events")
+    with pytest.raises(AirflowFailException, match="is not what was audited"):
+        publish(context, pinned, sealed)
+    assert lake.hook.head("main") == before
+
+
+def test_a_branch_made_anew_after_the_audit_is_not_published(context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]) -> None:
+    DropBranch(task_id="drop_branch", keep_on_failure="").execute(context)
+    CreateBranch(task_id="create_branch", pinned=pinned).execute(context)
+    with pytest.raises(AirflowFailException, match="is not what was audited"):
+        publish(context, pinned, sealed)
+
+
+def test_a_conflict_names_the_table_and_the_cure(context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]) -> None:
+    lake.write("main", "curated.events")
+    with pytest.raises(AirflowFailException, match=r"main changed curated\.events .* clear the run from pin_main"):
+        publish(context, pinned, sealed)
+
+
+@pytest.mark.parametrize(
+    ("keep", "audit", "stays"), [("keep", "failed", True), ("", "failed", False), ("keep", "success", False), ("", "success", False)]
+)
+def test_a_branch_is_kept_only_after_a_failure_and_only_when_asked(
+    context: Any, lake: Lake, branch: str, keep: str, audit: str, stays: bool
+) -> None:
+    context["ti"].states["audit"] = audit
+    DropBranch(task_id="drop_branch", keep_on_failure=keep).execute(context)
+    assert (lake.hook.ref(branch) is not None) == stays
+
+
+def test_dropping_twice_is_fine(context: Any, lake: Lake, branch: str) -> None:
+    task = DropBranch(task_id="drop_branch", keep_on_failure="")
+    assert task.execute(context).startswith("deleted")
+    assert task.execute(context) == "gone already"
