@@ -1,0 +1,58 @@
+"""What the ledger reads elsewhere: the broker's end offsets, and only the needed columns of the lake's tables."""
+
+from typing import Any
+
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from pyiceberg.catalog.rest import RestCatalog
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from tools import lake
+from tools.kafka_producer import SendError, require_topic
+from tools.ledger.balance import Lake
+from tools.ledger.kinds import digest
+
+CLICKS, QUARANTINE = "raw.clicks", "raw.quarantine"
+CURATED, INGESTED = "curated.events", "curated.ingest_ledger"
+
+
+def end_offsets(settings: Settings) -> dict[int, int]:
+    """For each partition of the topic, the offset that its next record will get."""
+    partitions = require_topic(settings)
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "ledger", "log_level": 0})
+    try:
+        marks = {p: consumer.get_watermark_offsets(TopicPartition(names.CLICKS_TOPIC, p), timeout=20) for p in partitions}
+    except KafkaException as error:
+        raise SendError(
+            f"Kafka at {settings.kafka_bootstrap} does not tell its offsets: {error.args[0].str()}; see `make doctor`"
+        ) from None
+    finally:
+        consumer.close()
+    return {partition: mark[1] for partition, mark in marks.items()}
+
+
+def read(settings: Settings, curated: bool) -> Lake:
+    """The lake as the balance wants it."""
+    ends = end_offsets(settings)
+    catalog = lake.catalog(settings)
+    clicks = _columns(catalog, CLICKS, "event_id", "kafka_partition", "kafka_offset")
+    bad = _columns(catalog, QUARANTINE, "kafka_partition", "kafka_offset", "reason", "payload")
+    digests = pa.array([digest(value.as_py()) for value in bad["payload"]], pa.binary())
+    quarantine = bad.drop_columns(["payload"]).append_column("digest", digests)
+    if not curated:
+        return Lake(clicks, quarantine, ends)
+    return Lake(clicks, quarantine, ends, _columns(catalog, CURATED, "event_id"), _published(catalog))
+
+
+def _columns(catalog: RestCatalog, table: str, *columns: str) -> pa.Table:
+    found: Any = catalog.load_table(table).scan(selected_fields=columns).to_arrow()
+    plain = [(c, pa.string() if pa.types.is_large_string(found.schema.field(c).type) else found.schema.field(c).type) for c in columns]
+    return found.select(list(columns)).cast(pa.schema(plain))
+
+
+def _published(catalog: RestCatalog) -> dict[int, int]:
+    """Up to which offset the nightly has curated each partition."""
+    ledger = _columns(catalog, INGESTED, "kafka_partition", "end_offset")
+    ends = ledger.group_by("kafka_partition").aggregate([("end_offset", "max")])
+    return dict(zip(ends["kafka_partition"].to_pylist(), ends["end_offset_max"].to_pylist(), strict=True))

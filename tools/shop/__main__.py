@@ -1,0 +1,144 @@
+"""The simulated shop: `history` sends past days as fast as Kafka takes them, `live` sends at the pace of the clock."""
+
+import json
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from tools import master_data
+from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
+from tools.kafka_producer import Sender, SendError, require_topic
+from tools.ledger.journal import Journal
+from tools.ledger.read import acknowledged_numbers
+from tools.shop import master, run, stream
+from tools.shop.faults import Faults
+from tools.shop.world import DAY_MS, World
+
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
+EVENTS_PER_DAY = 20_000
+LATE = ("all", "on-time", "late")
+
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same events, down to their ids.")]
+Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of the good events.")]
+People = Annotated[int, typer.Option(min=2, help="Users of the shop.")]
+Products = Annotated[int, typer.Option(min=50, help="Products of the shop.")]
+Run = Annotated[str, typer.Option(help="Name of the run in the ledger; the default says what is sent.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+@app.command()
+@failing_in_one_line(SendError, *LAKE_FAILURES)
+def history(
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
+    until: Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")] = "",
+    events: Annotated[int, typer.Option(min=0, help="Good events of all days together; default: 20,000 a day.")] = 0,
+    seed: Seed = 7,
+    duplicates: Share = 0.001,
+    broken: Share = 0.001,
+    late: Share = 0.002,
+    out_of_order: Share = 0.05,
+    huge: Annotated[int, typer.Option(min=0, max=100, help="Records of 5 MB a day.")] = 0,
+    send: Annotated[str, typer.Option(help="all, on-time (all but the late events), or late (the late events alone).")] = "all",
+    users: People = 50_000,
+    products: Products = 10_000,
+    with_master_data: Annotated[
+        bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")] = False,
+    run_name: Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Send whole days; the same command again sends the same events, which the lake's nightly keeps once."""
+    last = _complete_day(until)
+    if send not in LATE:
+        raise UsageError(f"--send {send!r}: use one of {', '.join(LATE)}")
+    settings, shop = here(), stream.Shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order, huge))
+    windows = stream.days(last, days, events or EVENTS_PER_DAY * days)
+    require_topic(settings)
+    name = names.slug(run_name or f"history_{last}_{days}d_{events or EVENTS_PER_DAY * days}_seed{seed}_{send}")
+    done = acknowledged_numbers(settings, name) if resume else frozenset()
+    about = {"command": "history", "shop": repr(shop), "windows": [repr(w) for w in windows], "send": send}
+    states = _land(settings, shop.world, windows[0].start, windows[-1].start + DAY_MS) if with_master_data else {}
+    with Journal(settings, name, about) as journal, Console(stderr=True).status("sending") as status:
+        sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
+        run.history(shop, windows, run.Part(send), sender, numbered, lambda n: status.update(f"{n:,} sent"))
+    _report(run.summary(name, sender, numbered, time.monotonic() - started) | states, as_json)
+
+
+@app.command()
+@failing_in_one_line(SendError, *LAKE_FAILURES)
+def live(
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")],
+    seconds: Annotated[int, typer.Option(min=0, help="Stop after so many seconds; 0 goes on until Ctrl-C.")] = 0,
+    seed: Seed = 7,
+    duplicates: Share = 0.001,
+    broken: Share = 0.001,
+    late: Share = 0.002,
+    out_of_order: Share = 0.05,
+    users: People = 50_000,
+    products: Products = 10_000,
+    with_master_data: Annotated[
+        bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
+    ] = True,
+    start: Annotated[str, typer.Option(help="Repeat an earlier live run: the start that its summary names.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")] = False,
+    run_name: Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Send events at the pace of the clock."""
+    settings, shop = here(), stream.Shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order))
+    begin = _moment(start)
+    require_topic(settings)
+    name = names.slug(run_name or f"live_{begin}_rate{rate:g}_seed{seed}")
+    done = acknowledged_numbers(settings, name) if resume else frozenset()
+    states = _land(settings, shop.world, begin - DAY_MS, begin + DAY_MS) if with_master_data else {}
+    with Journal(settings, name, {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}) as journal:
+        sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
+        with Console(stderr=True).status("sending") as status:
+            _until_interrupted(shop, begin, rate, seconds, sender, numbered, status)
+    _report(run.summary(name, sender, numbered, time.monotonic() - started) | states | {"start": begin}, as_json)
+
+
+def _until_interrupted(
+    shop: stream.Shop, begin: int, rate: float, seconds: int, sender: Sender, numbered: run.Numbered, status: Any
+) -> None:
+    ends = begin + seconds * 1000 if seconds else None
+    try:
+        run.live(shop, begin, rate, ends, sender, numbered, lambda n: status.update(f"{n:,} sent"))
+    except KeyboardInterrupt:
+        sender.flush()
+
+
+def _complete_day(text: str) -> date:
+    """The day of `--until`. Raises ValueError when it is none, or not over yet."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    day = date.fromisoformat(names.day(text)) if text else yesterday
+    if day > yesterday:
+        raise UsageError(f"--until {day}: that day is not over yet; the last whole day is {yesterday}")
+    return day
+
+
+def _moment(text: str) -> int:
+    """`--start` in milliseconds since 1970; empty is now."""
+    if text and not text.isdigit():
+        raise UsageError(f"--start {text!r}: give milliseconds since 1970, as the summary of the earlier run does")
+    return int(text) if text else int(time.time() * 1000)
+
+
+def _land(settings: Settings, world: World, start: int, end: int) -> dict[str, int]:
+    """Write the states of users and products of that time; returns how many were new."""
+    states = {master_data.USERS: master.users(world, start, end), master_data.PRODUCTS: master.products(world, start, end)}
+    return {f"new_states_of_{table}": master_data.append(settings, table, rows) for table, rows in states.items()}
+
+
+def _report(summary: dict[str, Any], as_json: bool) -> None:
+    typer.echo(json.dumps(summary, indent=1) if as_json else "\n".join(f"{name}: {value}" for name, value in summary.items()))
+
+
+if __name__ == "__main__":
+    app()

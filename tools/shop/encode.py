@@ -1,0 +1,111 @@
+"""From compact rows to what travels: event ids, Kafka keys and JSON values."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from clickstream_contracts import names
+from tools.kafka_producer import Records
+from tools.ledger.kinds import BROKEN, KINDS, code
+from tools.shop import calibration as c
+from tools.shop.breakage import break_event
+from tools.shop.chance import hashed
+from tools.shop.rows import TYPES, Rows
+from tools.shop.world import World
+
+COLUMNS = (
+    "event_id", "event_type", "event_time", "user_id", "session_id", "device_id", "product_id", "quantity", "price",
+    "currency", "ip_hash", "country", "latitude", "longitude", "user_agent", "referrer", "schema_version",
+)  # fmt: skip
+FIRST_BROKEN, LAST_BROKEN = code(next(iter(BROKEN))), code(list(BROKEN)[-1])
+Objects = NDArray[np.object_]
+
+
+def _objects(values: list[str | None]) -> Objects:
+    return np.array(values, dtype=object)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns rows into records for Kafka; holds the texts that many events share."""
+
+    world: World
+
+    @cached_property
+    def _users(self) -> Objects:
+        return _objects([f"u-{i}" for i in range(self.world.people)])
+
+    @cached_property
+    def _products(self) -> Objects:
+        # The last entry answers to index -1: no product.
+        return _objects([*(f"p-{i}" for i in range(self.world.products)), None])
+
+    @cached_property
+    def _places(self) -> dict[str, Objects]:
+        return {"country": _objects([p[1] for p in c.PLACES]), "currency": _objects([p[2] for p in c.PLACES])}
+
+    def records(self, rows: Rows) -> Records:
+        """The records of `rows`, in their order."""
+        named = self._identity(rows) | self._goods(rows) | self._origin(rows)
+        columns = [named[name] for name in COLUMNS]
+        events = [dict(zip(COLUMNS, values, strict=True)) for values in zip(*columns, strict=True)]
+        self._add_rare(rows, events)
+        values: list[bytes | None] = [orjson.dumps(event) for event in events]
+        for i in np.flatnonzero((rows["kind"] >= FIRST_BROKEN) & (rows["kind"] <= LAST_BROKEN)).tolist():
+            values[i] = break_event(KINDS[rows["kind"][i]], events[i])
+        kinds = [KINDS[k] for k in rows["kind"].tolist()]
+        return Records(named["event_id"], kinds, [key.encode() for key in named["session_id"]], values)
+
+    def _identity(self, rows: Rows) -> dict[str, list[Any]]:
+        text = rows["id"].tobytes().hex()
+        return {
+            "event_id": [text[i : i + 32] for i in range(0, len(text), 32)],
+            "event_type": _objects(list(TYPES))[rows["type"]].tolist(),
+            "event_time": rows["time"].tolist(),
+            "user_id": np.where(rows["signed_in"], self._users[rows["person"]], None).tolist(),
+            "session_id": [f"s-{x:x}" for x in rows["session"].tolist()],
+            "device_id": [f"d-{x:x}" for x in rows["device"].tolist()],
+            "schema_version": [names.EVENT_VERSION] * len(rows),
+        }
+
+    def _goods(self, rows: Rows) -> dict[str, list[Any]]:
+        priced = rows["product"] >= 0
+        return {
+            "product_id": self._products[rows["product"]].tolist(),
+            "quantity": np.where(priced, rows["quantity"].astype(object), None).tolist(),
+            "price": np.where(priced, (rows["cents"] / 100).astype(object), None).tolist(),
+            "currency": np.where(priced, self._places["currency"][self.world.home_place[rows["person"]]], None).tolist(),
+        }
+
+    def _origin(self, rows: Rows) -> dict[str, list[Any]]:
+        seed, address, place = self.world.seed, rows["address"].astype(np.int64), rows["place"]
+        number = (hashed(seed + 4, address) * 2**40).astype(np.int64)
+        latitude, longitude = (np.array([p[i] for p in c.PLACES])[place] for i in (3, 4))
+        agent = (hashed(seed + 5, rows["device"].astype(np.int64)) * len(c.USER_AGENTS)).astype(np.int64)
+        return {
+            "ip_hash": [f"ip-{x:x}" for x in number.tolist()],
+            "country": self._places["country"][place].tolist(),
+            "latitude": np.round(latitude + (number % 1000) / 5000 - 0.1, 2).tolist(),
+            "longitude": np.round(longitude + (number // 1000 % 1000) / 5000 - 0.1, 2).tolist(),
+            "user_agent": _objects(list(c.USER_AGENTS))[agent].tolist(),
+            "referrer": _objects([*(r or None for r in c.REFERRERS), None])[rows["referrer"]].tolist(),
+        }
+
+    def _add_rare(self, rows: Rows, events: list[dict[str, Any]]) -> None:
+        """Fields that few events have are added to those alone."""
+        for i in np.flatnonzero(rows["order"]).tolist():
+            events[i]["order_id"] = f"o-{rows['order'][i]:x}"
+            events[i]["payment_token"] = f"pt-{rows['payment'][i]:x}" if rows["payment"][i] else None
+        for i in np.flatnonzero(rows["coupon"] >= 0).tolist():
+            events[i]["coupon"] = c.COUPONS[rows["coupon"][i]]
+        for i in np.flatnonzero(rows["query"] >= 0).tolist():
+            events[i]["search_query"] = query(int(rows["query"][i]))
+
+
+def query(number: int) -> str:
+    """What somebody types who looks for the shelf of that number."""
+    return f"{c.SHELVES[number % len(c.SHELVES)]} {c.DEPARTMENTS[number // len(c.SHELVES)]}"

@@ -1,0 +1,115 @@
+"""Driving the shop: windows of traffic become records, records go to Kafka, all of it is noted."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tools.kafka_producer import Sender
+from tools.ledger.kinds import code
+from tools.shop.encode import Encoder
+from tools.shop.rows import Ints, Rows
+from tools.shop.shoppers import Window
+from tools.shop.stream import Shop, arrivals
+
+BATCH = 5_000
+# Sessions that began before a live stream opens are under way when it does.
+UNDER_WAY_MS = 1_800_000
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which records of the stream are sent: all, or all but the late ones, or the late ones alone."""
+
+    name: str = "all"
+
+    def of(self, rows: Rows) -> Rows:
+        late = rows["kind"] == code("late")
+        wanted = {"all": np.ones(len(rows), bool), "on-time": ~late, "late": late}[self.name]
+        return np.asarray(rows[wanted])
+
+
+@dataclass
+class Numbered:
+    """Gives each record of a run its number, and leaves out those that the broker has already."""
+
+    done: frozenset[int]
+    next: int = 0
+    skipped: int = field(default=0, init=False)
+
+    def todo(self, rows: Rows) -> tuple[Rows, list[int]]:
+        numbers = range(self.next, self.next + len(rows))
+        self.next += len(rows)
+        if not self.done:
+            return rows, list(numbers)
+        keep = [i for i, number in enumerate(numbers) if number not in self.done]
+        self.skipped += len(rows) - len(keep)
+        return rows[keep], [numbers[i] for i in keep]
+
+
+def history(shop: Shop, windows: Iterable[Window], part: Part, sender: Sender, numbered: Numbered, tell: Tell) -> None:
+    """Send whole windows as fast as Kafka takes them."""
+    encoder = Encoder(shop.world)
+    for rows in arrivals(shop, windows):
+        for batch in batches(part.of(rows)):
+            _send(encoder, batch, sender, numbered)
+            tell(sender.sent.total())
+    sender.flush()
+
+
+def live(shop: Shop, start: int, rate: float, ends: int | None, sender: Sender, numbered: Numbered, tell: Tell) -> None:
+    """Send each record when its time of arrival comes, from `start` until `ends` (milliseconds since 1970)."""
+    encoder = Encoder(shop.world)
+    for rows in arrivals(shop, live_windows(start - UNDER_WAY_MS, rate)):
+        for second, due in _seconds(rows[rows["arrival"] >= start]):
+            if ends is not None and second >= ends:
+                return sender.flush()
+            time.sleep(max(0.0, second / 1000 - time.time()))
+            _send(encoder, due, sender, numbered)
+            tell(sender.sent.total())
+    sender.flush()
+
+
+def _send(encoder: Encoder, rows: Rows, sender: Sender, numbered: Numbered) -> None:
+    todo, numbers = numbered.todo(rows)
+    if numbers:
+        sender.send(encoder.records(todo), numbers)
+
+
+def batches(rows: Rows) -> Iterator[Rows]:
+    """`rows` in pieces that fit into a processor's cache."""
+    return (rows[i : i + BATCH] for i in range(0, len(rows), BATCH))
+
+
+def live_windows(start: int, rate: float, seconds: int = 60) -> Iterator[Window]:
+    """Windows of equal length from `start` on, for ever, `rate` events a second."""
+    number = 0
+    while True:
+        wanted = int(rate * seconds * (number + 1)) - int(rate * seconds * number)
+        yield Window(start + number * seconds * 1000, seconds * 1000, wanted)
+        number += 1
+
+
+def _seconds(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """Records by the second they arrive in."""
+    second: Ints = rows["arrival"] // 1000
+    edges = [0, *(np.flatnonzero(np.diff(second)) + 1).tolist(), len(rows)] if len(rows) else [0]
+    for start, end in pairwise(edges):
+        yield int(second[start]) * 1000, rows[start:end]
+
+
+def summary(run: str, sender: Sender, numbered: Numbered, seconds: float) -> dict[str, Any]:
+    """What a run did, in numbers."""
+    return {
+        "run": run,
+        "sent": sender.sent.total(),
+        "acknowledged": sender.acknowledged,
+        "kinds": dict(sorted(sender.sent.items())),
+        "left_out": numbered.skipped,
+        "seconds": round(seconds, 1),
+        "events_per_second": round(sender.sent.total() / seconds) if seconds else 0,
+    }
