@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from clickstream_contracts.settings import Settings, SettingsError, read_env_file
 
@@ -69,7 +70,7 @@ def write_private(path: Path, text: str) -> None:
 def resolve(settings: Settings) -> Settings:
     """The settings that the stack hands to its processes: absolute paths, and addresses that follow the ports."""
     home = Path(settings.stack_dir).resolve()
-    own = {
+    own: dict[str, Any] = {
         "stack_dir": str(home),
         "data_dir": str(Path(settings.data_dir).resolve()),
         "python": settings.python or sys.executable,
@@ -80,7 +81,7 @@ def resolve(settings: Settings) -> Settings:
         "spark_auth_secret_file": str(home / "secrets" / "spark_auth"),
     }
     if settings.s3_server == "external":
-        keys = {name: str(Path(getattr(settings, name)).resolve()) for name in ("s3_access_key_file", "s3_secret_key_file")}
+        keys: dict[str, Any] = {name: str(Path(getattr(settings, name)).resolve()) for name in ("s3_access_key_file", "s3_secret_key_file")}
         return replace(settings, **own, **keys)
     keys = {f"{name}_file": str(home / "secrets" / name) for name in ("s3_access_key", "s3_secret_key")}
     return replace(settings, **own, **keys, s3_endpoint=f"http://127.0.0.1:{settings.s3_port}")

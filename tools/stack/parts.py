@@ -2,7 +2,7 @@
 
 from graphlib import TopologicalSorter
 
-from tools.stack import kafka, nessie, s3
+from tools.stack import airflow, flink, kafka, nessie, s3, spark
 from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 
@@ -17,8 +17,10 @@ def nodes(stack: Stack) -> list[Node]:
         Step("bucket", lambda: s3.ensure_bucket(stack.settings), needs=("s3",)),
         Step("lake", lambda: _ensure_lake(stack), needs=("nessie",)),
         Step("topics", lambda: _ensure_topics(stack), needs=("kafka",)),
+        airflow.step(stack),
     ]
-    return _in_order([*s3.parts(stack), *nessie.parts(stack), *kafka.parts(stack), *steps])
+    components = (s3, nessie, kafka, flink, spark, airflow)
+    return _in_order([*steps, *(part for component in components for part in component.parts(stack))])
 
 
 def _in_order(everything: list[Node]) -> list[Node]:
@@ -50,7 +52,7 @@ def _with_needs(wanted: set[str], everything: list[Node]) -> set[str]:
     needs = {node.name: set(node.needs) for node in everything}
     grown = wanted.union(*(needs.get(name, set()) for name in wanted))
     # A step comes along with the parts that it prepares.
-    grown |= {node.name for node in everything if isinstance(node, Step) and set(node.needs) <= grown}
+    grown |= {node.name for node in everything if isinstance(node, Step) and node.needs and set(node.needs) <= grown}
     return grown if grown == wanted else _with_needs(grown, everything)
 
 
