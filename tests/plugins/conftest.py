@@ -101,7 +101,9 @@ def _lake(nessie_uri: str) -> Lake:
     """The lake as its set-up leaves it: namespaces and tables stand on main."""
     lake = Lake(nessie_uri)
     head = lake.hook.head("main")
-    spaces = [{"type": "PUT", "key": {"elements": [n]}, "content": {"type": "NAMESPACE", "elements": [n]}} for n in ("raw", "curated", "marts")]
+    spaces = [
+        {"type": "PUT", "key": {"elements": [n]}, "content": {"type": "NAMESPACE", "elements": [n]}} for n in ("raw", "curated", "marts")
+    ]
     body = {"commitMeta": {"message": "namespaces"}, "operations": spaces}
     httpx.post(f"{nessie_uri}/api/v2/trees/{head}/history/commit", json=body).raise_for_status()
     lake.write("main", "raw.clicks", "curated.users", "curated.events", "curated.orders", "marts.funnel_daily")

@@ -108,7 +108,9 @@ def test_work_after_the_audit_is_not_published(context: Any, lake: Lake, pinned:
     assert lake.hook.head("main") == before
 
 
-def test_a_branch_made_anew_after_the_audit_is_not_published(context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]) -> None:
+def test_a_branch_made_anew_after_the_audit_is_not_published(
+    context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]
+) -> None:
     DropBranch(task_id="drop_branch", keep_on_failure="").execute(context)
     CreateBranch(task_id="create_branch", pinned=pinned).execute(context)
     with pytest.raises(AirflowFailException, match="is not what was audited"):

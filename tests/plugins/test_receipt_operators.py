@@ -2,8 +2,8 @@
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import psutil
@@ -90,23 +90,22 @@ def test_arguments_that_render_to_nothing_are_left_out() -> None:
     assert task.command == ["tool", "--day", "2026-01-02", "--receipt", "s3://lake/r.json"]
 
 
+def family(mark: str) -> list[int]:
+    """Processes whose command line ends with `mark`."""
+    found = psutil.process_iter(["pid", "cmdline"])
+    return [p.info["pid"] for p in found if p.info["cmdline"] and p.info["cmdline"][-1].endswith(mark)]
+
+
 def test_a_killed_task_takes_its_children_along(context: Any, tmp_path: Path) -> None:
-    family = f"import subprocess,sys; subprocess.run([sys.executable,'-c','import time; time.sleep(600) # {tmp_path}'])"
-    task = ToolReceiptOperator(task_id="work", command=[sys.executable, "-c", family], folder=".")
-    ended: list[Exception] = []
-
-    def work() -> None:
-        try:
-            task.execute(context)
-        except AirflowException as error:
-            ended.append(error)
-
-    thread = Thread(target=work)
-    thread.start()
-    alive = lambda: [p for p in psutil.process_iter(["cmdline"]) if f"# {tmp_path}" in " ".join(p.info["cmdline"] or [])[-200:]]  # noqa: E731
-    while not alive():
-        time.sleep(0.1)
-    task.on_kill()
-    thread.join(timeout=30)
-    assert ended
-    assert alive() == []
+    mark = f"# {tmp_path}"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600) {mark}'])"
+    task = ToolReceiptOperator(task_id="work", command=[sys.executable, "-c", parent], folder=".")
+    with ThreadPoolExecutor() as pool:
+        work = pool.submit(task.execute, context)
+        while not family(mark):
+            assert not work.done()
+            time.sleep(0.1)
+        task.on_kill()
+        with pytest.raises(AirflowException):
+            work.result(timeout=60)
+    assert family(mark) == []
