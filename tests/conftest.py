@@ -1,0 +1,58 @@
+"""The shared stack: every engine for real, started once a session on free ports in a temporary folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.shop_day import Shop
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The evaluation data; tests that need a file of it are skipped where it is absent."""
+    from clickstream_contracts.settings import Settings
+
+    return (ROOT / Settings.from_env().data_dir).resolve()
+
+
+@pytest.fixture(scope="session")
+def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a running stack. TEST_STACK_DIR names one that is up already and is left as it is."""
+    from tests.ports import free_ports
+
+    kept = os.environ.get("TEST_STACK_DIR")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home)}
+    if not kept:
+        env |= {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
+        env |= {"CLICKSTREAM_CHECKPOINT_SECONDS": "5"}
+    stack = [sys.executable, "-m", "tools.stack"]
+    try:
+        subprocess.run([*stack, "up"], cwd=ROOT, env=env, check=True)
+        yield env
+    finally:
+        if not kept:
+            logs = ROOT / ".stack-test-logs"
+            shutil.rmtree(logs, ignore_errors=True)
+            shutil.copytree(home / "logs", logs, dirs_exist_ok=True)
+            subprocess.run([*stack, "down"], cwd=ROOT, env=env, check=False)
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shop(stack_env: dict[str, str]) -> "Shop":
+    """The running stack as a test's user sees it: its commands, its Airflow, its tables."""
+    from tests.shop_day import Shop
+
+    shop = Shop(stack_env)
+    shop.start_streams()
+    return shop

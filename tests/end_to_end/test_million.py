@@ -1,0 +1,68 @@
+"""A million events with duplicates, broken and late ones: the ledger balances exactly, and the late ones correct a published day."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.shop_day import Shop
+
+EVENTS, UNTIL = 1_000_000, "2026-03-02"
+HISTORY = ("--days", "2", "--until", UNTIL, "--seed", "11", "--duplicates", "0.001", "--broken", "0.001", "--late", "0.002", "--json")
+
+
+def history(shop: Shop, send: str, events: int = EVENTS) -> dict[str, Any]:
+    done = shop.run("tools.shop", "history", "--events", str(events), *HISTORY, "--huge", "1", "--send", send)
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def first(shop: Shop) -> tuple[dict[str, Any], str]:
+    """All but the late events are sent, and the night is published."""
+    return history(shop, "on-time"), shop.nightly(UNTIL)
+
+
+@pytest.fixture(scope="module")
+def second(shop: Shop, first: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], str]:
+    """The late events arrive, and the next night is published."""
+    return history(shop, "late"), shop.nightly(UNTIL)
+
+
+def test_the_ledger_balances_and_curated_has_each_event_once(shop: Shop, second: tuple[dict[str, Any], str]) -> None:
+    verdict = json.loads(shop.run("tools.ledger", "check", "--curated", "--json", ok=False).stdout)
+    assert verdict["problems"] == []
+    assert verdict["acknowledged"] >= EVENTS
+
+
+def test_every_record_is_accounted_for_by_kind(shop: Shop, first: tuple[dict[str, Any], str], second: tuple[dict[str, Any], str]) -> None:
+    kinds = Counter(first[0]["kinds"]) + Counter(second[0]["kinds"])
+    runs = {shop.receipt(run, "curate")["run"] for run in (first[1], second[1])}
+    rows = [row for row in shop.table("curated.ingest_ledger").to_pylist() if row["run"] in runs]
+    good = kinds["prompt"] + kinds["delayed"] + kinds["late"]
+    assert sum(r["accepted"] for r in rows) == good
+    assert sum(r["duplicates"] for r in rows) == kinds["duplicate"]
+    assert sum(r["quarantined"] for r in rows) == kinds.total() - good - kinds["duplicate"]
+
+
+def test_late_events_correct_a_published_day(shop: Shop, first: tuple[dict[str, Any], str], second: tuple[dict[str, Any], str]) -> None:
+    late = second[0]["kinds"]["late"]
+    assert late > 500
+    tags = [shop.airflow.xcom("clickstream_nightly", run, "tag") for run in (first[1], second[1])]
+    before, after = (shop.table("curated.events", ref=tag, columns=("event_day",)) for tag in tags)
+    assert after.num_rows - before.num_rows == late
+    views = [sum(shop.table("marts.product_daily", ref=tag, columns=("views",))["views"].to_pylist()) for tag in tags]
+    assert 0 < views[1] - views[0] <= late
+
+
+def test_a_quiet_night_publishes_nothing(shop: Shop, second: tuple[dict[str, Any], str]) -> None:
+    head, tags = shop.curated_state(), shop.references("TAG")
+    run_id = shop.nightly(UNTIL)
+    assert (shop.curated_state(), shop.references("TAG")) == (head, tags)
+    assert shop.task_state(run_id, "merge") == "skipped"
+
+
+def test_a_rebuilt_day_has_the_same_content(shop: Shop, second: tuple[dict[str, Any], str]) -> None:
+    hashes = [shop.receipt(shop.nightly(UNTIL, rebuild=True), "curate")["content"] for _ in range(2)]
+    assert hashes[0] == hashes[1]
+    assert hashes[0] == shop.receipt(second[1], "curate")["content"]

@@ -1,0 +1,60 @@
+"""Strange records: each has its place and its reason, and the stream goes on."""
+
+import json
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from clickstream_contracts import names
+from tests.shop_day import Shop, eventually
+
+GOOD: dict[str, Any] = {
+    "event_type": "view_item",
+    "event_time": 1_767_312_000_000,
+    "session_id": "poison",
+    "user_id": "u-1",
+    "schema_version": 1,
+}
+RECORDS: dict[str, tuple[bytes | None, str | None]] = {
+    "plain": (b"", None),
+    "null_user": (json.dumps({**GOOD, "event_id": "poison-null_user", "user_id": None}).encode(), None),
+    "five_megabytes": (json.dumps({**GOOD, "event_id": "poison-5mb", "search_query": "x" * 5_000_000}).encode(), "too_large"),
+    "invalid_utf8": (b'{"event_id": "poison-utf8", "referrer": "\xff\xfe"}', "not_json"),
+    "year_1970": (json.dumps({**GOOD, "event_id": "poison-1970", "event_time": 1000}).encode(), "time_out_of_range"),
+    "year_2100": (json.dumps({**GOOD, "event_id": "poison-2100", "event_time": 4_102_444_800_000}).encode(), "time_out_of_range"),
+    "tombstone": (None, "not_json"),
+    "last": (json.dumps({**GOOD, "event_id": "poison-last"}).encode(), None),
+}
+RECORDS["plain"] = (json.dumps({**GOOD, "event_id": "poison-plain"}).encode(), None)
+
+
+@pytest.fixture(scope="module")
+def places(shop: Shop) -> dict[str, tuple[int, int]]:
+    """Partition and offset of each record."""
+    found: dict[str, tuple[int, int]] = {}
+    producer = Producer({"bootstrap.servers": shop.settings.kafka_bootstrap, "acks": "all", "message.max.bytes": 10_000_000})
+    for name, (value, _) in RECORDS.items():
+        producer.produce(
+            names.CLICKS_TOPIC,
+            value=value,
+            key=b"poison",
+            on_delivery=lambda error, message, name=name: found.__setitem__(name, (message.partition(), message.offset())),
+        )
+        producer.flush(60)
+    return found
+
+
+def rows(shop: Shop, table: str, columns: tuple[str, ...]) -> dict[tuple[int, int], dict[str, Any]]:
+    found = shop.table(table, columns=("kafka_partition", "kafka_offset", *columns)).to_pylist()
+    return {(r["kafka_partition"], r["kafka_offset"]): r for r in found}
+
+
+def test_each_record_has_its_place_and_reason(shop: Shop, places: dict[str, tuple[int, int]]) -> None:
+    eventually(lambda: places["last"] in rows(shop, "raw.clicks", ()), "the last record is in the lake", 120)
+    clicks, quarantine = rows(shop, "raw.clicks", ("event_id",)), rows(shop, "raw.quarantine", ("reason", "payload"))
+    for name, (value, reason) in RECORDS.items():
+        place = places[name]
+        assert (place in clicks, place in quarantine) == (reason is None, reason is not None), name
+        if reason:
+            assert (quarantine[place]["reason"], quarantine[place]["payload"]) == (reason, value), name

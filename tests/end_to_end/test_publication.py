@@ -1,0 +1,87 @@
+"""Publication is all or nothing: a failed audit leaves main alone, and a reader sees the tables of a run change together."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.shop_day import ROOT, Shop
+
+DAY = "2026-04-01"
+AUDIT = ROOT / "spark_apps" / "audits" / "planted.sql"
+
+
+@pytest.fixture
+def some_events(shop: Shop, request: pytest.FixtureRequest) -> None:
+    seed = str(sum(map(ord, request.node.name)))
+    shop.run("tools.shop", "history", "--days", "1", "--events", "3000", "--until", DAY, "--seed", seed)
+
+
+@pytest.fixture
+def planted_audit() -> "Path":
+    """An audit that always finds a row."""
+    AUDIT.write_text("-- severity: error\n-- meaning: Nothing may be as it is.\n-- owner: tests\nSELECT 'here' AS place, 1 AS value\n")
+    return AUDIT
+
+
+def test_a_failed_audit_leaves_main_untouched_and_says_why(shop: Shop, some_events: None, planted_audit: Path) -> None:
+    before = shop.curated_state()
+    try:
+        run_id = shop.nightly(DAY, expect="failed", keep_branch_on_failure=True)
+    finally:
+        planted_audit.unlink()
+    assert shop.curated_state() == before
+    receipt = shop.receipt(run_id, "audit")
+    [failure] = receipt["facts"]["failures"]
+    assert failure["name"] == "planted"
+    assert "here" in str(failure)
+    assert "planted" in shop.task_log(run_id, "audit")
+    kept = [b for b in shop.references("BRANCH") if b != "main"]
+    assert len(kept) == 1
+    assert "curated.events" in shop.run("tools.refs", "diff", "main", kept[0]).stdout
+    shop.run("tools.refs", "drop", kept[0])
+    # What was not published is taken by the next night.
+    shop.nightly(DAY)
+    assert shop.curated_state() != before
+    assert shop.references("BRANCH") == {"main"}
+
+
+class Reader(threading.Thread):
+    """Polls main, and notes each state of the published tables that it sees."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(daemon=True)
+        self.shop, self.states, self.stop = shop, list[dict[str, str]](), False
+
+    def run(self) -> None:
+        while not self.stop:
+            state = self.shop.curated_state()
+            if not self.states or self.states[-1] != state:
+                self.states.append(state)
+            time.sleep(0.1)
+
+
+def test_a_reader_sees_all_tables_of_a_night_change_in_one_commit(shop: Shop, some_events: None) -> None:
+    reader = Reader(shop)
+    reader.start()
+    time.sleep(1)
+    run_id = shop.nightly(DAY)
+    time.sleep(1)
+    reader.stop = True
+    reader.join()
+    assert len(reader.states) == 2, "main had other states than before and after"
+    before, after = reader.states
+    changed = {name for name in after if before[name] != after[name]}
+    assert changed == set(shop.receipt(run_id, "seal")["tables"])
+    assert {"curated.events", "curated.sessions", "curated.ingest_ledger", "marts.funnel_daily"} <= changed
+
+
+def test_two_nights_at_once_wait_for_each_other(shop: Shop, some_events: None) -> None:
+    runs = [shop.trigger_nightly(DAY), shop.trigger_nightly(DAY)]
+    for run_id in runs:
+        shop.finish("clickstream_nightly", run_id)
+    spans = sorted(
+        (r["start_date"], r["end_date"]) for r in (shop.airflow.call("GET", f"/dags/clickstream_nightly/dagRuns/{i}") for i in runs)
+    )
+    assert spans[0][1] <= spans[1][0]

@@ -1,0 +1,112 @@
+"""One command, and a shop's events become audited tables. `make demo` runs this in the tools environment."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings, SettingsError
+from tools import summary
+from tools.airflow_api import Airflow, AirflowError
+from tools.stack import layout, running
+from tools.stack.progress import say
+
+STREAM_DEADLINE, NIGHT_DEADLINE = 300.0, 900.0
+
+
+class DemoError(RuntimeError):
+    """A step of the demo failed; the text names it and what to look at."""
+
+
+class Clock:
+    """Seconds of each step, in the order they ran."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, what: str) -> Iterator[None]:
+        """Say what begins, and remember how long it took."""
+        say("…", name, what)
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - begin, 1)
+        say("✓", name, f"{self.seconds[name]:6.1f} s")
+
+
+def command(module: str, *argv: str) -> None:
+    """Run `python -m MODULE ARGV` with its output as ours. Raises DemoError when it fails."""
+    done = subprocess.run([sys.executable, "-m", module, *argv], check=False, env=_environment())
+    if done.returncode:
+        raise DemoError(f"`python -m {module} {' '.join(argv)}` ended with exit code {done.returncode}; its last lines are above")
+
+
+def _environment() -> dict[str, str]:
+    settings = Settings.from_env()
+    home = Path(settings.stack_dir) / "settings.env"
+    return {**os.environ, **(running(settings.stack_dir).to_env() if home.exists() else {})}
+
+
+def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any] | None = None) -> str:
+    """Run a DAG and show each task as it ends; returns the run's id. Raises DemoError when the run fails."""
+    airflow.unpause(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
+    marks = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "!"}
+    state = airflow.wait(dag_id, run_id, deadline, lambda task, is_: say(marks[is_], f"  {task}", is_) if is_ in marks else None)
+    if state != "success":
+        raise DemoError(f"{dag_id} ended as {state}: open {airflow.base}/dags/{dag_id}/runs/{run_id} and read the red task's log")
+    return run_id
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1000, help="Events of the simulated days.")] = 120_000,
+    days: Annotated[int, typer.Option(min=1, help="Days to simulate, the last of them yesterday.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
+    live: Annotated[int, typer.Option(min=0, help="Seconds of live traffic after the history.")] = 10,
+) -> None:
+    """Start the stack, open the shop, switch the stream on, publish a night, and say what happened."""
+    clock = Clock()
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    with clock.step("stack", "S3, Nessie, Kafka, Flink, Spark and Airflow as processes on 127.0.0.1"):
+        command("tools.stack", "up")
+    settings = running(Settings.from_env().stack_dir)
+    airflow = Airflow.of(settings, summary.password(settings))
+    with clock.step("stream", "Airflow deploys clicks_to_lake on Flink"):
+        run_dag(airflow, names.STREAMS, STREAM_DEADLINE)
+    with clock.step("shop", f"{days} days of a simulated shop go through Kafka"):
+        command(
+            "tools.shop", "history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume"
+        )
+        if live:
+            command("tools.shop", "live", "--rate", "200", "--seconds", str(live), "--seed", str(seed))
+    with clock.step("night", f"Airflow publishes {yesterday} from a branch of the lake"):
+        run_id = run_dag(airflow, names.NIGHTLY, NIGHT_DEADLINE, {"day": yesterday})
+    found = summary.collect(settings, airflow, run_id, clock.seconds)
+    path = Path(settings.stack_dir) / "summary.json"
+    layout.write_private(path, json.dumps(found, indent=1, default=str) + "\n")
+    summary.show(found, path)
+
+
+def main() -> None:
+    """Run the demo; an expected failure is one clear line."""
+    try:
+        typer.run(demo)
+    except (DemoError, AirflowError, SettingsError) as error:
+        print(f"error: {error}\n`make doctor` says what is stuck.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make down` stops what was started", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
