@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
@@ -26,7 +25,7 @@ def append(settings: Settings, table: str, states: pa.Table) -> int:
     keys = list(schema.tables()[table].keys)
     rows = pa.table({f.name: _column(states, f) for f in target.schema().as_arrow()}, schema=target.schema().as_arrow())
     there = target.scan(selected_fields=tuple(keys)).to_arrow()
-    new = rows.filter(pa.array(_unseen(rows.select(keys), there)))
+    new = rows.filter(pa.array(_unseen(rows.select(keys), there.select(keys)), pa.bool_()))
     if len(new):
         target.append(new)
     return len(new)
@@ -43,11 +42,11 @@ def _column(states: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
     )
 
 
-def _unseen(rows: pa.Table, there: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _unseen(rows: pa.Table, there: pa.Table) -> list[bool]:
     """Rows whose key is neither in `there` nor earlier in `rows`."""
-    mine, theirs = _keys(rows), set(_keys(there))
-    seen: set[str] = theirs
-    return np.array([not (key in seen or seen.add(key)) for key in mine], bool)  # type: ignore[func-returns-value]
+    seen, mine = set(_keys(there)), _keys(rows)
+    first = {key: i for i, key in reversed(list(enumerate(mine)))}
+    return [key not in seen and first[key] == i for i, key in enumerate(mine)]
 
 
 def _keys(table: pa.Table) -> list[str]:

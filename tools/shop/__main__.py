@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -27,7 +28,9 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same eve
 Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of the good events.")]
 People = Annotated[int, typer.Option(min=2, help="Users of the shop.")]
 Products = Annotated[int, typer.Option(min=50, help="Products of the shop.")]
-Run = Annotated[str, typer.Option(help="Name of the run in the ledger; the default says what is sent.")]
+MasterData = Annotated[bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")]
+RunName = Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
@@ -49,8 +52,8 @@ def history(
     with_master_data: Annotated[
         bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
     ] = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")] = False,
-    run_name: Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")] = "",
+    resume: Resume = False,
+    run_name: RunName = "",
     as_json: Json = False,
 ) -> None:
     """Send whole days; the same command again sends the same events, which the lake's nightly keeps once."""
@@ -86,8 +89,8 @@ def live(
         bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
     ] = True,
     start: Annotated[str, typer.Option(help="Repeat an earlier live run: the start that its summary names.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")] = False,
-    run_name: Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")] = "",
+    resume: Resume = False,
+    run_name: RunName = "",
     as_json: Json = False,
 ) -> None:
     """Send events at the pace of the clock."""
@@ -99,19 +102,11 @@ def live(
     states = _land(settings, shop.world, begin - DAY_MS, begin + DAY_MS) if with_master_data else {}
     with Journal(settings, name, {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}) as journal:
         sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
-        with Console(stderr=True).status("sending") as status:
-            _until_interrupted(shop, begin, rate, seconds, sender, numbered, status)
-    _report(run.summary(name, sender, numbered, time.monotonic() - started) | states | {"start": begin}, as_json)
-
-
-def _until_interrupted(
-    shop: stream.Shop, begin: int, rate: float, seconds: int, sender: Sender, numbered: run.Numbered, status: Any
-) -> None:
-    ends = begin + seconds * 1000 if seconds else None
-    try:
-        run.live(shop, begin, rate, ends, sender, numbered, lambda n: status.update(f"{n:,} sent"))
-    except KeyboardInterrupt:
+        ends = begin + seconds * 1000 if seconds else None
+        with Console(stderr=True).status("sending") as status, suppress(KeyboardInterrupt):
+            run.live(shop, begin, rate, ends, sender, numbered, lambda n: status.update(f"{n:,} sent"))
         sender.flush()
+    _report(run.summary(name, sender, numbered, time.monotonic() - started) | states | {"start": begin}, as_json)
 
 
 def _complete_day(text: str) -> date:

@@ -29,12 +29,13 @@ def hashed(seed: int, *parts: Ints) -> Floats:
             state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             state ^= state >> np.uint64(31)
-    return (state >> np.uint64(11)) * 2.0**-53
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def pick(cumulative: Floats, at: Floats) -> Ints:
     """Indexes drawn by weight: `cumulative` are running sums of the weights, `at` numbers in [0, 1)."""
-    return np.minimum(np.searchsorted(cumulative, at * cumulative[-1], side="right"), len(cumulative) - 1).astype(np.int64)
+    found = np.searchsorted(cumulative, at * cumulative[-1], side="right")
+    return np.asarray(np.minimum(found, len(cumulative) - 1), np.int64)
 
 
 def choice(shares: Sequence[float] | NDArray[np.float64], at: Floats) -> Ints:

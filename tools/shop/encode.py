@@ -29,6 +29,13 @@ def _objects(values: list[str | None]) -> Objects:
     return np.array(values, dtype=object)
 
 
+def _or_null(there: NDArray[np.bool_], values: NDArray[Any]) -> list[Any]:
+    """`values` as Python objects, None where they are not there."""
+    objects = values.astype(object)
+    objects[~there] = None
+    return list(objects.tolist())
+
+
 @dataclass(frozen=True)
 class Encoder:
     """Turns rows into records for Kafka; holds the texts that many events share."""
@@ -66,7 +73,7 @@ class Encoder:
             "event_id": [text[i : i + 32] for i in range(0, len(text), 32)],
             "event_type": _objects(list(TYPES))[rows["type"]].tolist(),
             "event_time": rows["time"].tolist(),
-            "user_id": np.where(rows["signed_in"], self._users[rows["person"]], None).tolist(),
+            "user_id": _or_null(rows["signed_in"], self._users[rows["person"]]),
             "session_id": [f"s-{x:x}" for x in rows["session"].tolist()],
             "device_id": [f"d-{x:x}" for x in rows["device"].tolist()],
             "schema_version": [names.EVENT_VERSION] * len(rows),
@@ -76,9 +83,9 @@ class Encoder:
         priced = rows["product"] >= 0
         return {
             "product_id": self._products[rows["product"]].tolist(),
-            "quantity": np.where(priced, rows["quantity"].astype(object), None).tolist(),
-            "price": np.where(priced, (rows["cents"] / 100).astype(object), None).tolist(),
-            "currency": np.where(priced, self._places["currency"][self.world.home_place[rows["person"]]], None).tolist(),
+            "quantity": _or_null(priced, rows["quantity"]),
+            "price": _or_null(priced, rows["cents"] / 100),
+            "currency": _or_null(priced, self._places["currency"][self.world.home_place[rows["person"]]]),
         }
 
     def _origin(self, rows: Rows) -> dict[str, list[Any]]:

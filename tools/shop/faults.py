@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from tools.ledger.kinds import RANDOM_FAULTS, code
 from tools.shop.rows import Ints, Rows
@@ -36,7 +37,7 @@ def apply(rows: Rows, faults: Faults, rng: Generator) -> Rows:
     return np.concatenate([rows, repeated, _broken(rows, faults, rng)])
 
 
-def _ids(count: int, rng: Generator) -> Rows:
+def _ids(count: int, rng: Generator) -> NDArray[np.uint64]:
     return np.frombuffer(rng.bytes(16 * count), "u8").reshape(count, 2)
 
 

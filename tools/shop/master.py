@@ -42,8 +42,8 @@ def products(world: World, start: int, end: int) -> pa.Table:
         {
             "product_id": pa.array([f"p-{i}" for i in product.tolist()]),
             "name": pa.array([f"{text.split('.')[1]} {text.split('.')[0]} {i}" for text, i in zip(shelf, product.tolist(), strict=True)]),
-            "category": pa.array(np.where(hashed(world.seed + 7, product) < c.MISSING_CATEGORY, None, shelf), pa.string()),
-            "brand": pa.array(np.where(hashed(world.seed + 8, product) < c.MISSING_BRAND, None, brand), pa.string()),
+            "category": pa.array(shelf, pa.string(), mask=hashed(world.seed + 7, product) < c.MISSING_CATEGORY),
+            "brand": pa.array(brand, pa.string(), mask=hashed(world.seed + 8, product) < c.MISSING_BRAND),
             "list_price": pa.array((world.list_cents(product, since) / 100).tolist()),
             "currency": pa.array(["EUR"] * len(product)),
             "updated_at": _times(since),
