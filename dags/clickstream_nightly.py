@@ -3,7 +3,7 @@
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param, chain
 
 from clickstream.house import SPARK_POOL, Tag, defaults
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
 from clickstream.templates import DAY, KEEP, MACROS, REBUILD, days, fact, on_branch
 from clickstream_contracts import names
@@ -46,16 +46,17 @@ with DAG(
     default_args=defaults(minutes=10),
     user_defined_macros=MACROS,
 ):
-    on_spark = {"pool": SPARK_POOL, **defaults(minutes=120, retries=2)}
+    on_spark = {"pool": SPARK_POOL, **defaults(minutes=120)}
+    writes = {"post_execute": remember_head, **on_spark}
 
     wait_for_lake = rt.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", **defaults(minutes=30))
     pin_main = PinMain(task_id="pin_main")
     create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
 
-    dimensions = rt.spark(on_branch("dimensions"), task_id="dimensions", **on_spark)
-    curate = rt.spark(on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD), task_id="curate", **on_spark)
-    marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **on_spark)
-    seal = SealBranch(task_id="seal", pinned=pin_main.output, receipts=[dimensions.output, curate.output, marts.output])
+    dimensions = rt.spark(on_branch("dimensions"), task_id="dimensions", **writes)
+    curate = rt.spark(on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD), task_id="curate", **writes)
+    marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **writes)
+    seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["dimensions", "curate", "marts"])
     audit = rt.spark(on_branch("audit", at="@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"), task_id="audit", **on_spark)
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY, release=RELEASE)

@@ -121,9 +121,16 @@ def lake(_lake: Lake, nessie_uri: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
 def context(request: pytest.FixtureRequest) -> Any:
     """What Airflow hands to a running task: a run of its own for each test, and a record of what the task pushed."""
     pushed: dict[str, Any] = {}
+    heads: dict[str, str] = {}
     states: dict[str, str] = {}
     run_id = f"manual_{Path(request.node.name).name}"
     ti = SimpleNamespace(dag_id="clickstream_nightly", run_id=run_id, task_id="work", try_number=1, pushed=pushed, states=states)
-    ti.xcom_push = pushed.__setitem__
+
+    def push(key: str, value: Any) -> None:
+        pushed[key] = value
+        heads[ti.task_id] = value
+
+    ti.xcom_push = push
+    ti.xcom_pull = lambda task_ids, key: heads.get(task_ids)
     ti.get_task_states = lambda dag_id, run_ids: {run_ids[0]: states}
     return {"ti": ti, "outlet_events": defaultdict(SimpleNamespace)}

@@ -16,7 +16,10 @@ from clickstream.operators.tool import ToolReceiptOperator
 from clickstream_contracts.receipt import Receipt
 
 GOOD = Receipt(app="curate", run="a_run", facts={"days": ["2026-01-02"]})
-VERDICT = Receipt(app="audit", run="a_run", error="2 rules failed", facts={"failures": [{"rule": "unique_event", "rows": [["e-1"]]}]})
+VERDICT = Receipt(
+    app="audit", run="a_run", error="2 rules failed", facts={"failures": [{"name": "unique_event", "sample": [{"id": "e-1"}]}]}
+)
+UNASKED = Receipt(app="audit", run="a_run", error="unique_event: no Nessie", facts={"failures": [{"name": "unique_event", "sample": []}]})
 BREAKDOWN = Receipt(app="curate", run="a_run", error="Connection refused")
 
 APP = """
@@ -47,15 +50,16 @@ def test_a_good_receipt_is_the_tasks_answer(context: Any) -> None:
     assert context["ti"].pushed["return_value"]["facts"] == {"days": ["2026-01-02"]}
 
 
-def test_a_verdict_is_final_and_keeps_its_samples(context: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verdict_is_final_and_keeps_its_samples(context: Any) -> None:
     with pytest.raises(AirflowFailException, match="audit: 2 rules failed"):
         run(context, VERDICT.to_json(), 1)
-    assert context["ti"].pushed["return_value"]["facts"]["failures"][0]["rule"] == "unique_event"
+    assert context["ti"].pushed["return_value"]["facts"]["failures"][0]["name"] == "unique_event"
 
 
-def test_a_breakdown_is_tried_again(context: Any) -> None:
-    with pytest.raises(AirflowException, match="curate: Connection refused") as failure:
-        run(context, BREAKDOWN.to_json(), 1)
+@pytest.mark.parametrize("receipt", [BREAKDOWN, UNASKED])
+def test_a_breakdown_is_tried_again(context: Any, receipt: Receipt) -> None:
+    with pytest.raises(AirflowException, match=receipt.error) as failure:
+        run(context, receipt.to_json(), 1)
     assert not isinstance(failure.value, AirflowFailException)
 
 

@@ -12,8 +12,6 @@ from clickstream_contracts.receipt import Receipt, ReceiptError
 from clickstream_contracts.settings import Settings
 
 SAMPLE_LINES = 40
-# The fact of a receipt that lists what an app judged to be wrong, with sample rows.
-VERDICT = "failures"
 
 
 class ReceiptStore:
@@ -80,8 +78,8 @@ class ReceiptMixin(BaseOperator):
         # Pushed by hand: the providers' operators differ in what becomes of a return value.
         context["ti"].xcom_push("return_value", asdict(receipt))
         self._log_samples(receipt)
-        # A verdict stays what it is when asked again; an app that broke down may do better next time.
-        if receipt.error and VERDICT in receipt.facts:
+        # Bad rows are there the next time too; an app that broke down may do better then.
+        if receipt.error and any(found.get("sample") for found in failures(receipt)):
             raise AirflowFailException(f"{receipt.app}: {receipt.error}")
         if receipt.error:
             raise AirflowException(f"{receipt.app}: {receipt.error}")
@@ -95,9 +93,14 @@ class ReceiptMixin(BaseOperator):
             raise AirflowFailException(f"{store.uri(key)}: {error}") from None
 
     def _log_samples(self, receipt: Receipt) -> None:
-        for failure in receipt.facts.get(VERDICT, []):
-            lines = json.dumps(failure, indent=1, default=str).splitlines()
+        for found in failures(receipt):
+            lines = json.dumps(found, indent=1, default=str).splitlines()
             self.log.error("%s", "\n".join(lines[:SAMPLE_LINES]))
+
+
+def failures(receipt: Receipt) -> list[dict[str, Any]]:
+    """What an app judged to be wrong: name, meaning and sample rows; a question that broke down has none of these rows."""
+    return list(receipt.facts.get("failures", []))
 
 
 def receipt_key(context: Context) -> str:
