@@ -53,7 +53,7 @@ def _passes_by_itself(error: BaseException) -> bool:
 class NessieHook:
     """Each method may be repeated after any failure: asking for what is already so changes nothing."""
 
-    def __init__(self, uri: str, attempts: int = 6, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, uri: str, attempts: int = 8, transport: httpx.BaseTransport | None = None) -> None:
         # A task asks a handful of questions with long work between them: kept connections would only go stale.
         self._http = httpx.Client(base_url=f"{uri}/api/v2", timeout=60, transport=transport, headers={"Connection": "close"})
         self._retrying = Retrying(
