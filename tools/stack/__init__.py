@@ -1,9 +1,20 @@
 """The local stack: real components as plain processes on 127.0.0.1.
 
-`tools.stack.running(stack_dir)` gives the settings of a started stack. Only the standard library is imported here,
-because the set-up runs before any environment exists.
+Nothing is imported here at once, because the set-up below this package runs before any environment exists.
 """
 
-from tools.stack.layout import running
+from __future__ import annotations
 
-__all__ = ["running"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clickstream_contracts.settings import Settings
+
+
+def running(stack_dir: str | Path) -> Settings:
+    """The settings of the stack in `stack_dir`, as it was last started. Raises SettingsError if it never was."""
+    from tools.stack.layout import running as read
+
+    return read(stack_dir)

@@ -94,15 +94,13 @@ def config(stack: Stack) -> Options:
 
 def _addresses(stack: Stack) -> Options:
     first, page = stack.settings.flink_rpc_port, stack.settings.flink_port
-    hosts = (
-        "jobmanager.rpc.address",
-        "jobmanager.bind-host",
-        "taskmanager.host",
-        "taskmanager.bind-host",
-        "rest.address",
-        "rest.bind-address",
-    )
-    return dict.fromkeys(hosts, "127.0.0.1") | {
+    return {
+        "jobmanager.rpc.address": LOOPBACK,
+        "jobmanager.bind-host": LOOPBACK,
+        "taskmanager.host": LOOPBACK,
+        "taskmanager.bind-host": LOOPBACK,
+        "rest.address": LOOPBACK,
+        "rest.bind-address": LOOPBACK,
         "jobmanager.rpc.port": first,
         "blob.server.port": first + 1,
         "taskmanager.rpc.port": first + 2,

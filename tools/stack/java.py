@@ -1,5 +1,7 @@
 """Finds the machine's Java."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil

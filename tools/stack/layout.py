@@ -2,7 +2,7 @@
 
 import os
 import secrets
-import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -61,10 +61,9 @@ class Stack:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", delete=False) as draft:
+        draft.write(text)
+    Path(draft.name).replace(path)
 
 
 def resolve(settings: Settings) -> Settings:
@@ -73,7 +72,6 @@ def resolve(settings: Settings) -> Settings:
     own: dict[str, Any] = {
         "stack_dir": str(home),
         "data_dir": str(Path(settings.data_dir).resolve()),
-        "python": settings.python or sys.executable,
         "kafka_bootstrap": f"127.0.0.1:{settings.kafka_port}",
         "nessie_uri": f"http://127.0.0.1:{settings.nessie_port}",
         "flink_uri": f"http://127.0.0.1:{settings.flink_port}",

@@ -1,5 +1,7 @@
 """One line for each thing done, on standard error; colours only on a terminal. Standard library only."""
 
+from __future__ import annotations
+
 import os
 import sys
 import threading

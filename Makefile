@@ -1,0 +1,64 @@
+# The verbs of the project; `make` alone prints them. Each verb sets up what it needs first, once.
+PYTHON ?= $(or $(CLICKSTREAM_PYTHON),python3)
+MAPPING ?= rees46
+N ?= 50
+export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
+RUN := .venvs/tools/bin/python
+ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check up down status doctor logs replay bench faults docs lock clean setup setup-tools setup-checks
+
+help: ## Print the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+demo: setup ## Start everything, send a shop's days, publish a night, print what happened
+	@$(RUN) -m tools.demo
+
+test: setup ## All tests, engines included
+	@$(RUN) -m pytest tests
+
+check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
+	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS) && $(RUN) -m pytest tests -m "not engine"
+
+up: setup ## Start the local stack and wait until it is healthy (ONLY=s3,nessie,kafka starts these)
+	@$(RUN) -m tools.stack up --only "$(ONLY)"
+
+down: setup-tools ## Stop the local stack; the data stays
+	@$(RUN) -m tools.stack down
+
+status: setup-tools ## Each part's state, address and memory, and where the login is
+	@$(RUN) -m tools.stack status
+
+doctor: ## What this machine lacks and what is stuck, each with its cure
+	@$(PYTHON) -m tools.stack.doctor
+
+logs: setup-tools ## The end of a part's log: PART=kafka [N=50]
+	@$(if $(PART),$(RUN) -m tools.stack logs $(PART) -n $(N),echo "error: name a part, e.g. make logs PART=kafka" >&2; exit 2)
+
+replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
+	@$(if $(FILE),$(RUN) -m tools.replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
+
+bench: setup ## Measure, side by side, and print a table
+	@$(RUN) -m bench
+
+faults: setup ## Kill parts during work and see that nothing is lost
+	@$(RUN) -m pytest tests/faults
+
+docs: setup-tools ## Write the generated pages of docs/ anew
+	@$(RUN) -m tools.docs
+
+lock: setup-tools ## Resolve all requirements anew and write the lock files
+	@$(PYTHON) -m tools.stack.lock
+
+clean: ## Stop the stack and delete its state, the environments and the jars
+	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack down; fi; rm -rf .stack .venvs .jars .tools
+
+setup:
+	@$(PYTHON) -m tools.stack.bootstrap
+
+setup-tools:
+	@$(PYTHON) -m tools.stack.bootstrap tools
+
+setup-checks:
+	@$(PYTHON) -m tools.stack.bootstrap tools airflow
