@@ -16,7 +16,7 @@ from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
 USERS, PRODUCTS = "landing.users", "landing.products"
 EARLIEST = "2000-01-01T00:00:00Z"
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
 
 def append(settings: Settings, table: str, states: pa.Table) -> int:

@@ -15,7 +15,7 @@ from tools.ledger import balance, read, wait
 from tools.ledger import lake as rows
 from tools.objects import write_text
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.command()

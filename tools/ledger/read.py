@@ -68,6 +68,8 @@ def _joined(sent: pa.Table, acks: pa.Table, run: str) -> pa.Table:
     partition, offset = np.full(len(sent), -1, np.int32), np.full(len(sent), -1, np.int64)
     # Within a segment the numbers rise, so the place of each acknowledged one is found by bisection.
     where = np.searchsorted(sent.column("number").to_numpy(), acks.column("number").to_numpy())
-    partition[where], offset[where] = acks.column("partition").to_numpy(), acks.column("offset").to_numpy()
+    known = where < len(sent)
+    where = where[known]
+    partition[where], offset[where] = (acks.column(name).to_numpy()[known] for name in ("partition", "offset"))
     columns = [*sent.columns, pa.array([run] * len(sent), pa.string()), pa.array(partition), pa.array(offset)]
     return pa.table(columns, schema=ENTRIES)

@@ -55,7 +55,9 @@ def missing(cut: Counts, rows: Counts) -> Counts:
     return {p: end - rows.get(p, 0) for p, end in cut.items() if end != rows.get(p, 0)}
 
 
-def until_complete(rows: Callable[[], Counts], cut: Counts, timeout: float, tell: Callable[[str], None]) -> None:
+def until_complete(
+    rows: Callable[[], Counts], cut: Counts, timeout: float, tell: Callable[[str], None], pause: float = POLL_SECONDS
+) -> None:
     """Poll `rows` until it equals `cut`. Raises Lagging when the time is over, or at once when the lake holds too much."""
     deadline, said = time.monotonic() + timeout, 0.0
     while lacking := missing(cut, rows()):
@@ -66,7 +68,7 @@ def until_complete(rows: Callable[[], Counts], cut: Counts, timeout: float, tell
         if time.monotonic() - said > 5:
             tell(f"waiting for the lake: {_words(lacking)} to come")
             said = time.monotonic()
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
 
 
 def _words(lacking: Counts) -> str:

@@ -25,7 +25,7 @@ from tools.replay import mapping as mappings
 from tools.replay import sources
 from tools.replay.events import Event, Mapped, Products, Rejected, derive_sessions, map_lines
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 BATCH = 5_000
 
 

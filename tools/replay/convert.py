@@ -8,7 +8,7 @@ from typing import Any, Final
 from clickstream_contracts.schema import Field
 
 Value = Any
-TIMES: Final = {"iso": 0, "epoch_s": 1000, "epoch_ms": 1, "epoch_us": 0.001}
+TIMES: Final = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
 
 
 class Unmappable(ValueError):
@@ -85,13 +85,24 @@ def milliseconds(value: Value, time: str) -> int:
     """Milliseconds since 1970. A time without a zone is UTC."""
     if isinstance(value, datetime):
         return _epoch(value)
-    if time in ("epoch_s", "epoch_ms"):
-        return round(float(value) * TIMES[time])
-    if time == "epoch_us":
-        return int(value) // 1000
+    if time == "auto":
+        time = _unit(value)
     if time == "iso":
         return _epoch(datetime.fromisoformat(str(value).removesuffix(" UTC")))
+    if time == "epoch_s":
+        return round(float(value) * 1000)
+    if time in TIMES:
+        return int(value) // (1000 if time == "epoch_us" else 1)
     return _epoch(datetime.strptime(str(value), time))
+
+
+def _unit(value: Value) -> str:
+    """How a time is written: as text, or as seconds, milliseconds or microseconds since 1970, told by their size."""
+    try:
+        size = abs(float(value))
+    except ValueError:
+        return "iso"
+    return "epoch_s" if size < 1e11 else "epoch_ms" if size < 1e14 else "epoch_us"
 
 
 def _epoch(moment: datetime) -> int:

@@ -20,7 +20,7 @@ from tools.shop import master, run, stream
 from tools.shop.faults import Faults
 from tools.shop.world import DAY_MS, World
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
 EVENTS_PER_DAY = 20_000
 LATE = ("all", "on-time", "late")
 

@@ -60,4 +60,4 @@ def _broken(rows: Rows, faults: Faults, rng: Generator) -> Rows:
     broken["kind"] = np.concatenate([rng.choice(kinds, len(chosen)), np.full(len(huge), code("huge"))])
     broken["id"] = _ids(len(broken), rng)
     broken["arrival"] = broken["time"]
-    return broken
+    return np.asarray(broken)

@@ -1,0 +1,76 @@
+"""What is sent is in Kafka, and the ledger says where. Needs a broker: CLICKSTREAM_KAFKA_BOOTSTRAP names it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from tools import topics
+from tools.kafka_producer import Sender
+from tools.ledger import read
+from tools.ledger.journal import Journal
+from tools.ledger.lake import end_offsets
+from tools.shop.faults import Faults
+from tools.shop.run import Numbered, Part, history
+from tools.shop.stream import Shop, days
+from tools.shop.world import World
+
+SHOP = Shop(World(3, people=500, products=300), Faults(duplicates=0.01, broken=0.01, huge=1))
+WINDOWS = days(date(2026, 1, 3), 1, 3_000)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    if "CLICKSTREAM_KAFKA_BOOTSTRAP" not in os.environ:
+        pytest.skip("no broker: CLICKSTREAM_KAFKA_BOOTSTRAP is not set")
+    own = replace(Settings.from_env(), stack_dir=str(tmp_path))
+    topics.ensure(own)
+    return own
+
+
+def send(settings: Settings, numbered: Numbered) -> Sender:
+    """Send the windows under the run `test`."""
+    with Journal(settings, "test", {}) as journal:
+        sender = Sender(settings, journal)
+        history(SHOP, WINDOWS, Part(), sender, numbered, lambda count: None)
+    return sender
+
+
+def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, int, bytes | None]]:
+    """What Kafka took since `start`: partition, offset, value."""
+    ends = end_offsets(settings)
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(names.CLICKS_TOPIC, p, offset) for p, offset in start.items()])
+    for _ in range(sum(ends[p] - start[p] for p in ends)):
+        message = consumer.poll(30)
+        assert message is not None
+        assert message.error() is None
+        yield message.partition(), message.offset(), message.value()
+    consumer.close()
+
+
+def test_the_ledger_names_the_place_of_every_record(settings: Settings) -> None:
+    start = end_offsets(settings)
+    sender = send(settings, Numbered(frozenset()))
+    found = {(p, o): value for p, o, value in records(settings, start)}
+    noted = read.entries(settings, "test").to_pylist()
+    assert sender.acknowledged == sender.sent.total() == len(noted) == len(found)
+    assert {(n["partition"], n["offset"]) for n in noted} == set(found)
+    good = [n for n in noted if n["kind"] in ("prompt", "late", "delayed", "duplicate")]
+    assert all(n["event_id"].encode() in (found[n["partition"], n["offset"]] or b"") for n in good)
+    assert max(len(value or b"") for value in found.values()) > 5_000_000
+
+
+def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings) -> None:
+    send(settings, Numbered(frozenset()))
+    everything = read.acknowledged_numbers(settings, "test")
+    half = frozenset(number for number in everything if number % 2)
+    start = end_offsets(settings)
+    send(settings, Numbered(half))
+    assert sum(end_offsets(settings).values()) - sum(start.values()) == len(everything) - len(half)
