@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
-
 from flink_apps import clicks_sql
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from clickstream_contracts import names
-from clickstream_contracts.settings import Settings
 from pyflink.common import Configuration
 from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, TableEnvironment
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
 
 SQL = Path(__file__).parent / "sql"
 VIEW = re.compile(r"CREATE TEMPORARY VIEW (?P<name>\w+) AS\s(?P<query>.*)", re.S)

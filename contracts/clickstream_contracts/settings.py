@@ -41,6 +41,7 @@ class Settings:
     s3_secret_key_file: str = setting(".stack/secrets/s3_secret_key", "File that holds the S3 secret key.")
 
     flink_uri: str = setting("http://127.0.0.1:8081", "Address of the Flink JobManager's REST interface.")
+    flink_driver_jar: str = setting("", "The flink-python jar that Airflow uploads to start a stream; empty takes the one of .venvs/flink.")
     flink_parallelism: int = setting(1, "Parallelism of each Flink job.", minimum=1)
     checkpoint_seconds: int = setting(10, "Seconds between checkpoints of the lake job; a row is readable after one to two.", minimum=1)
     spark_master: str = setting("spark://127.0.0.1:7077", "Spark master that the batch apps run on.")
