@@ -10,7 +10,7 @@ ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
 .PHONY: help demo test check up down status doctor logs replay bench faults docs lock clean setup setup-tools setup-checks
 
 help: ## Print the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
@@ -52,7 +52,7 @@ lock: setup-tools ## Resolve all requirements anew and write the lock files
 	@$(PYTHON) -m tools.stack.lock
 
 clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack down; fi; rm -rf .stack .venvs .jars .tools
+	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack clean; fi; rm -rf .venvs .jars .tools
 
 setup:
 	@$(PYTHON) -m tools.stack.bootstrap

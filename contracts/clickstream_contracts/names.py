@@ -12,6 +12,7 @@ LAKE_GROUP = "clicks_to_lake"
 
 NIGHTLY = "clickstream_nightly"
 STREAMS = "clickstream_streams"
+BRANCH_PREFIX = "etl_"
 
 QUARANTINE_REASONS = (
     "not_json",
@@ -39,7 +40,7 @@ def day(text: str) -> str:
 
 def branch(dag_id: str, run_id: str) -> str:
     """The Nessie branch of one DAG run, e.g. `etl_clickstream_nightly_manual_2026-01-02`."""
-    return f"etl_{slug(dag_id)}_{slug(run_id)}"
+    return f"{BRANCH_PREFIX}{slug(dag_id)}_{slug(run_id)}"
 
 
 def release_tag(dag_id: str, day_text: str, commit: str) -> str:

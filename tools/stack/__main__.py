@@ -1,5 +1,7 @@
 """The verbs of the stack: `python -m tools.stack up | down | status | logs | env`."""
 
+import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clickstream_contracts.settings import Settings, SettingsError
-from tools.stack import daemon, layout, parts, start, stop
+from tools.stack import checkup, daemon, doctor, layout, parts, ports, s3, start, status, stop
 from tools.stack.progress import say
 
 app = typer.Typer(
@@ -56,6 +58,49 @@ def logs(part: str, lines: Annotated[int, typer.Option("-n", min=1, help="How ma
     if part not in names:
         raise parts.UnknownPart(f"no part {part!r}: the stack has {', '.join(names)}")
     print(start.tail(stack, part, lines))
+
+
+@app.command(name="status")
+def show_status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Each part's state, address, memory and since when; exit code 1 if one is sick."""
+    stack = known()
+    found = status.look(stack, parts.parts(stack))
+    if as_json:
+        print(json.dumps(status.as_data(stack, found), indent=1))
+    else:
+        status.show(stack, found)
+    raise typer.Exit(1 if any(one.state == "sick" for one in found) else 0)
+
+
+@app.command(name="doctor")
+def examine() -> None:
+    """What this machine lacks and what is stuck, each with its cure; exit code 1 if anything is wrong."""
+    stack = known()
+    running = bool(daemon.states(stack))
+    found = doctor.machine(set_up=(layout.ROOT / ".jars" / ".made-from").exists(), running=running)
+    if running:
+        seen = status.look(stack, parts.parts(stack))
+        found += checkup.findings(stack, seen)
+        checked = f"{sum(one.state == 'up' for one in seen)} parts up"
+    else:
+        found += ports.taken(stack.settings)
+        checked = "the stack is down and can be started"
+    s3 = s3_server(stack.settings)
+    raise typer.Exit(doctor.report(found, f"{checked}; S3 is {s3}"))
+
+
+def s3_server(settings: Settings) -> str:
+    """Which object store the stack uses, for the reader."""
+    return settings.s3_endpoint if settings.s3_server == "external" else s3.binary(settings.s3_server)
+
+
+@app.command()
+def clean() -> None:
+    """Stop everything and forget it: the state folder goes."""
+    stack = known()
+    stop.take_down(stack, parts.parts(stack))
+    shutil.rmtree(stack.dir, ignore_errors=True)
+    say("✓", "stack", f"{stack.dir} deleted")
 
 
 def known() -> layout.Stack:

@@ -58,7 +58,12 @@ def address(stack: Stack) -> str:
 
 def login_file(stack: Stack) -> Path:
     """The file with the page's passwords, by user."""
-    return stack.dir / "secrets" / "airflow_login.json"
+    return stack.dir / "secrets" / "airflow_passwords.json"
+
+
+def password(stack: Stack, user: str) -> str:
+    """The password of one of the page's users."""
+    return str(json.loads(login_file(stack).read_text())[user])
 
 
 def _health(stack: Stack, component: str) -> Health:

@@ -71,7 +71,7 @@ def environments(rooms: list[str]) -> None:
         key = digest(lock.read_bytes(), prerequisites.python_version(python).encode())
         if done(home, key):
             continue
-        uv, env = _uv(python), pip_as_uv(python)
+        uv, env = find_uv(python), pip_as_uv(python)
         if prerequisites.python_version(str(home / "bin" / "python")) != prerequisites.python_version(python):
             run(f"{room} environment", [uv, "venv", "--clear", "--python", python, str(home)], env=env)
         sync = [uv, "pip", "sync", "--compile-bytecode", "--require-hashes", "--python", str(home / "bin" / "python"), str(lock)]
@@ -79,7 +79,8 @@ def environments(rooms: list[str]) -> None:
         stamp(home, key)
 
 
-def _uv(python: str) -> str:
+def find_uv(python: str) -> str:
+    """The project's own uv, or the machine's; installed if there is none."""
     own = TOOLS / "uv" / "bin" / "uv"
     if own.exists() or not (found := shutil.which("uv")):
         if not own.exists():

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from tools.stack import daemon
+from tools.stack import daemon, ports
 from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 from tools.stack.progress import say
@@ -76,6 +76,8 @@ def _start(stack: Stack, part: Part) -> Ready:
     supervisor = daemon.client(stack)
     running = supervisor.getProcessInfo(part.name)["statename"] in ALIVE
     if not running:
+        if strangers := ports.taken(stack.settings, part.name):
+            raise StartError("; ".join(f"{what}: {cure}" for what, cure in strangers))
         part.prepare()
         supervisor.startProcess(part.name, False)
     _await_health(stack, part, supervisor)
