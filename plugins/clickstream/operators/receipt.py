@@ -6,12 +6,17 @@ from typing import Any, Self
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt, ReceiptError
 from clickstream_contracts.settings import Settings
 
 SAMPLE_LINES = 40
+
+
+def _passes_by_itself(error: BaseException) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, PermissionError)
 
 
 class ReceiptStore:
@@ -44,6 +49,8 @@ class ReceiptStore:
         text = self._text(key)
         return None if text is None else Receipt.from_json(text)
 
+    # The work is done by now: a store that is busy or coming up again must not cost it.
+    @retry(retry=retry_if_exception(_passes_by_itself), stop=stop_after_attempt(8), wait=wait_exponential(max=15), reraise=True)
     def _text(self, key: str) -> str | None:
         try:
             with self._files.open_input_file(f"{self._bucket}/{key}") as file:

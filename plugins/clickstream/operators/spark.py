@@ -32,7 +32,6 @@ class SparkReceiptOperator(ReceiptMixin, SparkSubmitOperator):
         return MasterHook(
             conn_id=self._conn_id,
             conf=self.conf,
-            jars=self.jars,
             name=self.name,
             driver_memory=self._driver_memory,
             executor_memory=self._executor_memory,

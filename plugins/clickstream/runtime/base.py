@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator
 
+# Spark tells of each block it stores; a task's log is read when something is wrong.
+QUIET = {"spark.log.level": "WARN"}
+
 
 @dataclass(frozen=True)
 class SparkJob:

@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
 from clickstream.operators.receipt import ReceiptMixin
-from clickstream.runtime.base import SparkJob, ToolJob
+from clickstream.runtime.base import QUIET, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts.settings import Settings
 
@@ -85,7 +85,7 @@ class Kubernetes(FlinkSession):
                 "sparkVersion": SPARK_VERSION,
                 "mainApplicationFile": f"local://{FOLDER}/spark_apps/{job.app}.py",
                 "arguments": list(job.args),
-                "sparkConf": dict(job.conf),
+                "sparkConf": QUIET | dict(job.conf),
                 "restartPolicy": {"type": "Never"},
                 "timeToLiveSeconds": KEEP_SECONDS,
                 "driver": pod | {"cores": 1, "memory": self._settings.spark_driver_memory, "serviceAccount": "spark"},

@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from clickstream.runtime.base import SparkJob, ToolJob
+from clickstream.runtime.base import QUIET, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts.settings import Settings
 
@@ -13,6 +13,12 @@ REPO = Path(__file__).parents[3]
 TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
 SPARK_BIN = REPO / ".venvs/spark/bin"
 PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
+SPARK_CONF = QUIET | {
+    "spark.executorEnv.PYTHONPATH": PYTHON_PATH,
+    # All executors see the same disk: `--jars` would copy 110 MB to each of them, each time.
+    "spark.driver.extraClassPath": f"{REPO}/.jars/spark/*",
+    "spark.executor.extraClassPath": f"{REPO}/.jars/spark/*",
+}
 
 
 class Local(FlinkSession):
@@ -29,8 +35,7 @@ class Local(FlinkSession):
             application=str(REPO / "spark_apps" / f"{job.app}.py"),
             application_args=list(job.args),
             name=job.app,
-            conf={"spark.executorEnv.PYTHONPATH": PYTHON_PATH} | dict(job.conf),
-            jars=",".join(str(jar) for jar in sorted((REPO / ".jars/spark").glob("*.jar"))),
+            conf=SPARK_CONF | dict(job.conf),
             driver_memory=self._settings.spark_driver_memory,
             executor_memory=self._settings.spark_executor_memory,
             spark_binary=str(SPARK_BIN / "spark-submit"),
