@@ -81,7 +81,8 @@ def examine() -> None:
     if running:
         seen = status.look(stack, parts.parts(stack))
         found += checkup.findings(stack, seen)
-        checked = f"{sum(one.state == 'up' for one in seen)} parts up"
+        down = [one.name for one in seen if one.state == "down"]
+        checked = f"{len(seen) - len(down)} parts up" + f", not started: {', '.join(down)}" * bool(down)
     else:
         found += ports.taken(stack.settings)
         checked = "the stack is down and can be started"

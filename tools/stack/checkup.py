@@ -72,19 +72,19 @@ def waiting_records(settings: Settings, flink_is_up: bool) -> list[Finding]:
     before = _lag(settings)
     if not before:
         return []
-    running = flink_is_up and any(
-        job["state"] == "RUNNING" and job["name"].startswith(f"{names.LAKE_JOB}@")
-        for job in _json(f"{settings.flink_uri}/jobs/overview")["jobs"]
-    )
-    if not running:
+    if not (flink_is_up and _lake_job_runs(settings)):
         return [(f"{before} records wait in {names.CLICKS_TOPIC} and no {names.LAKE_JOB} job runs", f"switch on the DAG {names.STREAMS}")]
     time.sleep(2 * settings.checkpoint_seconds)
     after = _lag(settings)
     if after > before:
-        return [
-            (f"the lag of {names.LAKE_JOB} grows: {before} -> {after} records", "give it more CPU, or raise CLICKSTREAM_FLINK_PARALLELISM")
-        ]
+        cure = "give it more CPU, or raise CLICKSTREAM_FLINK_PARALLELISM"
+        return [(f"the lag of {names.LAKE_JOB} grows: {before} -> {after} records", cure)]
     return []
+
+
+def _lake_job_runs(settings: Settings) -> bool:
+    jobs = _json(f"{settings.flink_uri}/jobs/overview")["jobs"]
+    return any(job["state"] == "RUNNING" and job["name"].startswith(f"{names.LAKE_JOB}@") for job in jobs)
 
 
 def _lag(settings: Settings) -> int:

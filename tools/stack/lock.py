@@ -9,7 +9,10 @@ from tools.stack.bootstrap import LOCKS, TOOLS, find_uv
 from tools.stack.machine import pip_as_uv
 from tools.stack.watched import CommandFailed, run
 
-OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--upgrade")
+OPTIONS = (
+    *("--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
+)
 
 
 def main() -> int:
@@ -22,19 +25,7 @@ def main() -> int:
     try:
         uv = find_uv(python)
         for lock in [*LOCKS.values(), "ray_apps/requirements.lock", "tools/requirements.lock"]:
-            command = [
-                uv,
-                "pip",
-                "compile",
-                "-q",
-                lock.replace(".lock", ".txt"),
-                "-o",
-                lock,
-                *OPTIONS,
-                "--custom-compile-command",
-                "make lock",
-            ]
-            run(lock, command, env=pip_as_uv(python))
+            run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(python))
     except CommandFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

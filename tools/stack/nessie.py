@@ -42,6 +42,7 @@ def _write_config(stack: Stack, path: Path) -> None:
         "quarkus.http.port": settings.nessie_port,
         "quarkus.management.host": "127.0.0.1",
         "quarkus.management.port": settings.nessie_port + 1,
+        "quarkus.http.access-log.enabled": "false",
         "nessie.version.store.type": "ROCKSDB",
         "nessie.version.store.persist.rocks.database-path": path.parent / "rocksdb",
         "nessie.catalog.default-warehouse": settings.warehouse,

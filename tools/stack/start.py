@@ -11,7 +11,8 @@ from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 from tools.stack.progress import say
 
-DEADLINE = 180.0
+# Generous: a part that dies is noticed by its deaths, and a busy machine is slow, not broken.
+DEADLINE = 300.0
 PAUSE = 0.5
 REMIND = 20.0
 # A part that died this often on the way up will not come up by waiting.
