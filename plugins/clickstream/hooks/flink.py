@@ -62,7 +62,10 @@ class FlinkHook:
         """Start a Python app from a savepoint or checkpoint, or without state if `restore` is None."""
         body: dict[str, Any] = {"entryClass": ENTRY_CLASS, "programArgsList": arguments, "allowNonRestoredState": False}
         body |= {"savepointPath": restore} if restore else {}
-        started = self._send("POST", f"/jars/{self._driver(driver)}/run", json=body, timeout=PLANNING_SECONDS)
+        try:
+            started = self._send("POST", f"/jars/{self._driver(driver)}/run", json=body, timeout=PLANNING_SECONDS)
+        except FlinkError as error:
+            raise FlinkError(f"{error}; the JobManager's log holds what the app itself said") from None
         return self.job(started["jobid"])
 
     def stop(self, job: Job, folder: str, patience: float = 300) -> str:

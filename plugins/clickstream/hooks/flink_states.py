@@ -42,10 +42,12 @@ class FlinkStates:
     def wrote_before(self) -> bool:
         """Whether a table that this app alone writes has data: then a start without state would write it twice."""
         mine = [c for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
-        with httpx.Client(base_url=self._settings.iceberg_uri(), timeout=60) as catalog:
-            config = catalog.get("/v1/config", params={"warehouse": self._settings.warehouse}).raise_for_status().json()
-            prefix = (config["defaults"] | config["overrides"]).get("prefix", names.MAIN)
-            answers = [catalog.get(f"/v1/{prefix}/namespaces/{c.namespace}/tables/{c.table}").raise_for_status() for c in mine]
+        with httpx.Client(timeout=60) as http:
+            asked = http.get(f"{self._settings.iceberg_uri()}/v1/config", params={"warehouse": self._settings.warehouse})
+            config = asked.raise_for_status().json()
+            catalog = config["defaults"] | config["overrides"]
+            base = f"{catalog['uri'].rstrip('/')}/v1/{catalog['prefix']}"
+            answers = [http.get(f"{base}/namespaces/{c.namespace}/tables/{c.table}").raise_for_status() for c in mine]
         return any((a.json()["metadata"].get("current-snapshot-id") or -1) != -1 for a in answers)
 
     def statements(self, definition: str) -> str | None:

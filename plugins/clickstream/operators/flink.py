@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
@@ -58,7 +59,7 @@ class FlinkSubmitOperator(FlinkOperator):
             keeper.states.forgive(keeper.definition)
         try:
             receipt = keeper.deploy()
-        except FlinkError as error:
+        except (FlinkError, httpx.HTTPError) as error:
             raise AirflowException(str(error)) from None
         self.log.info("%s", receipt)
         return receipt
@@ -70,7 +71,7 @@ class FlinkHealthOperator(FlinkOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         try:
             return self.keeper().check()
-        except FlinkError as error:
+        except (FlinkError, httpx.HTTPError) as error:
             raise AirflowException(str(error)) from None
 
 

@@ -1,0 +1,55 @@
+"""The job's shape: SQL as reviewed, one parse, no Python on the way of a click."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clickstream_contracts.settings import Settings
+from flink_apps import clicks_sql
+
+GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
+
+
+@pytest.fixture(scope="module")
+def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The optimized execution plan."""
+    command = [sys.executable, "-m", "tests.flink_apps.plan", str(tmp_path_factory.mktemp("plan"))]
+    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.partition("== Optimized Execution Plan ==")[2]
+
+
+def test_the_sql_is_the_reviewed_one() -> None:
+    text = clicks_sql.render(Settings())
+    assert text == GOLDEN.read_text(), f"if the change is meant: python -m flink_apps.clicks_to_lake --print > {GOLDEN.name}"
+
+
+def test_no_python_operator_is_on_the_way(plan: str) -> None:
+    assert "Python" not in plan
+    assert plan.count("Sink(") == 2
+
+
+def test_a_record_is_read_parsed_and_judged_once(plan: str) -> None:
+    assert plan.count("TableSourceScan(") == 1
+    assert plan.count("Correlate(") == 1
+    assert plan.count("unknown_version|") == 1
+
+
+def test_nothing_is_shuffled(plan: str) -> None:
+    assert "Exchange(" not in plan
+
+
+def test_the_definition_changes_with_what_shapes_the_job_only() -> None:
+    usual = clicks_sql.definition(Settings())
+    assert usual != clicks_sql.definition(Settings(event_max_bytes=10))
+    assert usual != clicks_sql.definition(Settings(event_earliest="2020-01-01"))
+    assert usual == clicks_sql.definition(replace(Settings(), kafka_bootstrap="elsewhere:9092", s3_bucket="other"))
+
+
+def test_the_statements_hold_no_address_and_no_secret() -> None:
+    settings = Settings(kafka_bootstrap="broker.example:9092", s3_access_key_file="/secrets/key")
+    assert "broker.example" not in clicks_sql.render(settings)
+    assert "/secrets/key" not in clicks_sql.render(settings)
