@@ -7,6 +7,9 @@ from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 
 
+COMPONENTS = (s3, nessie, kafka, flink, spark, airflow)
+
+
 class UnknownPart(ValueError):
     """A part was asked for that the stack does not have."""
 
@@ -19,8 +22,12 @@ def nodes(stack: Stack) -> list[Node]:
         Step("topics", lambda: _ensure_topics(stack), needs=("kafka",)),
         airflow.step(stack),
     ]
-    components = (s3, nessie, kafka, flink, spark, airflow)
-    return _in_order([*steps, *(part for component in components for part in component.parts(stack))])
+    return _in_order([*steps, *parts(stack)])
+
+
+def parts(stack: Stack) -> list[Part]:
+    """Only the processes, one component after the other."""
+    return [part for component in COMPONENTS for part in component.parts(stack)]
 
 
 def _in_order(everything: list[Node]) -> list[Node]:
@@ -28,11 +35,6 @@ def _in_order(everything: list[Node]) -> list[Node]:
     order = TopologicalSorter({node.name: {*node.needs, *node.after} for node in everything}).static_order()
     # A need may be missing: an external S3 is nobody's part.
     return [by_name[name] for name in order if name in by_name]
-
-
-def parts(stack: Stack) -> list[Part]:
-    """Only the processes."""
-    return [node for node in nodes(stack) if isinstance(node, Part)]
 
 
 def select(everything: list[Node], names: str) -> list[Node]:
