@@ -1,0 +1,39 @@
+"""Runs every benchmark, or those that are named, and prints a table: `python -m bench [NAME ...]`."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+BENCHMARKS = ("shop", "flink_lake", "batch")
+
+
+def main(argv: list[str]) -> int:
+    """Run the named benchmarks one after the other; each writes bench/results/<name>.json."""
+    unknown = [name for name in argv if name not in BENCHMARKS]
+    if unknown:
+        print(f"error: no benchmark {unknown[0]!r}: use {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    RESULTS.mkdir(exist_ok=True)
+    for name in argv or BENCHMARKS:
+        found: dict[str, Any] = import_module(f"bench.{name}").measure()
+        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        show(name, found)
+    return 0
+
+
+def show(title: str, values: dict[str, Any]) -> None:
+    """Print one benchmark's figures."""
+    table = Table("figure", "value", title=title, title_justify="left", show_header=False)
+    for name, value in values.items():
+        table.add_row(name, json.dumps(value) if isinstance(value, dict | list) else str(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

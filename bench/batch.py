@@ -1,0 +1,173 @@
+"""Curate and marts at two sizes on a stack of their own: CPU-seconds, their growth, and DuckDB on the same rows.
+
+DuckDB reads the same raw rows from memory and computes the same funnel, revenue and product tables; the results must be
+equal, or there is no figure.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import psutil
+import pyarrow as pa
+
+from clickstream_contracts import names, schema
+from clickstream_contracts.settings import Settings
+from tests.ports import free_ports
+from tools import lake
+from tools.shop import stream
+from tools.shop.encode import Encoder
+from tools.shop.faults import Faults
+from tools.shop.run import batches
+from tools.shop.world import World
+from tools.stack import running
+
+ROOT = Path(__file__).parents[1]
+SQL = Path(__file__).parent / "sql"
+SIZES = (500_000, 5_000_000)
+DAYS, UNTIL = 5, date(2026, 1, 5)
+PARTS = "s3,nessie,spark-master,spark-worker-1,spark-worker-2"
+RUN = "etl_bench"
+TABLES = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
+
+
+def measure() -> dict[str, Any]:
+    """CPU-seconds of each Spark app at each size, of DuckDB, and the ratios."""
+    found = {str(size): one(size) for size in SIZES}
+    small, large = (found[str(size)] for size in SIZES)
+    return {
+        **found,
+        "growth_of_10x_events": round(total(large) / total(small), 2),
+        "spark_to_duckdb": round(total(large) / large["duckdb"], 2),
+    }
+
+
+def total(figures: dict[str, float]) -> float:
+    """CPU-seconds of curate and marts."""
+    return figures["curate"] + figures["marts"]
+
+
+def one(size: int) -> dict[str, float]:
+    """One size on a fresh stack."""
+    with a_stack() as settings:
+        rows = fill(settings, size)
+        commit = httpx.get(f"{settings.nessie_uri}/api/v2/trees/main", timeout=30).json()["reference"]
+        branch = {"name": RUN, "type": "BRANCH"}
+        httpx.post(f"{settings.nessie_uri}/api/v2/trees", params=branch, json=commit, timeout=30).raise_for_status()
+        cut = json.dumps({"0": rows.num_rows})
+        cpu = {"dimensions": spark(settings, "dimensions"), "curate": spark(settings, "curate", "--cut", cut)}
+        days = ",".join(f"2026-01-0{day}" for day in range(1, DAYS + 1))
+        cpu["marts"] = spark(settings, "marts", f"--days={days}")
+        begin = time.process_time()
+        theirs = duck(rows)
+        cpu["duckdb"] = round(time.process_time() - begin, 1)
+        ours = [lake.catalog(settings, RUN).load_table(name).scan().to_arrow() for name in TABLES]
+        for name, left, right in zip(TABLES, ours, theirs, strict=True):
+            assert same(left, right), f"{name} differs between Spark and DuckDB"
+    return cpu
+
+
+@contextmanager
+def a_stack() -> Iterator[Settings]:
+    """S3, Nessie and Spark in a temporary folder."""
+    home = tempfile.mkdtemp(prefix="bench-")
+    ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
+    env = {**os.environ, **ports, "CLICKSTREAM_STACK_DIR": home}
+    stack = [sys.executable, "-m", "tools.stack"]
+    try:
+        subprocess.run([*stack, "up", "--only", PARTS], check=True, env=env)
+        settings = running(home)
+        lake.ensure(settings)
+        yield settings
+    finally:
+        subprocess.run([*stack, "down"], check=False, env=env)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def fill(settings: Settings, size: int) -> pa.Table:
+    """Put the shop's good events into raw.clicks, as Flink would, and return them."""
+    shop = stream.Shop(World(7, 50_000, 10_000), Faults(duplicates=0.001, broken=0, late=0, out_of_order=0.05))
+    encoder = Encoder(shop.world)
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        for rows in stream.arrivals(shop, stream.days(UNTIL, DAYS, size)):
+            for batch in batches(rows):
+                file.write(b"\n".join(encoder.records(batch).values) + b"\n")
+        file.flush()
+        table = duckdb.sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).arrow()
+    wanted = lake.catalog(settings).load_table("raw.clicks")
+    wanted.append(table.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(wanted.schema().as_arrow()))
+    return table
+
+
+def spark(settings: Settings, app: str, *args: str) -> float:
+    """Run a Spark app as Airflow does; its CPU-seconds, driver and executors."""
+    before = cpu_of_executors() + children()
+    home = next((ROOT / ".venvs/spark/lib").glob("python*/site-packages/pyspark"))
+    jars = ",".join(map(str, sorted((ROOT / ".jars/spark").glob("*.jar"))))
+    key = names.receipt_key("bench", RUN, app, 1)
+    common = ["--ref", RUN, "--run", RUN, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
+    subprocess.run(
+        [
+            str(ROOT / ".venvs/spark/bin/spark-submit"),
+            "--master",
+            settings.spark_master,
+            "--jars",
+            jars,
+            f"spark_apps/{app}.py",
+            *common,
+            *args,
+        ],
+        check=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **settings.to_env(),
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": str(ROOT / ".venvs/spark/bin/python"),
+        },
+    )
+    time.sleep(3)
+    return round(cpu_of_executors() + children() - before, 1)
+
+
+def children() -> float:
+    """CPU-seconds of this process's ended children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def cpu_of_executors() -> float:
+    """CPU-seconds of the executors that the workers have seen end."""
+    workers = [p for p in psutil.process_iter(["cmdline"]) if "org.apache.spark.deploy.worker.Worker" in (p.info["cmdline"] or [])]
+    times = [worker.cpu_times() for worker in workers]
+    return float(sum(t.children_user + t.children_system for t in times))
+
+
+def duck(rows: pa.Table) -> list[pa.Table]:
+    """The same three marts by DuckDB."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone='UTC'; SET threads=2")
+    con.register("clicks", rows)
+    con.execute((SQL / "curate.sql").read_text())
+    return [con.sql((SQL / f"{name.split('.')[1]}.sql").read_text()).arrow() for name in TABLES]
+
+
+def same(ours: pa.Table, theirs: pa.Table) -> bool:
+    """Equal rows in the columns that DuckDB computes."""
+    columns = theirs.column_names
+    left = [tuple(map(str, row.values())) for row in ours.select(columns).to_pylist()]
+    right = [tuple(map(str, row.values())) for row in theirs.to_pylist()]
+    return sorted(left) == sorted(right)

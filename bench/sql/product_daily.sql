@@ -1,0 +1,3 @@
+SELECT day, product_id, count(*) FILTER (event_type = 'view_item') AS views, count(*) FILTER (event_type = 'add_to_cart') AS carts,
+  count(*) FILTER (event_type = 'purchase') AS purchases
+FROM events WHERE product_id IS NOT NULL GROUP BY day, product_id

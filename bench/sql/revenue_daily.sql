@@ -1,0 +1,1 @@
+SELECT day, currency, count(*) AS orders, sum(revenue)::DECIMAL(18,2) AS revenue FROM orders GROUP BY day, currency
