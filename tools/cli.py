@@ -7,13 +7,14 @@ from typing import ParamSpec, TypeVar
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from httpx import HTTPError
 from pyiceberg.exceptions import RESTError as NessieError
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools.stack import running
 
 # What the lake's clients raise when a server is away or refuses; their text names the address.
-LAKE_FAILURES = (NessieError, BotoCoreError, ClientError, OSError)
+LAKE_FAILURES = (NessieError, BotoCoreError, ClientError, HTTPError, OSError)
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -10,7 +10,7 @@ from tools.shop.rows import Rows, type_code
 def views(rows: Rows) -> Rows:
     """The views, session by session in order of time."""
     seen = rows[rows["type"] == type_code("view_item")]
-    return seen[np.lexsort((seen["time"], seen["session"]))]
+    return np.asarray(seen[np.lexsort((seen["time"], seen["session"]))])
 
 
 def mix(rows: Rows) -> dict[str, float]:
@@ -28,12 +28,12 @@ def gaps(rows: Rows) -> np.ndarray:
     """p10, p25, median, p75, p90, p99 of seconds between views of a session."""
     seen = views(rows)
     same = seen["session"][1:] == seen["session"][:-1]
-    return np.quantile(np.diff(seen["time"])[same] / 1000, [0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
+    return np.asarray(np.quantile(np.diff(seen["time"])[same] / 1000, [0.1, 0.25, 0.5, 0.75, 0.9, 0.99]))
 
 
 def popularity(rows: Rows) -> np.ndarray:
     """Views of each product that has any, most viewed first."""
-    return np.sort(np.unique(views(rows)["product"], return_counts=True)[1])[::-1]
+    return np.asarray(np.sort(np.unique(views(rows)["product"], return_counts=True)[1])[::-1])
 
 
 def top_share(counts: np.ndarray, share: float, catalogue: int) -> float:

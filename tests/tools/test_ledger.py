@@ -96,6 +96,7 @@ PLANTED = {
     ),
     "curated twice": (lambda: curated("a", "b", "b", "r", "k"), "in curated.events more than once, e.g. b"),
     "curated lacks one": (lambda: curated("a", "r", "k"), "acknowledged good events are missing in curated.events, e.g. b"),
+    "curated never published": (lambda: replace(GOOD_LAKE, published={}), "never published"),
     "curated invents one": (lambda: curated("a", "b", "r", "k", "z"), "event_ids of curated.events are not in raw.clicks, e.g. z"),
 }
 

@@ -104,7 +104,7 @@ def test_bytes_that_are_no_utf8_are_rejected_as_they_stood(tmp_path: Path) -> No
 def test_the_reject_file_and_the_counts_account_for_every_line(tmp_path: Path) -> None:
     path = write(tmp_path / "f.csv", REES46 + VIEW + "cut,off\n" + CART + "\n")
     rejects = io.StringIO()
-    rejects.name = "rejects.csv"  # type: ignore[misc]
+    rejects.name = "rejects.csv"
     account = Account(rejects)
     events = list(account.accepted(map_lines(sources.read(path), mappings.load("rees46"), None, Products())))
     assert account.facts() | {"reasons": 0} == {

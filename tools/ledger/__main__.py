@@ -9,7 +9,7 @@ import typer
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from tools import lake
-from tools.cli import LAKE_FAILURES, failing_in_one_line, here
+from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
 from tools.kafka_producer import SendError
 from tools.ledger import balance, read, wait
 from tools.ledger import lake as rows
@@ -52,6 +52,8 @@ def wait_for_lake(
 ) -> None:
     """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka now."""
     settings, started = here(), time.monotonic()
+    if not receipt.startswith(("s3://", "file:///")):
+        raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/wait.json or file:///tmp/wait.json")
     cut = rows.end_offsets(settings)
     progress = wait.Progress(lake.catalog(settings), cut)
     wait.until_complete(progress.rows, cut, timeout, typer.echo)
@@ -59,7 +61,7 @@ def wait_for_lake(
     note = Receipt(
         app="tools.ledger",
         run=receipt.rsplit("/", 2)[-2] if "/" in receipt else receipt,
-        inputs={names.CLICKS_TOPIC: cuts},
+        inputs={names.CLICKS_TOPIC: cuts, names.MAIN: rows.main_commit(settings)},
         rows={names.CLICKS_TOPIC: sum(cut.values())},
         facts={"cut": cuts},
         seconds=round(time.monotonic() - started, 1),

@@ -153,6 +153,8 @@ def _no_ghosts(entries: pa.Table, acked: pa.Table, lake: Lake, verdict: Verdict)
 
 def _curated(acked: pa.Table, lake: Lake, curated: pa.Table, verdict: Verdict) -> None:
     """Each event_id of the published clicks is in curated.events exactly once, and nothing else is."""
+    if len(lake.clicks) and not lake.published:
+        verdict.problems.append("curated.events was never published: run the nightly first")
     counted = pc.value_counts(curated["event_id"].combine_chunks())
     ids = counted.field("values")
     verdict.expect_none("event_ids are in curated.events more than once", ids.filter(pc.greater(counted.field("counts"), 1)))

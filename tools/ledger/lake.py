@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyiceberg.catalog.rest import RestCatalog
@@ -30,6 +31,12 @@ def end_offsets(settings: Settings) -> dict[int, int]:
     finally:
         consumer.close()
     return {partition: mark[1] for partition, mark in marks.items()}
+
+
+def main_commit(settings: Settings) -> str:
+    """The commit that main stands at."""
+    answer = httpx.get(f"{settings.nessie_uri}/api/v2/trees/{names.MAIN}", timeout=30)
+    return str(answer.raise_for_status().json()["reference"]["hash"])
 
 
 def read(settings: Settings, curated: bool) -> Lake:
