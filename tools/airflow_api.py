@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import httpx
-from clickstream_contracts.settings import Settings
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from clickstream_contracts.settings import Settings
 
 FINISHED = {"success", "failed"}
 

@@ -20,6 +20,7 @@ from tools.airflow_api import Airflow, AirflowError
 from tools.stack import layout, running
 from tools.stack.progress import say
 
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 STREAM_DEADLINE, NIGHT_DEADLINE = 300.0, 900.0
 
 
@@ -67,6 +68,7 @@ def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any]
     return run_id
 
 
+@app.command()
 def demo(
     events: Annotated[int, typer.Option(min=1000, help="Events of the simulated days.")] = 120_000,
     days: Annotated[int, typer.Option(min=1, help="Days to simulate, the last of them yesterday.")] = 2,
@@ -99,7 +101,7 @@ def demo(
 def main() -> None:
     """Run the demo; an expected failure is one clear line."""
     try:
-        typer.run(demo)
+        app()
     except (DemoError, AirflowError, SettingsError) as error:
         print(f"error: {error}\n`make doctor` says what is stuck.", file=sys.stderr)
         sys.exit(1)
