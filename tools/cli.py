@@ -8,13 +8,14 @@ from typing import ParamSpec, TypeVar
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from httpx import HTTPError
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.exceptions import RESTError as NessieError
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools.stack import running
 
 # What the lake's clients raise when a server is away or refuses; their text names the address.
-LAKE_FAILURES = (NessieError, BotoCoreError, ClientError, HTTPError, OSError)
+LAKE_FAILURES = (NessieError, NoSuchTableError, BotoCoreError, ClientError, HTTPError, OSError)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,7 +36,7 @@ def here() -> Settings:
 
 
 def failing_in_one_line(*failures: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A command whose ValueErrors end with exit code 2 and whose `failures` end with 1, each as one line on stderr."""
+    """A command whose ValueErrors end with exit code 2, its `failures` and the lake's with 1, each as one line on stderr."""
 
     def wrap(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
@@ -44,6 +45,8 @@ def failing_in_one_line(*failures: type[Exception]) -> Callable[[Callable[P, R]]
                 return command(*args, **kwargs)
             except ValueError as error:
                 code, text = 2, str(error)
+            except LAKE_FAILURES as error:
+                code, text = 1, f"the lake does not answer or refuses: {error}; see `make doctor`"
             except failures as error:
                 code, text = 1, str(error)
             typer.echo(" ".join(text.split()), err=True)

@@ -1,17 +1,15 @@
-"""What is sent is in Kafka, and the ledger says where. Needs a broker: CLICKSTREAM_KAFKA_BOOTSTRAP names it."""
+"""What is sent is in Kafka, and the ledger says where."""
 
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import topics
+from tests.shop_day import Shop as StackShop
 from tools.kafka_producer import Sender
 from tools.ledger import read
 from tools.ledger.journal import Journal
@@ -26,17 +24,19 @@ WINDOWS = days(date(2026, 1, 3), 1, 3_000)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    if "CLICKSTREAM_KAFKA_BOOTSTRAP" not in os.environ:
-        pytest.skip("no broker: CLICKSTREAM_KAFKA_BOOTSTRAP is not set")
-    own = replace(Settings.from_env(), stack_dir=str(tmp_path))
-    topics.ensure(own)
-    return own
+def settings(shop: StackShop) -> Settings:
+    """The shared stack's own, ledger included: what other tests check must know of these records too."""
+    return shop.settings
 
 
-def send(settings: Settings, numbered: Numbered) -> Sender:
-    """Send the windows under the run `test`."""
-    with Journal(settings, "test", {}) as journal:
+@pytest.fixture
+def run() -> str:
+    return f"test_{uuid4().hex[:8]}"
+
+
+def send(settings: Settings, run: str, numbered: Numbered) -> Sender:
+    """Send the windows under a run."""
+    with Journal(settings, run, {}) as journal:
         sender = Sender(settings, journal)
         history(SHOP, WINDOWS, Part(), sender, numbered, lambda count: None)
     return sender
@@ -55,11 +55,11 @@ def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, in
     consumer.close()
 
 
-def test_the_ledger_names_the_place_of_every_record(settings: Settings) -> None:
+def test_the_ledger_names_the_place_of_every_record(settings: Settings, run: str) -> None:
     start = end_offsets(settings)
-    sender = send(settings, Numbered(frozenset()))
+    sender = send(settings, run, Numbered(frozenset()))
     found = {(p, o): value for p, o, value in records(settings, start)}
-    noted = read.entries(settings, "test").to_pylist()
+    noted = read.entries(settings, run).to_pylist()
     assert sender.acknowledged == sender.sent.total() == len(noted) == len(found)
     assert {(n["partition"], n["offset"]) for n in noted} == set(found)
     good = [n for n in noted if n["kind"] in ("prompt", "late", "delayed", "duplicate")]
@@ -67,10 +67,10 @@ def test_the_ledger_names_the_place_of_every_record(settings: Settings) -> None:
     assert max(len(value or b"") for value in found.values()) > 5_000_000
 
 
-def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings) -> None:
-    send(settings, Numbered(frozenset()))
-    everything = read.acknowledged_numbers(settings, "test")
+def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings, run: str) -> None:
+    send(settings, run, Numbered(frozenset()))
+    everything = read.acknowledged_numbers(settings, run)
     half = frozenset(number for number in everything if number % 2)
     start = end_offsets(settings)
-    send(settings, Numbered(half))
+    send(settings, run, Numbered(half))
     assert sum(end_offsets(settings).values()) - sum(start.values()) == len(everything) - len(half)

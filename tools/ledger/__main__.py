@@ -9,7 +9,7 @@ import typer
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from tools import lake
-from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
+from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import SendError
 from tools.ledger import balance, read, wait
 from tools.ledger import lake as rows
@@ -19,7 +19,7 @@ app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode
 
 
 @app.command()
-@failing_in_one_line(SendError, wait.Lagging, *LAKE_FAILURES)
+@failing_in_one_line(SendError, wait.Lagging)
 def check(
     run: Annotated[str | None, typer.Option(help="Only this run; rows that nobody sent are then not looked for.")] = None,
     curated: Annotated[bool, typer.Option("--curated", help="Also compare curated.events, as of the last published nightly.")] = False,
@@ -45,7 +45,7 @@ def _lines(verdict: balance.Verdict) -> list[str]:
 
 
 @app.command("wait")
-@failing_in_one_line(SendError, wait.Lagging, *LAKE_FAILURES)
+@failing_in_one_line(SendError, wait.Lagging)
 def wait_for_lake(
     receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
     timeout: Annotated[float, typer.Option(min=0, help="Give up after this many seconds.")] = 900,

@@ -17,7 +17,7 @@ from rich.console import Console
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import master_data
-from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
+from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import Records, Sender, SendError, require_topic
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED
@@ -66,7 +66,7 @@ class Account:
 
 
 @app.command()
-@failing_in_one_line(SendError, *LAKE_FAILURES)
+@failing_in_one_line(SendError)
 def replay(
     file: Annotated[Path, typer.Option(help="CSV, JSON lines or Parquet; the first two may be gzipped.", exists=True, dir_okay=False)],
     mapping: Annotated[str, typer.Option(help="rees46, jsonlog, ga4, or the path of a mapping of your own.")],

@@ -12,7 +12,7 @@ from rich.console import Console
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import master_data
-from tools.cli import LAKE_FAILURES, UsageError, failing_in_one_line, here
+from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import Sender, SendError, require_topic
 from tools.ledger.journal import Journal
 from tools.ledger.read import acknowledged_numbers
@@ -35,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")
 
 
 @app.command()
-@failing_in_one_line(SendError, *LAKE_FAILURES)
+@failing_in_one_line(SendError)
 def history(
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
     until: Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")] = "",
@@ -74,7 +74,7 @@ def history(
 
 
 @app.command()
-@failing_in_one_line(SendError, *LAKE_FAILURES)
+@failing_in_one_line(SendError)
 def live(
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")],
     seconds: Annotated[int, typer.Option(min=0, help="Stop after so many seconds; 0 goes on until Ctrl-C.")] = 0,
