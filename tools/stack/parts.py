@@ -6,7 +6,6 @@ from tools.stack import airflow, flink, kafka, nessie, s3, spark
 from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 
-
 COMPONENTS = (s3, nessie, kafka, flink, spark, airflow)
 
 
