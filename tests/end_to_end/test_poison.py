@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
-from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
+from tools.kafka_producer import Records, Sender
+from tools.ledger import read
+from tools.ledger.journal import Journal
+from tools.ledger.kinds import REPLAYED
 
 GOOD: dict[str, Any] = {
     "event_type": "view_item",
@@ -32,17 +34,12 @@ RECORDS["plain"] = (json.dumps({**GOOD, "event_id": "poison-plain"}).encode(), N
 @pytest.fixture(scope="module")
 def places(shop: Shop) -> dict[str, tuple[int, int]]:
     """Partition and offset of each record."""
-    found: dict[str, tuple[int, int]] = {}
-    producer = Producer({"bootstrap.servers": shop.settings.kafka_bootstrap, "acks": "all", "message.max.bytes": 10_000_000})
-    for name, (value, _) in RECORDS.items():
-        producer.produce(
-            names.CLICKS_TOPIC,
-            value=value,
-            key=b"poison",
-            on_delivery=lambda error, message, name=name: found.__setitem__(name, (message.partition(), message.offset())),
-        )
-        producer.flush(60)
-    return found
+    ids, values, run = list(RECORDS), [value for value, _ in RECORDS.values()], "poison"
+    with Journal(shop.settings, run, {}) as journal:
+        sender = Sender(shop.settings, journal)
+        sender.send(Records(ids, [REPLAYED] * len(ids), [b"poison"] * len(ids), values), range(len(ids)))
+        sender.flush()
+    return {entry["event_id"]: (entry["partition"], entry["offset"]) for entry in read.entries(shop.settings, run).to_pylist()}
 
 
 def rows(shop: Shop, table: str, columns: tuple[str, ...]) -> dict[tuple[int, int], dict[str, Any]]:

@@ -9,13 +9,14 @@ import pytest
 from tests.shop_day import ROOT, Shop
 
 DAY = "2026-04-01"
+SMALL = ("--users", "2000", "--products", "500")
 AUDIT = ROOT / "spark_apps" / "audits" / "planted.sql"
 
 
 @pytest.fixture
 def some_events(shop: Shop, request: pytest.FixtureRequest) -> None:
     seed = str(sum(map(ord, request.node.name)))
-    shop.run("tools.shop", "history", "--days", "1", "--events", "3000", "--until", DAY, "--seed", seed)
+    shop.run("tools.shop", "history", "--days", "1", "--events", "3000", "--until", DAY, "--seed", seed, *SMALL)
 
 
 @pytest.fixture

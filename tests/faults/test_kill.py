@@ -19,6 +19,7 @@ CORE = ("flink-taskmanager", "kafka", "nessie")
 REST = ("flink-jobmanager", "s3")
 BATCH = ("spark-worker-1", "airflow-scheduler")
 RATE, SECONDS = 1500, 20
+SMALL = ("--users", "2000", "--products", "500")
 
 
 def pid_of(shop: Shop, part: str) -> int:
@@ -46,7 +47,7 @@ def ledger_balances(shop: Shop, curated: bool = False) -> bool:
 def traffic(shop: Shop, request: pytest.FixtureRequest) -> "Iterator[subprocess.Popen[str]]":
     """A live shop in the background; its seed is the test's own."""
     seed = str(abs(hash(request.node.name)) % 100_000)
-    argv = [sys.executable, "-m", "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", seed]
+    argv = [sys.executable, "-m", "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", seed, *SMALL]
     process = subprocess.Popen(argv, cwd=ROOT, env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     yield process
     if process.poll() is None:
@@ -73,7 +74,7 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
 @pytest.mark.long
 @pytest.mark.parametrize("part", BATCH)
 def test_a_night_survives(shop: Shop, part: str) -> None:
-    shop.run("tools.shop", "live", "--rate", "500", "--seconds", "4", "--seed", str(os.getpid()))
+    shop.run("tools.shop", "live", "--rate", "500", "--seconds", "4", "--seed", str(os.getpid()), *SMALL)
     day = (date.today() - timedelta(days=1)).isoformat()
     run_id = shop.trigger_nightly(day)
     eventually(lambda: shop.task_state(run_id, "curate") == "running", "curate runs")
