@@ -194,6 +194,15 @@ def test_uv_is_told_what_pip_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "UV_DEFAULT_INDEX" not in machine.pip_as_uv("python")
 
 
+def test_what_the_set_up_has_not_brought_yet_is_named(stack: layout.Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nessie = next(part for part in parts.parts(stack) if part.name == "nessie")
+    assert start.not_installed(nessie) == ""
+    for module in (layout, start):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    [fresh] = [part for part in parts.parts(stack) if part.name == "nessie"]
+    assert start.not_installed(fresh) == f"{tmp_path}/.jars/nessie/nessie-quarkus-*-runner.jar"
+
+
 def test_the_tail_of_a_log(stack: layout.Stack) -> None:
     assert start.tail(stack, "kafka", 3) == "(no log yet)"
     stack.folder("logs")

