@@ -38,7 +38,7 @@ class Shop:
 
     @cached_property
     def airflow(self) -> Airflow:
-        passwords = Path(self.settings.stack_dir) / "secrets" / "airflow_login.json"
+        passwords = Path(self.settings.stack_dir) / "secrets" / "airflow_passwords.json"
         return Airflow.of(self.settings, json.loads(passwords.read_text())["admin"])
 
     def start_streams(self) -> None:

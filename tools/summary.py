@@ -14,7 +14,7 @@ from tools import lake
 from tools.airflow_api import Airflow
 from tools.ledger import read
 
-PASSWORDS = Path("secrets") / "airflow_login.json"
+PASSWORDS = Path("secrets") / "airflow_passwords.json"
 
 
 def password(settings: Settings) -> str:

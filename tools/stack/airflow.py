@@ -117,8 +117,8 @@ def _dag_processor(home: Path) -> dict[str, str]:
     return {
         "dag_bundle_config_list": json.dumps([bundle]),
         "dag_bundle_storage_path": str(home / "bundles"),
-        "refresh_interval": "10",
-        "min_file_process_interval": "10",
+        "refresh_interval": "60",
+        "min_file_process_interval": "60",
     }
 
 
