@@ -38,9 +38,10 @@ def render(settings: Settings) -> str:
 
 
 def definition(settings: Settings) -> str:
-    """The hash of everything that shapes the job: its statements and its function."""
-    sources = [path.read_text() for path in sorted((HERE / "java").rglob("*.java"))]
-    return hashlib.sha256("\n".join([render(settings), *sources]).encode()).hexdigest()
+    """The hash of everything that shapes the job: its statements, its function, its options."""
+    sources = [path.read_text() for path in (HERE / "engine.py", *sorted((HERE / "java").rglob("*.java")))]
+    sizes = f"{settings.flink_parallelism} {settings.checkpoint_seconds}"
+    return hashlib.sha256("\n".join([render(settings), sizes, *sources]).encode()).hexdigest()
 
 
 def _table(name: str) -> str:

@@ -13,7 +13,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 SQL = Path(__file__).parent / "sql"
-VIEW = re.compile(r"CREATE TEMPORARY VIEW (?P<name>\w+) AS\s(?P<query>.*)", re.S)
+VIEW = re.compile(r"CREATE\s+TEMPORARY\s+VIEW\s+(?P<name>\w+)\s+AS\s(?P<query>.*)", re.S)
 
 
 def job_options(settings: Settings, app: str, definition: str) -> dict[str, str]:

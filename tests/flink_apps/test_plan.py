@@ -46,6 +46,7 @@ def test_the_definition_changes_with_what_shapes_the_job_only() -> None:
     usual = clicks_sql.definition(Settings())
     assert usual != clicks_sql.definition(Settings(event_max_bytes=10))
     assert usual != clicks_sql.definition(Settings(event_earliest="2020-01-01"))
+    assert usual != clicks_sql.definition(Settings(checkpoint_seconds=60))
     assert usual == clicks_sql.definition(replace(Settings(), kafka_bootstrap="elsewhere:9092", s3_bucket="other"))
 
 

@@ -1,0 +1,66 @@
+"""CPU of clicks_to_lake beside jobs that only read the same topic, over all that clicks.v1 holds now."""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+
+REPO = Path(__file__).parents[1]
+PYTHON = REPO / ".venvs/flink/bin/python"
+FEWEST = 100_000
+
+
+def measure() -> dict[str, Any]:
+    """Microseconds of CPU for one event in each job, and the ratios that do not depend on the machine."""
+    settings = Settings.from_env()
+    events = count(settings)
+    if events < FEWEST:
+        raise SystemExit(f"error: {names.CLICKS_TOPIC} holds {events:,} events; at least {FEWEST:,} are needed: run `make demo` first")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(PYTHON), "-m", "bench.flink_jobs", folder]
+        done = subprocess.run(command, cwd=REPO, env=environment(Path(folder)), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"error: the Flink jobs failed: {done.stderr.strip()[-1000:]}")
+    cpu: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    lake = cpu["clicks_to_lake"]
+    return {
+        "events": events,
+        "events_per_cpu_second": round(events / lake),
+        **{f"{name}_us_per_event": round(seconds / events * 1e6, 2) for name, seconds in cpu.items()},
+        "lake_to_read": round(lake / cpu["read"], 2),
+        "lake_to_read_json": round(lake / cpu["read_json"], 2),
+    }
+
+
+def count(settings: Settings) -> int:
+    """Records in the topic."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "bench"})
+    try:
+        marks = [
+            consumer.get_watermark_offsets(TopicPartition(names.CLICKS_TOPIC, p), timeout=30) for p in range(settings.clicks_partitions)
+        ]
+    finally:
+        consumer.close()
+    return sum(high - low for low, high in marks)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A PyFlink of its own: the installed libraries and the project's jars."""
+    home = next((REPO / ".venvs/flink/lib").glob("python*/site-packages/pyflink"))
+    libraries = folder / "lib"
+    libraries.mkdir()
+    for jar in [*home.glob("lib/*.jar"), *REPO.glob(".jars/flink/*.jar"), *REPO.glob(".jars/flink-udf/*.jar")]:
+        (libraries / jar.name).symlink_to(jar)
+    paths = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(home), "FLINK_LIB_DIR": str(libraries)}
+    return dict(os.environ) | paths
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))
