@@ -1,7 +1,5 @@
 -- The days of sessions that came, went or changed.
-SELECT DISTINCT session_day
-FROM (
-    (TABLE new_sessions EXCEPT TABLE affected_sessions)
-    UNION ALL
-    (TABLE affected_sessions EXCEPT TABLE new_sessions)
-)
+SELECT DISTINCT explode(array_compact(array(n.session_day, a.session_day))) AS session_day
+FROM new_sessions AS n
+FULL OUTER JOIN affected_sessions AS a ON a.session_key = n.session_key
+WHERE NOT struct(n.*) <=> struct(a.*)

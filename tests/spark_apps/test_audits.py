@@ -114,7 +114,7 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("ledger_balances", "curated.ingest_ledger", put(accepted="accepted + 1")),
     ("ledger_balances", "raw.clicks", where("event_id <> 'b'")),
     ("ledger_balances", "raw.quarantine", where("false")),
-    ("offsets_unique", "raw.clicks", plus(event_id="'again'")),
+    ("offsets_unique", "raw.clicks", doubled),
     ("offsets_unique", "raw.quarantine", plus(kafka_offset="0")),
     ("quarantine_rate", "curated.ingest_ledger", put(quarantined="101")),
     ("funnel_monotone", "marts.funnel_daily", put(carted="sessions + 1")),
