@@ -135,7 +135,6 @@ def _recovery(stack: Stack) -> Options:
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "15 s",
-        "restart-strategy.exponential-delay.attempts-before-reset-backoff": "infinite",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
     }
 
