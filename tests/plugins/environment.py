@@ -1,12 +1,15 @@
 """An Airflow of the tests' own: imported before anything of Airflow, because Airflow reads its environment at import."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
