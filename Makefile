@@ -16,10 +16,16 @@ demo: setup ## Start everything, send a shop's days, publish a night, print what
 	@$(RUN) -m tools.demo
 
 test: setup ## All tests, engines included
-	@$(RUN) -m pytest tests
+	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
+	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
+	@.venvs/spark/bin/python -m pytest tests/spark_apps
+	@.venvs/flink/bin/python -m pytest tests/flink_apps
+	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long"
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
-	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS) && $(RUN) -m pytest tests -m "not engine"
+	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS)
+	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
+	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins -m "not engine"
 
 up: setup ## Start the local stack and wait until it is healthy (ONLY=s3,nessie,kafka starts these)
 	@$(RUN) -m tools.stack up --only "$(ONLY)"

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever uses the shared stack, or a Nessie of its own, starts engines."""
+    for item in items:
+        if {"stack_env", "nessie_uri"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.engine)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The evaluation data; tests that need a file of it are skipped where it is absent."""

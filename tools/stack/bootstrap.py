@@ -76,7 +76,14 @@ def environments(rooms: list[str]) -> None:
             run(f"{room} environment", [uv, "venv", "--clear", "--python", python, str(home)], env=env)
         sync = [uv, "pip", "sync", "--compile-bytecode", "--require-hashes", "--python", str(home / "bin" / "python"), str(lock)]
         run(f"{room} environment", sync, folder=home, env=env)
+        find_project(home)
         stamp(home, key)
+
+
+def find_project(home: Path) -> None:
+    """Let the environment's Python find the project's packages from anywhere, without PYTHONPATH."""
+    for packages in home.glob("lib/python*/site-packages"):
+        (packages / "clickstream.pth").write_text(f"{ROOT}\n{ROOT / 'contracts'}\n")
 
 
 def find_uv(python: str) -> str:
