@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import lake
+from tools import lake, summary
 from tools.airflow_api import Airflow
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +38,16 @@ class Shop:
 
     @cached_property
     def airflow(self) -> Airflow:
-        passwords = Path(self.settings.stack_dir) / "secrets" / "airflow_passwords.json"
-        return Airflow.of(self.settings, json.loads(passwords.read_text())["admin"])
+        return Airflow.of(self.settings, self.password)
+
+    @property
+    def password(self) -> str:
+        """The admin's password."""
+        return summary.password(self.settings)
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """A DAG's runs."""
+        return list(self.airflow.call("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 100})["dag_runs"])
 
     def start_streams(self) -> None:
         """Let Airflow deploy the stream and wait for its run."""
