@@ -69,7 +69,7 @@ def run(app: str, found: Parser, work: Work, argv: list[str], opener: Opener = o
     except SettingsError as error:
         return _say(app, str(error), 2)
     except Exception as error:
-        return _say(app, one_line(error), 1)
+        return _say(app, f"no Spark session: {one_line(error)}; is the Spark master up?", 1)
     receipt = _attempt(app, work, lake, args)
     receipt = replace(receipt, versions={"spark": lake.spark.version}, seconds=round(time.monotonic() - started, 1))
     try:
@@ -85,7 +85,11 @@ def _attempt(app: str, work: Work, lake: Lake, args: argparse.Namespace) -> Rece
     except WorkFailed as failed:
         return failed.receipt
     except Exception as error:
-        return Receipt(app=app, run=args.run, error=one_line(error))
+        context = lake.spark.sparkContext
+        # Every call after a lost master complains of a stopped context, which names no cause.
+        lost = context._jsc.sc().isStopped()
+        reason = f"lost the Spark master {context.master}: is it up?" if lost else one_line(error)
+        return Receipt(app=app, run=args.run, error=reason)
 
 
 def _say(app: str, text: str, code: int) -> int:
