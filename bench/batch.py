@@ -36,6 +36,7 @@ from tools.stack import running
 
 ROOT = Path(__file__).parents[1]
 SQL = Path(__file__).parent / "sql"
+BIN = ROOT / ".venvs/spark/bin"
 SIZES = (500_000, 5_000_000)
 DAYS, UNTIL = 5, date(2026, 1, 5)
 PARTS = "s3,nessie,spark-master,spark-worker-1,spark-worker-2"
@@ -103,9 +104,9 @@ def fill(settings: Settings, size: int) -> pa.Table:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         for rows in stream.arrivals(shop, stream.days(UNTIL, DAYS, size)):
             for batch in batches(rows):
-                file.write(b"\n".join(encoder.records(batch).values) + b"\n")
+                file.write(b"\n".join(value for value in encoder.records(batch).values if value is not None) + b"\n")
         file.flush()
-        table = duckdb.sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).arrow()
+        table: pa.Table = duckdb.execute((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
     wanted = lake.catalog(settings).load_table("raw.clicks")
     wanted.append(table.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(wanted.schema().as_arrow()))
     return table
@@ -115,30 +116,15 @@ def spark(settings: Settings, app: str, *args: str) -> float:
     """Run a Spark app as Airflow does; its CPU-seconds, driver and executors."""
     before = cpu_of_executors() + children()
     home = next((ROOT / ".venvs/spark/lib").glob("python*/site-packages/pyspark"))
-    jars = ",".join(map(str, sorted((ROOT / ".jars/spark").glob("*.jar"))))
     key = names.receipt_key("bench", RUN, app, 1)
     common = ["--ref", RUN, "--run", RUN, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
-    subprocess.run(
-        [
-            str(ROOT / ".venvs/spark/bin/spark-submit"),
-            "--master",
-            settings.spark_master,
-            "--jars",
-            jars,
-            f"spark_apps/{app}.py",
-            *common,
-            *args,
-        ],
-        check=True,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **settings.to_env(),
-            "SPARK_HOME": str(home),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "PYSPARK_PYTHON": str(ROOT / ".venvs/spark/bin/python"),
-        },
-    )
+    conf = {f"spark.{side}.extraClassPath": f"{ROOT}/.jars/spark/*" for side in ("driver", "executor")} | {"spark.log.level": "WARN"}
+    options = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
+    submit = [str(BIN / "spark-submit"), "--master", settings.spark_master, "--driver-memory", "1g", "--executor-memory", "1g"]
+    env = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(BIN / "python")}
+    command = [*submit, *options, f"spark_apps/{app}.py", *common, *args]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **settings.to_env(), **env})
+    # The worker learns a moment later that its executor ended.
     time.sleep(3)
     return round(cpu_of_executors() + children() - before, 1)
 
@@ -162,7 +148,7 @@ def duck(rows: pa.Table) -> list[pa.Table]:
     con.execute("SET TimeZone='UTC'; SET threads=2")
     con.register("clicks", rows)
     con.execute((SQL / "curate.sql").read_text())
-    return [con.sql((SQL / f"{name.split('.')[1]}.sql").read_text()).arrow() for name in TABLES]
+    return [con.sql((SQL / f"{name.split('.')[1]}.sql").read_text()).to_arrow_table() for name in TABLES]
 
 
 def same(ours: pa.Table, theirs: pa.Table) -> bool:

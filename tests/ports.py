@@ -2,9 +2,10 @@
 
 import socket
 
-# Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own.
+# Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own, which must stay below the
+# range from which the system hands out ports by itself (32768 and up).
 BLOCK = 40
-FIRST, LAST = 21_000, 44_000
+FIRST, LAST = 20_000, 22_600
 PARTS = {
     "airflow_port": 0,
     "flink_port": 1,

@@ -18,6 +18,9 @@ SPARK_CONF = QUIET | {
     # All executors see the same disk: `--jars` would copy 110 MB to each of them, each time.
     "spark.driver.extraClassPath": f"{REPO}/.jars/spark/*",
     "spark.executor.extraClassPath": f"{REPO}/.jars/spark/*",
+    # A driver lives for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
+    "spark.executor.extraJavaOptions": "-XX:+UseSerialGC",
 }
 
 
