@@ -20,7 +20,7 @@ CREATE TEMPORARY TABLE records (
 -- The only place where JSON is read. A function call would be repeated for each use; a joined row is made once.
 CREATE TEMPORARY VIEW parsed AS
 SELECT kafka_partition, kafka_offset, ingested_at, payload, fields, nested, size
-FROM records CROSS JOIN LATERAL TABLE(json_fields(payload, {{max_bytes}}));
+FROM records CROSS JOIN LATERAL TABLE(json_fields(payload, '{{names}}', {{max_bytes}}));
 
 -- `problem` is NULL for a valid click, else 'reason|detail': the one verdict that both tables below ask.
 CREATE TEMPORARY VIEW judged AS
