@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pyarrow as pa
 
@@ -85,6 +86,12 @@ class Shop:
 
         at = lake.catalog(self.settings, ref).load_table(name)
         return at.scan(row_filter=AlwaysTrue() if row_filter == "true" else row_filter, selected_fields=columns).to_arrow()
+
+    def content(self, name: str, ref: str = names.MAIN) -> object:
+        """Rows and an order-free hash of a table, to compare states."""
+        con = duckdb.connect()
+        con.register("rows", self.table(name, ref))
+        return con.execute("SELECT count(*), sum(hash(rows)::HUGEINT) FROM rows").fetchone()
 
     def main_hash(self) -> str:
         return str(self.nessie("trees/main")["reference"]["hash"])

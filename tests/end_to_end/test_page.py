@@ -63,6 +63,7 @@ def test_a_wrong_parameter_is_refused_with_its_name(shop: Shop) -> None:
 
 def test_a_night_is_triggered_from_the_form(shop: Shop, page: Page, problems: list[str], tmp_path: Path) -> None:
     shop.airflow.unpause(names.NIGHTLY)
+    state, tags = shop.curated_state(), shop.references("TAG")
     before = {run["dag_run_id"] for run in shop.runs(names.NIGHTLY)}
     page.goto(f"{shop.airflow.base}/dags/{names.NIGHTLY}")
     page.get_by_role("button", name="Trigger").first.click()
@@ -73,6 +74,9 @@ def test_a_night_is_triggered_from_the_form(shop: Shop, page: Page, problems: li
     [run] = [run for run in shop.runs(names.NIGHTLY) if run["dag_run_id"] not in before]
     assert run["conf"]["day"] == DAY
     shop.finish(names.NIGHTLY, run["dag_run_id"])
+    # Nothing arrived since the night before: a quiet night publishes nothing.
+    assert shop.task_state(run["dag_run_id"], "merge") == "skipped"
+    assert (shop.curated_state(), shop.references("TAG")) == (state, tags)
     page.goto(f"{shop.airflow.base}/dags/{names.NIGHTLY}/runs/{run['dag_run_id']}")
     page.get_by_text("wait_for_lake").first.wait_for()
     page.screenshot(path=tmp_path / "run.png")
