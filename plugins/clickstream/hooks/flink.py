@@ -18,6 +18,10 @@ class FlinkError(RuntimeError):
     """The cluster refused or a job failed; the text says what, and why in the cluster's words."""
 
 
+class FlinkUnreachable(FlinkError):
+    """No answer: whether the request was carried out is unknown."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job that the cluster knows."""
@@ -44,9 +48,15 @@ class Vitals:
 class FlinkHook:
     """One session cluster."""
 
-    def __init__(self, uri: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, uri: str, attempts: int = 6) -> None:
         self._uri = uri
-        self._http = httpx.Client(base_url=uri, timeout=30, transport=transport)
+        self._http = httpx.Client(base_url=uri, timeout=30)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(FlinkUnreachable),
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential(multiplier=0.5, max=10),
+            reraise=True,
+        )
 
     def jobs(self, app: str) -> list[Job]:
         """The app's jobs, newest first; a session cluster that lost its JobManager has forgotten all of them."""
@@ -79,7 +89,7 @@ class FlinkHook:
             time.sleep(1)
         operation = answer["operation"]
         if "location" not in operation:
-            raise FlinkError(f"{job.name} made no savepoint: {_first_lines(operation['failure-cause'].get('stack-trace', ''))}")
+            raise FlinkError(f"{job.name} made no savepoint: {first_lines(operation['failure-cause'].get('stack-trace', ''))}")
         self._until_ended(job, patience)
         return str(operation["location"])
 
@@ -103,7 +113,7 @@ class FlinkHook:
     def cause(self, job: Job) -> str:
         """Why the job last failed, in one line; '' if it never did."""
         entries = self._get(f"/jobs/{job.id}/exceptions", params={"maxExceptions": 1})["exceptionHistory"]["entries"]
-        return _first_lines(entries[0]["stacktrace"]) if entries else ""
+        return first_lines(entries[0]["stacktrace"]) if entries else ""
 
     def _lag(self, job: Job) -> int:
         """Records that Kafka holds and the job has not read."""
@@ -132,16 +142,15 @@ class FlinkHook:
         return str(answer["filename"].rsplit("/", 1)[-1])
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> Any:
-        again = Retrying(
-            retry=retry_if_exception_type(httpx.TransportError),
-            stop=stop_after_attempt(6),
-            wait=wait_exponential(multiplier=0.5, max=10),
-            reraise=True,
-        )
-        return again(self._send, "GET", path, params=params)
+        return self._retrying(self._send, "GET", path, params=params)
 
     def _send(self, method: str, path: str, **request: Any) -> Any:
-        answer = self._http.request(method, path, **request)
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise FlinkUnreachable(
+                f"Flink does not answer at {self._uri} ({error or type(error).__name__}): is its JobManager up?"
+            ) from None
         if answer.is_error:
             raise FlinkError(f"Flink refused {method} {path}: {answer.status_code} {_refusal(answer)}")
         return answer.json()
@@ -149,12 +158,12 @@ class FlinkHook:
 
 def _refusal(answer: httpx.Response) -> str:
     try:
-        return _first_lines("\n".join(answer.json()["errors"]))
+        return first_lines("\n".join(answer.json()["errors"]))
     except (ValueError, KeyError):
         return answer.text[:200]
 
 
-def _first_lines(stacktrace: str) -> str:
+def first_lines(stacktrace: str) -> str:
     """What was thrown and what caused it first, without the way there: a whole trace holds kilobytes."""
     lines = [line.strip() for line in stacktrace.splitlines() if line.strip() and not line.strip().startswith(("at ", "..."))]
     causes = [line for line in lines if line.startswith("Caused by: ")]
