@@ -5,7 +5,7 @@ from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param, chain
 from clickstream.house import SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
-from clickstream.templates import DAY, KEEP, MACROS, REBUILD, days, fact, on_branch
+from clickstream.templates import DAY, KEEP, LONG_LIVED, MACROS, REBUILD, days, fact, on_branch
 from clickstream_contracts import names
 
 DOCS = """
@@ -54,7 +54,8 @@ with DAG(
     create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
 
     dimensions = rt.spark(on_branch("dimensions"), task_id="dimensions", **writes)
-    curate = rt.spark(on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD), task_id="curate", **writes)
+    curating = on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD, conf=LONG_LIVED)
+    curate = rt.spark(curating, task_id="curate", **writes)
     marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **writes)
     seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["dimensions", "curate", "marts"])
     audit = rt.spark(on_branch("audit", at="@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"), task_id="audit", **on_spark)

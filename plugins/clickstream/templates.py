@@ -11,6 +11,9 @@ BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
 REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
 KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
 
+# For an app whose executors work through every event: both compilers, which pay after some seconds.
+LONG_LIVED = (("spark.executor.extraJavaOptions", "-XX:+UseSerialGC"),)
+
 
 def fact(task_id: str, name: str) -> str:
     """A fact of the receipt of `task_id`, as JSON."""
@@ -22,6 +25,6 @@ def days(task_id: str) -> str:
     return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['facts']['days'] | join(',') }}}}"
 
 
-def on_branch(app: str, *args: str, at: str = "") -> SparkJob:
+def on_branch(app: str, *args: str, at: str = "", conf: tuple[tuple[str, str], ...] = ()) -> SparkJob:
     """A Spark app of this run, on its branch or, with `at`, on one commit of it."""
-    return SparkJob(app, ("--ref", BRANCH + at, "--run", BRANCH, "--day", DAY, *args))
+    return SparkJob(app, ("--ref", BRANCH + at, "--run", BRANCH, "--day", DAY, *args), conf)

@@ -13,14 +13,15 @@ REPO = Path(__file__).parents[3]
 TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
 SPARK_BIN = REPO / ".venvs/spark/bin"
 PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 SPARK_CONF = QUIET | {
     "spark.executorEnv.PYTHONPATH": PYTHON_PATH,
     # All executors see the same disk: `--jars` would copy 110 MB to each of them, each time.
     "spark.driver.extraClassPath": f"{REPO}/.jars/spark/*",
     "spark.executor.extraClassPath": f"{REPO}/.jars/spark/*",
-    # A driver lives for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
-    "spark.executor.extraJavaOptions": "-XX:+UseSerialGC",
+    # Processes that live for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
+    "spark.driver.extraJavaOptions": SHORT_LIVED,
+    "spark.executor.extraJavaOptions": SHORT_LIVED,
 }
 
 
