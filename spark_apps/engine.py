@@ -19,7 +19,7 @@ SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     # Few partitions: a day of a shop is small, and AQE can merge partitions but not make more of them.
-    "spark.sql.shuffle.partitions": "8",
+    "spark.sql.shuffle.partitions": "4",
     # A question that should have no answer reads all partitions at once instead of one, then four, then sixteen.
     "spark.sql.limit.initialNumPartitions": "1000",
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",

@@ -58,7 +58,10 @@ def remember_head(context: Context, result: Any = None) -> None:
 
 
 class SealBranch(NessieOperator):
-    """Returns the commit to audit, after checking that the branch holds what each of `writers` left and no other's work."""
+    """Returns the commit to audit, after checking that the branch holds what each of `writers` left and no other's work.
+
+    A night without changes is skipped from here on: what it would audit was audited when it was published.
+    """
 
     template_fields: Sequence[str] = ("pinned",)
 
@@ -76,7 +79,9 @@ class SealBranch(NessieOperator):
         faults = [f"it lacks the work of {task}, which was not cleared along" for task in lost] + list(self._foreign(changed))
         if faults:
             raise AirflowFailException(f"{head} cannot be published: {'; '.join(faults)}. Clear the run from dimensions on")
-        self.log.info("%s differs from the pinned main in: %s", head, ", ".join(changed) or "nothing")
+        if not changed:
+            raise AirflowSkipException(f"nothing arrived since the last release: {head} equals the pinned main, nothing to publish")
+        self.log.info("%s differs from the pinned main in: %s", head, ", ".join(changed))
         return {"hash": head.hash, "tables": changed}
 
     def _foreign(self, changed: Iterable[str]) -> Iterable[str]:
@@ -87,7 +92,7 @@ class SealBranch(NessieOperator):
 
 
 class PublishBranch(NessieOperator):
-    """Merges exactly the audited commit into main, in one commit. A night without changes publishes nothing and is skipped."""
+    """Merges exactly the audited commit into main, in one commit."""
 
     template_fields: Sequence[str] = ("pinned", "sealed", "day")
 
@@ -100,8 +105,6 @@ class PublishBranch(NessieOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         audited = Ref(self.branch(context), self.sealed["hash"])
-        if not self.sealed["tables"]:
-            raise AirflowSkipException(f"nothing arrived since the last release: {audited} equals the pinned main, nothing to publish")
         commit = self.nessie.published(audited, self.pinned) or self._publish(audited)
         self.log.info("Published %s as %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
         release = {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
