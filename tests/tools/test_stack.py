@@ -114,6 +114,7 @@ def test_only_brings_what_it_needs_and_nothing_else(stack: layout.Stack) -> None
         parts.select(parts.nodes(stack), "flonk")
 
 
+@pytest.mark.engine  # needs every environment, which `make check` does not set up
 def test_nothing_of_a_part_is_bound_to_other_interfaces(stack: layout.Stack) -> None:
     for part in parts.parts(stack):
         assert "0.0.0.0" not in " ".join(part.argv)
@@ -194,6 +195,7 @@ def test_uv_is_told_what_pip_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "UV_DEFAULT_INDEX" not in machine.pip_as_uv("python")
 
 
+@pytest.mark.engine  # needs every environment, which `make check` does not set up
 def test_what_the_set_up_has_not_brought_yet_is_named(stack: layout.Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nessie = next(part for part in parts.parts(stack) if part.name == "nessie")
     assert start.not_installed(nessie) == ""
