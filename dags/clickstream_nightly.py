@@ -65,4 +65,5 @@ with DAG(
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 
     chain(wait_for_lake, pin_main, create_branch.as_setup(), dimensions, curate, marts, seal, audit, merge, tag, drop_branch)
-    drop_branch.as_teardown(setups=create_branch, on_failure_fail_dagrun=True)
+    # Its failure does not decide the run: a teardown that did would hide a failed audit. `make doctor` names a branch left over.
+    drop_branch.as_teardown(setups=create_branch)
