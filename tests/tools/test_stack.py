@@ -71,9 +71,9 @@ def test_a_stack_that_never_started_is_named(tmp_path: Path) -> None:
 
 
 def test_an_external_s3_keeps_its_address_and_has_no_part(tmp_path: Path) -> None:
-    own = replace(Settings(), stack_dir=str(tmp_path), s3_server="external", s3_endpoint="http://10.0.0.1:9000", s3_access_key_file="key")
+    own = replace(Settings(), stack_dir=str(tmp_path), s3_server="external", s3_endpoint="http://s3.example:9000", s3_access_key_file="key")
     settings = layout.resolve(own)
-    assert settings.s3_endpoint == "http://10.0.0.1:9000"
+    assert settings.s3_endpoint == "http://s3.example:9000"
     assert settings.s3_access_key_file == str(Path("key").resolve())
     (tmp_path / "key").write_text("k")
     assert "s3" not in ports.ports(settings)
