@@ -1,5 +1,6 @@
 """Branches, tags and commits of the lake: list, compare, drop. `python -m tools.refs --help`."""
 
+import sys
 from typing import Annotated, Any
 
 import httpx
@@ -13,7 +14,8 @@ from tools import lake
 from tools.stack import running
 
 app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console()
+# Names are for copying: piped output is as wide as they are.
+console = Console(width=None if sys.stdout.isatty() else 200)
 Ref = Annotated[str, typer.Argument(help="A branch, a tag, or branch@commit.")]
 
 

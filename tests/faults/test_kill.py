@@ -66,8 +66,7 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
     eventually(lambda: alive_again(shop, part, old), f"{part} is up again")
     output, _ = traffic.communicate(timeout=240)
     assert traffic.returncode == 0, output
-    # The stream's own repair: at once here, every five minutes by itself.
-    shop.start_streams()
+    shop.heal_streams()
     eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
 
 
