@@ -18,17 +18,23 @@ GOOD: dict[str, Any] = {
     "user_id": "u-1",
     "schema_version": 1,
 }
+
+
+def event(event_id: str, **changes: Any) -> bytes:
+    return json.dumps({**GOOD, "event_id": event_id, **changes}).encode()
+
+
+# By event_id: the value that is sent, and the reason it must be in quarantine for.
 RECORDS: dict[str, tuple[bytes | None, str | None]] = {
-    "plain": (b"", None),
-    "null_user": (json.dumps({**GOOD, "event_id": "poison-null_user", "user_id": None}).encode(), None),
-    "five_megabytes": (json.dumps({**GOOD, "event_id": "poison-5mb", "search_query": "x" * 5_000_000}).encode(), "too_large"),
-    "invalid_utf8": (b'{"event_id": "poison-utf8", "referrer": "\xff\xfe"}', "not_json"),
-    "year_1970": (json.dumps({**GOOD, "event_id": "poison-1970", "event_time": 1000}).encode(), "time_out_of_range"),
-    "year_2100": (json.dumps({**GOOD, "event_id": "poison-2100", "event_time": 4_102_444_800_000}).encode(), "time_out_of_range"),
-    "tombstone": (None, "not_json"),
-    "last": (json.dumps({**GOOD, "event_id": "poison-last"}).encode(), None),
+    "poison-plain": (event("poison-plain"), None),
+    "poison-null_user": (event("poison-null_user", user_id=None), None),
+    "poison-5mb": (event("poison-5mb", search_query="x" * 5_000_000), "too_large"),
+    "poison-utf8": (b'{"event_id": "poison-utf8", "referrer": "\xff\xfe"}', "not_json"),
+    "poison-1970": (event("poison-1970", event_time=1000), "time_out_of_range"),
+    "poison-2100": (event("poison-2100", event_time=4_102_444_800_000), "time_out_of_range"),
+    "poison-tombstone": (None, "not_json"),
+    "poison-last": (event("poison-last"), None),
 }
-RECORDS["plain"] = (json.dumps({**GOOD, "event_id": "poison-plain"}).encode(), None)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,7 @@ def rows(shop: Shop, table: str, columns: tuple[str, ...]) -> dict[tuple[int, in
 
 
 def test_each_record_has_its_place_and_reason(shop: Shop, places: dict[str, tuple[int, int]]) -> None:
-    eventually(lambda: places["last"] in rows(shop, "raw.clicks", ()), "the last record is in the lake", 120)
+    eventually(lambda: places["poison-last"] in rows(shop, "raw.clicks", ()), "the last record is in the lake", 120)
     clicks, quarantine = rows(shop, "raw.clicks", ("event_id",)), rows(shop, "raw.quarantine", ("reason", "payload"))
     for name, (value, reason) in RECORDS.items():
         place = places[name]
