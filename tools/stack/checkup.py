@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
@@ -87,6 +88,8 @@ def _lake_job_runs(settings: Settings) -> bool:
     return any(job["state"] == "RUNNING" and job["name"].startswith(f"{names.LAKE_JOB}@") for job in jobs)
 
 
+# A broker that has just started does not coordinate its groups yet.
+@retry(retry=retry_if_exception_type(KafkaException), wait=wait_fixed(2), stop=stop_after_attempt(5), reraise=True)
 def _lag(settings: Settings) -> int:
     consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": names.LAKE_GROUP, "log_level": 0})
     try:
