@@ -1,6 +1,6 @@
 """Free ports for a second stack beside a running one."""
 
-import socket
+from tools.stack.ports import GRPC, is_taken
 
 # Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own, which must stay below the
 # range from which the system hands out ports by itself (32768 and up).
@@ -18,14 +18,9 @@ PARTS = {
 }
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 def free_ports() -> dict[str, int]:
     """A value for each *_port setting, from the first block in which every port is free."""
     for base in range(FIRST, LAST, BLOCK):
-        if all(is_free(base + i) and is_free(base + i + 10_000) for i in range(BLOCK)):
+        if not any(is_taken(base + i) or is_taken(base + i + GRPC) for i in range(BLOCK)):
             return {name: base + offset for name, offset in PARTS.items()}
     raise RuntimeError(f"no {BLOCK} free ports in a row between {FIRST} and {LAST}: stop other servers")

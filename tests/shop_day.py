@@ -101,9 +101,6 @@ class Shop:
         con.register("rows", self.table(name, ref))
         return con.execute("SELECT count(*), sum(hash(rows)::HUGEINT) FROM rows").fetchone()
 
-    def main_hash(self) -> str:
-        return str(self.nessie("trees/main")["reference"]["hash"])
-
     def curated_state(self) -> dict[str, str]:
         """Each published table's metadata file on main, read at one commit."""
         entries = self.nessie("trees/main/entries?content=true&max-records=500")["entries"]
