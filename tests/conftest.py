@@ -56,10 +56,11 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 
 
 @pytest.fixture(scope="session")
-def shop(stack_env: dict[str, str]) -> "Shop":
+def shop(stack_env: dict[str, str]) -> "Iterator[Shop]":
     """The running stack as a test's user sees it: its commands, its Airflow, its tables."""
     from tests.shop_day import Shop
 
     shop = Shop(stack_env)
-    shop.start_streams()
-    return shop
+    with shop.airflow:
+        shop.start_streams()
+        yield shop

@@ -17,7 +17,7 @@ class AirflowError(RuntimeError):
 
 
 class Airflow:
-    """A signed-in client of one Airflow."""
+    """A signed-in client of one Airflow; a context manager, because it keeps its connection open."""
 
     def __init__(self, base: str, user: str, password: str) -> None:
         self.base = base
@@ -29,6 +29,12 @@ class Airflow:
     def of(cls, settings: Settings, password: str) -> Self:
         """The local stack's Airflow, signed in as admin."""
         return cls(f"http://127.0.0.1:{settings.airflow_port}", "admin", password)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
 
     @retry(retry=retry_if_exception_type(httpx.TransportError), wait=wait_fixed(2), stop=stop_after_delay(120), reraise=True)
     def _sign_in(self) -> None:

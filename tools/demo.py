@@ -15,7 +15,7 @@ import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
-from tools import summary
+from tools import entry, summary
 from tools.airflow_api import Airflow, AirflowError
 from tools.stack import layout, running
 from tools.stack.progress import say
@@ -101,7 +101,7 @@ def demo(
 def main() -> None:
     """Run the demo; an expected failure is one clear line."""
     try:
-        app()
+        entry.run(app)
     except (DemoError, AirflowError, SettingsError) as error:
         print(f"error: {error}\n`make doctor` says what is stuck.", file=sys.stderr)
         sys.exit(1)

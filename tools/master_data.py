@@ -12,7 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
-from tools import lake
+from tools import entry, lake
 from tools.cli import UsageError, failing_in_one_line, here
 
 USERS, PRODUCTS = "landing.users", "landing.products"
@@ -107,4 +107,4 @@ def load(
 
 
 if __name__ == "__main__":
-    app()
+    entry.run(app)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import lake
+from tools import entry, lake
 from tools.stack import running
 
 app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -99,4 +99,4 @@ def drop(branch: Annotated[str, typer.Argument(help="A branch that a run left be
 
 
 if __name__ == "__main__":
-    app()
+    entry.run(app)

@@ -8,7 +8,7 @@ import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from tools import lake
+from tools import entry, lake
 from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import SendError
 from tools.ledger import balance, read, wait
@@ -71,4 +71,4 @@ def wait_for_lake(
 
 
 if __name__ == "__main__":
-    app()
+    entry.run(app)

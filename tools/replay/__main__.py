@@ -16,7 +16,7 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import master_data
+from tools import entry, master_data
 from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import Records, Sender, SendError, require_topic
 from tools.ledger.journal import Journal
@@ -135,4 +135,4 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    entry.run(app)

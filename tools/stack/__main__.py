@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clickstream_contracts.settings import Settings, SettingsError
+from tools import entry
 from tools.stack import checkup, daemon, doctor, layout, parts, ports, s3, start, status, stop
 from tools.stack.progress import say
 
@@ -115,7 +116,7 @@ def known() -> layout.Stack:
 def main() -> None:
     """Run a verb; an expected failure is one clear line."""
     try:
-        app()
+        entry.run(app)
     except (SettingsError, parts.UnknownPart) as error:
         sys.exit(_complain(error, 2))
     except (start.StartError, daemon.NotRunning, RuntimeError) as error:

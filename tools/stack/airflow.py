@@ -96,6 +96,8 @@ def environment(stack: Stack) -> dict[str, str]:
             "simple_auth_manager_passwords_file": str(login_file(stack)),
         },
         "api": {"host": "127.0.0.1", "port": str(stack.settings.airflow_port), "base_url": address(stack), "workers": "1"},
+        # A task whose process was killed is tried again after a minute instead of five.
+        "scheduler": {"task_instance_heartbeat_timeout": "60"},
         "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "usage_data_collection": {"enabled": "False"},
         "dag_processor": _dag_processor(home),

@@ -119,9 +119,9 @@ def _branches_of_running(stack: Stack) -> set[str]:
     from tools.airflow_api import Airflow
 
     runs: list[dict[str, Any]] = []
-    client = Airflow.of(stack.settings, airflow.password(stack, "admin"))
-    for state in ("running", "queued"):
-        runs += client.call("GET", "/dags/~/dagRuns", params={"state": state, "limit": 100})["dag_runs"]
+    with Airflow.of(stack.settings, airflow.password(stack, "admin")) as client:
+        for state in ("running", "queued"):
+            runs += client.call("GET", "/dags/~/dagRuns", params={"state": state, "limit": 100})["dag_runs"]
     return {names.branch(run["dag_id"], run["dag_run_id"]) for run in runs}
 
 
