@@ -20,7 +20,7 @@ test: setup ## All tests, engines included
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
-	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long"
+	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS)

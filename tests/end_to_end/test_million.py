@@ -59,11 +59,3 @@ def test_late_events_correct_a_published_day(shop: Shop, first: tuple[dict[str, 
     assert after.num_rows - before.num_rows == late
     views = [sum(shop.table("marts.product_daily", ref=tag, columns=("views",))["views"].to_pylist()) for tag in tags]
     assert 0 < views[1] - views[0] <= late
-
-
-def test_a_rebuilt_day_has_the_same_content(shop: Shop, second: tuple[dict[str, Any], str]) -> None:
-    tables = ("curated.events", "curated.sessions", "curated.orders", "marts.product_daily", "marts.funnel_daily")
-    before = {name: shop.content(name) for name in tables}
-    run_id = shop.nightly(UNTIL, rebuild=True)
-    assert UNTIL in shop.receipt(run_id, "curate")["facts"]["days"]
-    assert {name: shop.content(name) for name in tables} == before

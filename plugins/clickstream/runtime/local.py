@@ -22,6 +22,12 @@ SPARK_CONF = QUIET | {
     # Processes that live for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
     "spark.driver.extraJavaOptions": SHORT_LIVED,
     "spark.executor.extraJavaOptions": SHORT_LIVED,
+    # A small night is done by one executor; a second one, which has to warm up too, comes when tasks wait for long.
+    "spark.executor.cores": "1",
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.minExecutors": "1",
+    "spark.dynamicAllocation.maxExecutors": "2",
+    "spark.dynamicAllocation.schedulerBacklogTimeout": "5s",
 }
 
 
