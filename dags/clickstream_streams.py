@@ -1,5 +1,6 @@
 """The streams: each runs in its present definition, from its last state, and is looked after every five minutes."""
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule
 
 from clickstream.house import Tag, defaults
@@ -13,19 +14,20 @@ Every five minutes, for each Flink stream: **deploy** makes the present definiti
 
 | what deploy finds | what it does |
 |---|---|
-| nothing runs | starts from the newest checkpoint or savepoint in the bucket; from the topic's beginning only if the stream never wrote |
+| nothing runs | starts from the newest checkpoint or savepoint in the bucket; if there is none, from where the lake ends |
 | the present definition runs | nothing |
-| another definition runs | stops it with a savepoint, starts the present one from there, waits for its first checkpoint |
+| another definition runs | stops it with a savepoint, starts the present one from there, waits for its first checkpoint; a definition \
+that cannot take the savepoint over starts from where the lake ends, which the stop has made complete |
 | the new one restarts, fails or completes no checkpoint | starts the old one again from the newest state, fails with the reason |
 
 **When it fails.** *... failed before*: the old definition runs; change the new one, or trigger with *retry_refused* if the cause was
-elsewhere. *... no checkpoint is left*: the stream's memory was deleted; put `flink/<app>/` back into the bucket. Only if the tables
-of `raw` may hold everything twice, trigger with *start_fresh*. *falls behind*: more arrives than the job can take.
+elsewhere. *... not each of them once*: state and lake do not agree; put the newest `flink/<app>/` back into the bucket.
+*falls behind*: more arrives than the job can take. State that no definition can read any more: trigger with *start_fresh*.
 *is RESTARTING*: the message ends with the cause; the job tries again by itself for as long as it takes.
 """
 
 PARAMS = {
-    "start_fresh": Param(False, type="boolean", title="Start fresh", description="Read the topic from its beginning if no state is left."),
+    "start_fresh": Param(False, type="boolean", title="Start fresh", description="Forget the state and go on from where the lake ends."),
     "retry_refused": Param(False, type="boolean", title="Retry refused", description="Try a definition again that was taken back."),
 }
 
@@ -39,9 +41,13 @@ with DAG(
     params=PARAMS,
     default_args=defaults(minutes=15, retries=0),
 ):
+    # Without it the last task alone would decide: a healthy old definition would hide that the new one was refused.
+    verdict = EmptyOperator(task_id="verdict")
     for app in (names.LAKE_JOB,):
         stream = FlinkStream(app)
         asked = {"start_fresh": "{{ params.start_fresh }}", "retry_refused": "{{ params.retry_refused }}"}
         deploy = rt.flink_submit(stream, task_id=f"deploy_{app}", **asked)
         # also after a failed deploy: then the old definition is what must be healthy
-        deploy >> rt.flink_health(stream, task_id=f"check_{app}", trigger_rule=TriggerRule.ALL_DONE)
+        check = rt.flink_health(stream, task_id=f"check_{app}", trigger_rule=TriggerRule.ALL_DONE)
+        deploy >> [check, verdict]
+        check >> verdict

@@ -7,6 +7,7 @@ Started by a Flink cluster (PythonDriver), it submits the job and returns.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         if arguments.print or arguments.hash:
             print(clicks_sql.render(settings) if arguments.print else clicks_sql.definition(settings))
         else:
-            _submit(settings, arguments.definition, arguments.statements)
+            _submit(settings, arguments.definition, arguments.statements, arguments.offsets)
     except (SettingsError, DefinitionError) as error:
         print(f"clicks_to_lake: {error}", file=sys.stderr)
         return 2
@@ -34,7 +35,7 @@ class DefinitionError(ValueError):
     """The asked definition is not the one that this code makes."""
 
 
-def _submit(settings: Settings, wanted: str, statements_uri: str) -> None:
+def _submit(settings: Settings, wanted: str, statements_uri: str, offsets: dict[int, int]) -> None:
     from flink_apps import engine  # the only import of the engine: printing works without it
 
     if not statements_uri:
@@ -42,7 +43,7 @@ def _submit(settings: Settings, wanted: str, statements_uri: str) -> None:
     tables = engine.table_environment(engine.job_options(settings, names.LAKE_JOB, wanted))
     text = engine.read_text(statements_uri) if statements_uri else clicks_sql.render(settings)
     engine.open_lake(tables, settings)
-    job = engine.one_job(tables, text, settings)
+    job = engine.one_job(tables, text, settings, offsets)
     engine.write_text(f"s3://{settings.s3_bucket}/{names.statements(names.LAKE_JOB, wanted)}", text)
     job.execute()
 
@@ -60,7 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hash", action="store_true", help="print the definition's hash and stop")
     parser.add_argument("--definition", default="", help="hash to run as; refused when it is not this code's own")
     parser.add_argument("--statements", default="", help="URI of an older definition's saved statements, to run those instead")
+    parser.add_argument("--offsets", default="{}", type=_offsets, help='without state, read on from here: JSON like {"0": 1200}')
     return parser
+
+
+def _offsets(text: str) -> dict[int, int]:
+    return {int(partition): int(offset) for partition, offset in json.loads(text).items()}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ENGINES = {"pyspark", "pyflink", "ray", "py4j"}
 MAY_IMPORT = {
     "contracts": {"yaml"},
     "dags": {"airflow", "clickstream"},
-    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "kubernetes", "clickstream"},
+    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
     "spark_apps": {"pyspark", "py4j"},
     "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"ray", "lightgbm", "numpy", "pyarrow", "pyiceberg"},

@@ -30,19 +30,7 @@ def s3_client(settings: Settings) -> Any:
 
 def catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
     """The Iceberg catalog at a branch, a tag, or `branch@hash`."""
-    key, secret = settings.s3_credentials()
-    return RestCatalog(
-        "nessie",
-        **{
-            "uri": settings.iceberg_uri(ref),
-            "warehouse": settings.warehouse,
-            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-            "s3.endpoint": settings.s3_endpoint,
-            "s3.region": settings.s3_region,
-            "s3.access-key-id": key,
-            "s3.secret-access-key": secret,
-        },
-    )
+    return RestCatalog("nessie", **settings.pyiceberg(ref))
 
 
 def partition_spec(contract: schema.Contract, table_schema: Schema) -> PartitionSpec:

@@ -89,6 +89,19 @@ class Settings:
         """Address of the Iceberg REST catalog at a branch, a tag or `branch@hash`."""
         return f"{self.nessie_uri}/iceberg/{ref}"
 
+    def pyiceberg(self, ref: str = "main") -> dict[str, str]:
+        """The properties of PyIceberg's REST catalog at a ref."""
+        access_key, secret_key = self.s3_credentials()
+        return {
+            "uri": self.iceberg_uri(ref),
+            "warehouse": self.warehouse,
+            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+            "s3.endpoint": self.s3_endpoint,
+            "s3.region": self.s3_region,
+            "s3.access-key-id": access_key,
+            "s3.secret-access-key": secret_key,
+        }
+
 
 def _parse(key: str, spec: Any, text: str) -> str | int:
     choices, minimum = spec.metadata["choices"], spec.metadata["minimum"]

@@ -13,7 +13,7 @@ CREATE TEMPORARY TABLE records (
   'topic' = '{{topic}}',
   'properties.bootstrap.servers' = '${kafka_bootstrap}',
   'properties.group.id' = '{{group}}',
-  'scan.startup.mode' = 'earliest-offset',
+  ${startup},
   'format' = 'raw'
 );
 

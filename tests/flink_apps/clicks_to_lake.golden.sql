@@ -13,7 +13,7 @@ CREATE TEMPORARY TABLE records (
   'topic' = 'clicks.v1',
   'properties.bootstrap.servers' = '${kafka_bootstrap}',
   'properties.group.id' = 'clicks_to_lake',
-  'scan.startup.mode' = 'earliest-offset',
+  ${startup},
   'format' = 'raw'
 );
 

@@ -3,6 +3,7 @@
 import pytest
 
 from clickstream.hooks.flink import FlinkError, FlinkHook, first_lines
+from clickstream.hooks.flink_keeper import Origin
 from tests.ports import free_ports
 
 
@@ -24,3 +25,9 @@ def test_a_stacktrace_is_told_by_its_first_line_and_its_root() -> None:
 
 def test_a_failure_without_words_says_so() -> None:
     assert first_lines("") == "no reason given"
+
+
+def test_an_origin_says_where_a_job_goes_on() -> None:
+    assert str(Origin("s3://lake/flink/x/savepoint-1")) == "s3://lake/flink/x/savepoint-1"
+    assert str(Origin(None, {1: 7, 0: 12})) == "the lake's end (0: 12, 1: 7)"
+    assert str(Origin(None)) == "the beginning of the topic"

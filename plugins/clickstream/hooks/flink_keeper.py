@@ -1,8 +1,9 @@
 """Keeps one stream running in its present definition: start, upgrade, repair, and the way back."""
 
+import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from clickstream_contracts import names
 
 LOG = logging.getLogger(__name__)
 SMALL_LAG = 10_000
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a job goes on: a checkpoint or savepoint, else Kafka offsets by partition, else the beginning."""
+
+    state: str | None
+    offsets: dict[int, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{partition}: {offset}" for partition, offset in sorted(self.offsets.items()))
+        return self.state or (f"the lake's end ({at})" if at else "the beginning of the topic")
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class StreamKeeper:
         if refused:
             return self._keep_old(running, refused)
         if running is None:
-            return self._start(self.definition, self._last_state())
+            return self._start_as_new(self._origin())
         if running.name == names.flink_job(self.app, self.definition):
             return _receipt(running, "", "")
         return self._upgrade(running)
@@ -57,48 +70,57 @@ class StreamKeeper:
             raise FlinkError(f"{len(alive)} jobs of {self.app} run at once, {' and '.join(j.id for j in alive)}: cancel all but the oldest")
         return alive[0] if alive else None
 
-    def _last_state(self) -> str | None:
-        state = self.states.newest()
-        if state is None and not self.start_fresh and self.states.wrote_before():
-            raise FlinkError(
-                f"{self.app} has written to the lake but no checkpoint is left below {self.states.savepoints.rsplit('/', 1)[0]}:"
-                " a start from the beginning would write all of Kafka again. Put the checkpoints back, or trigger with start_fresh"
-            )
-        return state
+    def _origin(self) -> Origin:
+        """The newest state; without one, the end of the lake, so that nothing is written twice."""
+        state = None if self.start_fresh else self.states.newest()
+        return Origin(state) if state else Origin(None, self.states.lake_end())
 
-    def _start(self, definition: str, restore: str | None, statements: str | None = None) -> dict[str, Any]:
-        LOG.info("Starting %s from %s", names.flink_job(self.app, definition), restore or "the beginning of the topic")
+    def _start(self, definition: str, origin: Origin, statements: str | None = None) -> dict[str, Any]:
+        LOG.info("Starting %s from %s", names.flink_job(self.app, definition), origin)
         old = ["--statements", statements] if statements else []
-        arguments = ["-pym", f"flink_apps.{self.app}", "--definition", definition, *old]
-        job = self.cluster.run(self.driver, arguments, restore)
+        arguments = ["-pym", f"flink_apps.{self.app}", "--definition", definition, "--offsets", json.dumps(origin.offsets), *old]
+        job = self.cluster.run(self.driver, arguments, origin.state)
         self._watch(job, lambda now: now.checkpoints > 0, allowed_restarts=0)
-        return _receipt(job, restore or "", "")
+        return _receipt(job, str(origin), "")
 
     def _upgrade(self, old: Job) -> dict[str, Any]:
         LOG.info("%s runs; the present definition is %s", old.name, self.definition[:12])
-        state = self._stop(old)
         try:
-            return self._start(self.definition, state) | {"replaced": old.name}
+            return self._start_as_new(self._stop(old)) | {"replaced": old.name}
         except FlinkError as error:
             back = self._way_back(old.name.partition("@")[2], str(error))
             raise FlinkError(f"definition {self.definition[:12]} did not run, {back} runs again. {error}") from None
 
-    def _stop(self, job: Job) -> str | None:
+    def _start_as_new(self, origin: Origin) -> dict[str, Any]:
+        """Start the present definition; if it cannot take the old one's state over, from where that one left the lake."""
+        try:
+            return self._start(self.definition, origin)
+        except FlinkError as error:
+            LOG.warning("%s", error)
+            self._cancel_running()
+            # Only a stop with a savepoint has committed all that the old job read.
+            if origin.state is None or not origin.state.startswith(self.states.savepoints):
+                raise
+            return self._start(self.definition, Origin(None, self.states.lake_end()))
+
+    def _stop(self, job: Job) -> Origin:
         """Stop the job and return its state; a job that cannot make a savepoint any more has its last checkpoint."""
         try:
-            return self.cluster.stop(job, self.states.savepoints)
+            return Origin(self.cluster.stop(job, self.states.savepoints))
         except FlinkError as error:
             LOG.warning("%s; going on from its last checkpoint", error)
             self.cluster.cancel(job)
-            return self._last_state()
+            return self._origin()
 
     def _way_back(self, definition: str, reason: str) -> str:
-        failed = self._running()
-        if failed:
-            self.cluster.cancel(failed)
+        self._cancel_running()
         self.states.refuse(self.definition, reason, definition)
         # not the savepoint of the stop: what the failed job committed meanwhile is in its own, newer checkpoint
-        return str(self._start(definition, self._last_state(), self._saved(definition))["name"])
+        return str(self._start(definition, self._origin(), self._saved(definition))["name"])
+
+    def _cancel_running(self) -> None:
+        if failed := self._running():
+            self.cluster.cancel(failed)
 
     def _saved(self, definition: str) -> str:
         saved = self.states.statements(definition)
@@ -109,7 +131,7 @@ class StreamKeeper:
     def _keep_old(self, running: Job | None, refused: dict[str, Any]) -> dict[str, Any]:
         old = str(refused["instead"])
         if running is None:
-            self._start(old, self._last_state(), self._saved(old))
+            self._start(old, self._origin(), self._saved(old))
         raise FlinkError(
             f"{names.flink_job(self.app, old)} runs, because definition {self.definition[:12]} failed before: {refused['reason']}."
             " Change it, or trigger with retry_refused"

@@ -4,8 +4,7 @@ import json
 import re
 from typing import Any
 
-import httpx
-
+from clickstream.hooks.flink import FlinkError
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 from clickstream_contracts.settings import Settings
@@ -39,16 +38,30 @@ class FlinkStates:
         ]
         return f"s3://{max(found)[2]}" if found else None
 
-    def wrote_before(self) -> bool:
-        """Whether a table that this app alone writes has data: then a start without state would write it twice."""
-        mine = [c for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
-        with httpx.Client(timeout=60) as http:
-            asked = http.get(f"{self._settings.iceberg_uri()}/v1/config", params={"warehouse": self._settings.warehouse})
-            config = asked.raise_for_status().json()
-            catalog = config["defaults"] | config["overrides"]
-            base = f"{catalog['uri'].rstrip('/')}/v1/{catalog['prefix']}"
-            answers = [http.get(f"{base}/namespaces/{c.namespace}/tables/{c.table}").raise_for_status() for c in mine]
-        return any((a.json()["metadata"].get("current-snapshot-id") or -1) != -1 for a in answers)
+    def lake_end(self) -> dict[int, int]:
+        """By partition, the offset after the last record that the app's tables hold; empty if they hold none.
+
+        Raises FlinkError if a record before that is missing: what a job prepared is then still to be committed.
+        """
+        import pyarrow as pa
+        from pyiceberg.catalog.rest import RestCatalog
+
+        places = ["kafka_partition", "kafka_offset"]
+        with RestCatalog("nessie", **self._settings.pyiceberg()) as lake:
+            mine = [c.id for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
+            held = pa.concat_tables(
+                [lake.load_table(table).scan(selected_fields=tuple(places)).to_arrow().select(places) for table in mine]
+            )
+        ends = {}
+        for row in held.group_by("kafka_partition").aggregate([("kafka_offset", how) for how in ("min", "max", "count")]).to_pylist():
+            partition, first, last = row["kafka_partition"], row["kafka_offset_min"], row["kafka_offset_max"]
+            if row["kafka_offset_count"] != last - first + 1:
+                raise FlinkError(
+                    f"the lake holds {row['kafka_offset_count']:,} records of partition {partition} from offset {first} to {last}, not each"
+                    f" of them once: where {self._app} must go on is in its state alone"
+                )
+            ends[partition] = last + 1
+        return ends
 
     def statements(self, definition: str) -> str | None:
         """Where the SQL of an earlier definition is kept, or None if it never ran here."""
