@@ -7,13 +7,9 @@ equal, or there is no figure.
 import json
 import os
 import resource
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,9 +19,9 @@ import httpx
 import psutil
 import pyarrow as pa
 
+from bench.stack import a_stack
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
-from tests.ports import free_ports
 from tools import lake
 from tools.shop import stream
 from tools.shop.encode import Encoder
@@ -39,7 +35,7 @@ SQL = Path(__file__).parent / "sql"
 BIN = ROOT / ".venvs/spark/bin"
 SIZES = (500_000, 5_000_000)
 DAYS, UNTIL = 5, date(2026, 1, 5)
-PARTS = "s3,nessie,spark-master,spark-worker-1,spark-worker-2"
+PARTS = ("s3", "nessie", "spark-master", "spark-worker-1", "spark-worker-2")
 RUN = "etl_bench"
 TABLES = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
 
@@ -62,7 +58,9 @@ def total(figures: dict[str, float]) -> float:
 
 def one(size: int) -> dict[str, float]:
     """One size on a fresh stack."""
-    with a_stack() as settings:
+    with a_stack(*PARTS) as env:
+        settings = running(env["CLICKSTREAM_STACK_DIR"])
+        lake.ensure(settings)
         rows = fill(settings, size)
         commit = httpx.get(f"{settings.nessie_uri}/api/v2/trees/main", timeout=30).json()["reference"]
         branch = {"name": RUN, "type": "BRANCH"}
@@ -78,23 +76,6 @@ def one(size: int) -> dict[str, float]:
         for name, left, right in zip(TABLES, ours, theirs, strict=True):
             assert same(left, right), f"{name} differs between Spark and DuckDB"
     return cpu
-
-
-@contextmanager
-def a_stack() -> Iterator[Settings]:
-    """S3, Nessie and Spark in a temporary folder."""
-    home = tempfile.mkdtemp(prefix="bench-")
-    ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    env = {**os.environ, **ports, "CLICKSTREAM_STACK_DIR": home}
-    stack = [sys.executable, "-m", "tools.stack"]
-    try:
-        subprocess.run([*stack, "up", "--only", PARTS], check=True, env=env)
-        settings = running(home)
-        lake.ensure(settings)
-        yield settings
-    finally:
-        subprocess.run([*stack, "down"], check=False, env=env)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def fill(settings: Settings, size: int) -> pa.Table:

@@ -1,34 +1,36 @@
-"""CPU of clicks_to_lake beside jobs that only read the same topic, over all that clicks.v1 holds now."""
+"""CPU of clicks_to_lake beside jobs that only read the same topic, over a day of the shop in a Kafka of its own."""
 
 import json
-import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
+from bench.stack import a_stack
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
+from tools.stack import running
 
 REPO = Path(__file__).parents[1]
 PYTHON = REPO / ".venvs/flink/bin/python"
-FEWEST = 100_000
+SHOP = ("history", "--days", "1", "--events", "400000", "--until", "2026-01-02", "--seed", "7")
 
 
 def measure() -> dict[str, Any]:
     """Microseconds of CPU for one event in each job, and the ratios that do not depend on the machine."""
-    settings = Settings.from_env()
-    events = count(settings)
-    if events < FEWEST:
-        raise SystemExit(f"error: {names.CLICKS_TOPIC} holds {events:,} events; at least {FEWEST:,} are needed: run `make demo` first")
-    with tempfile.TemporaryDirectory() as folder:
+    with a_stack("kafka") as env, tempfile.TemporaryDirectory() as folder:
+        settings = running(env["CLICKSTREAM_STACK_DIR"])
+        env |= settings.to_env() | environment(Path(folder))
+        subprocess.run([sys.executable, "-m", "tools.shop", *SHOP], cwd=REPO, env=env, check=True, stdout=subprocess.DEVNULL)
+        events = count(settings)
         command = [str(PYTHON), "-m", "bench.flink_jobs", folder]
-        done = subprocess.run(command, cwd=REPO, env=environment(Path(folder)), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"error: the Flink jobs failed: {done.stderr.strip()[-1000:]}")
-    cpu: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    [cpu] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"read"')]
     lake = cpu["clicks_to_lake"]
     return {
         "events": events,
@@ -58,8 +60,7 @@ def environment(folder: Path) -> dict[str, str]:
     libraries.mkdir()
     for jar in [*home.glob("lib/*.jar"), *REPO.glob(".jars/flink/*.jar"), *REPO.glob(".jars/flink-udf/*.jar")]:
         (libraries / jar.name).symlink_to(jar)
-    paths = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(home), "FLINK_LIB_DIR": str(libraries)}
-    return dict(os.environ) | paths
+    return {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(home), "FLINK_LIB_DIR": str(libraries)}
 
 
 if __name__ == "__main__":

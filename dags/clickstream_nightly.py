@@ -24,7 +24,7 @@ read the sealed branch; if each answers with zero rows, one merge publishes all 
 | many days | a backfill: each run has its day as partition |
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
-clear the run. `publish` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
+clear the run. `merge` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
 the branch lacks: tasks before it were not cleared along; clear from `dimensions`. `wait_for_lake`: the stream is down or behind:
 look at `clickstream_streams`. A night without news is skipped from `seal` on. Runs wait for each other.
 """
