@@ -126,6 +126,12 @@ class Lake:
         """Row counts; Iceberg answers them from its metadata."""
         return {table: self.table(table).count() for table in ids}
 
+    def states(self, ids: Iterable[str]) -> dict[str, str]:
+        """Each table's metadata file: what a commit of Nessie says of a table."""
+        load = self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable
+        loaded = {table: load(self.spark._jsparkSession, self.catalog.name(table)) for table in ids}
+        return {table: str(found.operations().current().metadataFileLocation()) for table, found in loaded.items()}
+
     def contents(self, frames: dict[str, DataFrame]) -> dict[str, str]:
         """The order-free content of each frame, in one job."""
         if not frames:

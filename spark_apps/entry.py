@@ -81,7 +81,8 @@ def run(app: str, found: Parser, work: Work, argv: list[str], opener: Opener = o
 
 def _attempt(app: str, work: Work, lake: Lake, args: argparse.Namespace) -> Receipt:
     try:
-        return work(lake, args)
+        receipt = work(lake, args)
+        return replace(receipt, outputs=lake.states(receipt.rows))
     except WorkFailed as failed:
         return failed.receipt
     except Exception as error:

@@ -14,8 +14,9 @@ class ReceiptError(ValueError):
 class Receipt:
     """One app's account of one try.
 
-    `inputs` maps a table or topic to the commit or offsets read, `outputs` a table to the commit written, `rows` a
-    table to its row count, `content` a table to the order-free hash of its rows, `facts` whatever the next task needs.
+    `inputs` maps a table or topic to the commit or offsets read, `outputs` a table to the metadata file that the app
+    left, which a commit of Nessie names too, `rows` a table to its row count, `content` a table to the order-free hash
+    of its rows, `facts` whatever the next task needs.
     """
 
     app: str

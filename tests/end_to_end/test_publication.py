@@ -78,5 +78,7 @@ def test_two_nights_at_once_wait_and_a_reader_sees_one_change(shop: Shop, some_e
     changed = {name for name in after if before[name] != after[name]}
     assert changed == set(shop.receipt(spans[0][2], "seal")["tables"])
     assert {"curated.events", "curated.sessions", "curated.ingest_ledger", "marts.funnel_daily"} <= changed
+    left = {table: file for task in ("dimensions", "curate", "marts") for table, file in shop.receipt(spans[0][2], task)["outputs"].items()}
+    assert {name: after[name] for name in changed} == {name: left[name] for name in changed}
     assert shop.task_state(spans[1][2], "merge") == "skipped"
     assert shop.references("BRANCH") == {"main"}

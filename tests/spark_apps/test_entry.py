@@ -9,6 +9,14 @@ from spark_apps.engine import Lake
 from tests.spark_apps.little_lake import LittleLake
 
 
+def test_a_receipt_names_the_state_that_each_table_was_left_in(lake: LittleLake) -> None:
+    code, receipt = lake.run(marts, "--days", "2026-01-02")
+    assert code == 0
+    now = {table: lake.iceberg(table).operations().current().metadataFileLocation() for table in receipt.rows}
+    assert "marts.funnel_daily" in now
+    assert receipt.outputs == now
+
+
 def test_a_failure_is_a_receipt_one_line_and_exit_code_1(lake: LittleLake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.spark.sql(f"DROP TABLE {lake.catalog.name('curated.sessions')}")
     code, receipt = lake.run(marts, "--days", "2026-01-02")
