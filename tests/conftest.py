@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"stack_env", "nessie_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.engine)
+    # After a million events each night takes longer, so they come last.
+    items.sort(key=lambda item: "test_million" in item.nodeid)
 
 
 @pytest.fixture(scope="session")

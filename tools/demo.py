@@ -54,7 +54,8 @@ def command(module: str, *argv: str) -> None:
 def _environment() -> dict[str, str]:
     settings = Settings.from_env()
     home = Path(settings.stack_dir) / "settings.env"
-    return {**os.environ, **(running(settings.stack_dir).to_env() if home.exists() else {})}
+    # What the caller says now wins over what the stack was started with.
+    return {**(running(settings.stack_dir).to_env() if home.exists() else {}), **os.environ}
 
 
 def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any] | None = None) -> str:

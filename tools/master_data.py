@@ -35,6 +35,17 @@ def append(settings: Settings, table: str, states: pa.Table) -> int:
     return len(new)
 
 
+def contradicted(settings: Settings, table: str, states: pa.Table) -> list[str]:
+    """Ids of states that the table holds already, of the same date and with other values."""
+    target = lake.catalog(settings).load_table(table)
+    rows = pa.table({f.name: _column(states, f) for f in target.schema().as_arrow()}, schema=target.schema().as_arrow())
+    keys = list(schema.tables()[table].keys)
+    there = target.scan().to_arrow().select(rows.column_names)
+    held = dict(zip(_keys(there.select(keys)), there.to_pylist(), strict=True))
+    mine = zip(_keys(rows.select(keys)), rows.to_pylist(), strict=True)
+    return [str(row[keys[0]]) for key, row in mine if held.get(key, row) != row]
+
+
 def _column(states: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
     if field.name not in states.column_names:
         return pa.nulls(len(states), field.type)
@@ -103,6 +114,12 @@ def load(
     if not files:
         raise UsageError("nothing to load: give --users FILE or --products FILE")
     for table, states in {table: read_csv(path, table) for table, path in files.items()}.items():
+        changed = contradicted(here(), table, states)
+        if changed:
+            raise UsageError(
+                f"{files[table]}: {table} knows {changed[0]} and {len(changed) - 1} more with other values of the same date, and history is"
+                " kept: give the new values a later updated_at"
+            )
         typer.echo(f"{table}: {append(here(), table, states)} new of {len(states)} states")
 
 

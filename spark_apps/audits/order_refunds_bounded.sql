@@ -1,4 +1,4 @@
--- severity: error
+-- severity: warn
 -- meaning: an order of which more money was given back than it cost
 -- owner: shop
 SELECT order_id, order_day, revenue, refunded

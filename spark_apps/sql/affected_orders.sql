@@ -1,5 +1,6 @@
 -- Published orders that have, or had, an event on the touched days.
-SELECT o.*
+-- An order that lasts over two stretches of days meets both.
+SELECT DISTINCT o.*
 FROM {curated.orders@published} AS o
 LEFT JOIN touched_orders AS t ON t.order_id = o.order_id
 LEFT JOIN (SELECT * FROM VALUES {spans} AS spans (since, until)) AS s

@@ -116,7 +116,7 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("ledger_balances", "raw.quarantine", where("false")),
     ("offsets_unique", "raw.clicks", doubled),
     ("offsets_unique", "raw.quarantine", plus(kafka_offset="0")),
-    ("quarantine_rate", "curated.ingest_ledger", put(quarantined="101")),
+    ("quarantine_rate", "curated.ingest_ledger", plus(run="'new'", start_offset="900", end_offset="1100", quarantined="101")),
     ("funnel_monotone", "marts.funnel_daily", put(carted="sessions + 1")),
     ("funnel_matches_sessions", "marts.funnel_daily", where("day <> '2026-01-02'")),
     ("revenue_matches_orders", "marts.revenue_daily", put(revenue="revenue + 0.01")),
@@ -159,12 +159,16 @@ def copied(folder: Path, *names: str) -> Path:
 
 
 def test_a_failed_audit_names_the_rule_and_shows_rows(good: Lake, tmp_path: Path) -> None:
-    lake = plant(good, "curated.orders", put(refunded="revenue + 1"))
+    lake = plant(good, "curated.orders", put(revenue="revenue + 1"))
     with pytest.raises(WorkFailed) as failed:
-        audit.work(lake, parser("audit", "").parse_args(WORDS), copied(tmp_path, "order_refunds_bounded", "events_unique"))
+        audit.work(lake, parser("audit", "").parse_args(WORDS), copied(tmp_path, "orders_match_events", "events_unique"))
     receipt = failed.value.receipt
-    assert receipt.error.startswith("order_refunds_bounded: 1 rows")
-    assert [(one["name"], one["sample"][0]["order_id"]) for one in receipt.facts["failures"]] == [("order_refunds_bounded", "o1")]
+    assert receipt.error.startswith("orders_match_events: 1 rows")
+    assert [(one["name"], one["sample"][0]["order_id"]) for one in receipt.facts["failures"]] == [("orders_match_events", "o1")]
+
+
+def test_a_published_run_is_not_judged_again_by_its_quarantine(good: Lake) -> None:
+    assert audit.ask(plant(good, "curated.ingest_ledger", put(quarantined="101")), named("quarantine_rate")).rows == 0
 
 
 def test_a_warning_blocks_nothing(good: Lake, tmp_path: Path) -> None:

@@ -136,6 +136,17 @@ def test_orders_take_refunds_of_later_days_and_lines_without_price(nights: Littl
     ]
 
 
+def test_an_order_between_two_touched_stretches_of_days_is_counted_once(lake: LittleLake) -> None:
+    buy = {"user_id": "u1", "product_id": "p1", "price": "10.00", "quantity": 1, "currency": "EUR", "order_id": "long"}
+    lake.send(event("buy", "purchase", "1 10:00", "s1", **buy), event("back", "refund", "8 10:00", "s2", **buy))
+    lake.send(event("other", "page_view", "5 09:00", "s3"))
+    lake.night(run="one", day="2026-01-08")
+    lake.send(event("straggler", "page_view", "5 10:00", "s3"), event("new", "page_view", "8 11:00", "s4"))
+    lake.night(run="two", day="2026-01-09")
+    [order] = lake.rows("curated.orders", "order_id", "lines", "revenue", "refunded")
+    assert order == ("long", 1, Decimal("10.00"), Decimal("10.00"))
+
+
 def test_the_marts_of_a_published_day_are_corrected(nights: LittleLake) -> None:
     funnel = {str(row.day): tuple(row)[1:] for row in nights.table("marts.funnel_daily").collect()}
     assert funnel["2026-01-02"] == (5, 3, 3, 2, 2, 0.4)

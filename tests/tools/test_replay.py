@@ -233,3 +233,10 @@ def test_wrong_input_is_one_clear_line_before_anything_is_sent(tmp_path: Path, n
     assert done.exit_code == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_items_of_a_line_keep_ids_of_their_own_when_the_file_names_the_line() -> None:
+    from tools.replay.events import _complete
+
+    ids = [_complete({"event_id": "line-7", "event_time": 0}, "hash", number, None)["event_id"] for number in range(3)]
+    assert ids == ["line-7", "line-7-1", "line-7-2"]

@@ -210,3 +210,15 @@ def test_the_tail_of_a_log(stack: layout.Stack) -> None:
     stack.folder("logs")
     stack.log("kafka").write_text("".join(f"line {i}\n" for i in range(10)))
     assert start.tail(stack, "kafka", 2) == "  | line 8\n  | line 9"
+
+
+def test_somebody_elses_folder_is_neither_used_nor_deleted(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    for verb, code in (("up", 2), ("clean", 0)):
+        done = command(tmp_path, verb)
+        assert done.returncode == code, done.stderr
+        assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_no_web_page_may_read_what_flink_answers(stack: layout.Stack) -> None:
+    assert flink.config(stack)["web.access-control-allow-origin"] == stack.settings.flink_uri

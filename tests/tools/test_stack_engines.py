@@ -107,6 +107,20 @@ def test_a_killed_part_comes_back_with_its_data(small: Small, part: str) -> None
     assert send(small, "after") == offset + 1
 
 
+def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: Small, tmp_path: Path) -> None:
+    def load(country: str) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "users.csv").write_text(f"user_id,country\nu1,{country}\n")
+        command = [sys.executable, "-m", "tools.master_data", "--users", str(tmp_path / "users.csv")]
+        return subprocess.run(command, env=small.env, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert "1 new of 1" in load("DE").stdout
+    assert "0 new of 1" in load("DE").stdout
+    changed = load("FR")
+    assert (changed.returncode, changed.stderr.count("\n")) == (2, 1)
+    assert "u1" in changed.stderr
+    assert "later updated_at" in changed.stderr
+
+
 def test_a_branch_that_no_run_owns_is_found_with_its_cure(small: Small) -> None:
     stack = layout.Stack(running(small.home))
     uri = f"{stack.settings.nessie_uri}/api/v2/trees"

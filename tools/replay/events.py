@@ -111,7 +111,8 @@ def map_line(line: Line, mapping: Mapping, sessions: Sessions | None) -> Mapped 
 
 def _complete(event: Event, identity: str, number: int, sessions: Sessions | None) -> Event:
     """Add what the line does not hold: an id that its text decides, and a session."""
-    event.setdefault("event_id", f"{identity}-{number}" if number else identity)
+    whole = event.get("event_id", identity)
+    event["event_id"] = f"{whole}-{number}" if number else whole
     if sessions is not None:
         event["session_id"] = sessions.of(event["user_id"], event["event_time"]) if "user_id" in event else event["event_id"]
     event["schema_version"] = names.EVENT_VERSION

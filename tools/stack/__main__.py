@@ -100,6 +100,8 @@ def s3_server(settings: Settings) -> str:
 def clean() -> None:
     """Stop everything and forget it: the state folder goes."""
     stack = known()
+    if not stack.settings_file.exists():
+        return say("✓", "stack", f"none was started in {stack.dir}")
     stop.take_down(stack, parts.parts(stack))
     shutil.rmtree(stack.dir, ignore_errors=True)
     say("✓", "stack", f"{stack.dir} deleted")

@@ -107,6 +107,8 @@ def _addresses(stack: Stack) -> Options:
         "taskmanager.data.port": first + 3,
         "rest.port": page,
         "rest.bind-port": page,
+        # By default every page that a browser shows may read the answers, and so submit a job.
+        "web.access-control-allow-origin": f"http://{LOOPBACK}:{page}",
         "jobmanager.retrieve-taskmanager-hostname": False,
         # A submission by REST is answered when Python has planned the job.
         "web.timeout": 300_000,

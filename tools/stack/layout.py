@@ -100,7 +100,9 @@ def running(stack_dir: str | Path) -> Settings:
 
 
 def save(stack: Stack) -> None:
-    """Write the settings that `running` reads, and the S3 keys if they are the stack's own."""
+    """Write the settings that `running` reads, and the S3 keys if they are the stack's own. Never in somebody else's folder."""
+    if not stack.settings_file.exists() and stack.dir.exists() and any(stack.dir.iterdir()):
+        raise SettingsError(f"CLICKSTREAM_STACK_DIR={stack.dir} holds files, and none of a stack: name an empty or a new folder")
     stack.folder()
     stack.dir.chmod(0o700)
     if stack.settings.s3_server != "external":

@@ -95,7 +95,7 @@ class FlinkHook:
 
     def cancel(self, job: Job, patience: float = 120) -> None:
         """Cancel the job and wait for its end; its last checkpoint stays."""
-        if not self.job(job.id).ended:
+        if self._alive(job):
             self._send("PATCH", f"/jobs/{job.id}", params={"mode": "cancel"})
             self._until_ended(job, patience)
 
@@ -125,9 +125,13 @@ class FlinkHook:
             total += sum(int(metric["sum"]) for metric in found)
         return total
 
+    def _alive(self, job: Job) -> bool:
+        """Whether the job has still to end; a JobManager that was started anew knows nothing of it."""
+        return any(one["jid"] == job.id and one["state"] not in ENDED for one in self._get("/jobs/overview")["jobs"])
+
     def _until_ended(self, job: Job, patience: float) -> None:
         end = time.monotonic() + patience
-        while not self.job(job.id).ended:
+        while self._alive(job):
             if time.monotonic() > end:
                 raise FlinkError(f"{job.name} ({job.id}) did not end in {patience:.0f} s: look at {self._uri}/#/job/running/{job.id}")
             time.sleep(0.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clickstream.hooks.flink import FlinkError, FlinkHook, Job, Vitals
+from clickstream.hooks.flink import FlinkError, FlinkHook, FlinkUnreachable, Job, Vitals
 from clickstream.hooks.flink_states import FlinkStates
 from clickstream_contracts import names
 
@@ -85,8 +85,12 @@ class StreamKeeper:
 
     def _upgrade(self, old: Job) -> dict[str, Any]:
         LOG.info("%s runs; the present definition is %s", old.name, self.definition[:12])
+        origin = self._stop(old)
         try:
-            return self._start_as_new(self._stop(old)) | {"replaced": old.name}
+            return self._start_as_new(origin) | {"replaced": old.name}
+        except FlinkUnreachable:
+            # The cluster's fault, not the definition's: the next run finds nothing running and starts it.
+            raise
         except FlinkError as error:
             back = self._way_back(old.name.partition("@")[2], str(error))
             raise FlinkError(f"definition {self.definition[:12]} did not run, {back} runs again. {error}") from None
@@ -95,6 +99,8 @@ class StreamKeeper:
         """Start the present definition; if it cannot take the old one's state over, from where that one left the lake."""
         try:
             return self._start(self.definition, origin)
+        except FlinkUnreachable:
+            raise
         except FlinkError as error:
             LOG.warning("%s", error)
             self._cancel_running()

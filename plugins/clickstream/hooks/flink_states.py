@@ -61,7 +61,8 @@ class FlinkStates:
                     f" of them once: where {self._app} must go on is in its state alone"
                 )
             ends[partition] = last + 1
-        return ends
+        # A partition of which the lake holds nothing is read from its beginning: without a word on it, Flink would ask the consumer group.
+        return dict.fromkeys(range(self._settings.clicks_partitions), 0) | ends if ends else {}
 
     def statements(self, definition: str) -> str | None:
         """Where the SQL of an earlier definition is kept, or None if it never ran here."""
