@@ -74,7 +74,7 @@ def test_a_night_is_triggered_from_the_form(shop: Shop, page: Page, problems: li
     [run] = [run for run in shop.runs(names.NIGHTLY) if run["dag_run_id"] not in before]
     assert run["conf"]["day"] == DAY
     shop.finish(names.NIGHTLY, run["dag_run_id"])
-    # Nothing arrived since the night before: a quiet night publishes nothing.
+    # Nothing arrived since the night of the files before this one: a quiet night publishes nothing.
     assert shop.task_state(run["dag_run_id"], "merge") == "skipped"
     assert (shop.curated_state(), shop.references("TAG")) == (state, tags)
     page.goto(f"{shop.airflow.base}/dags/{names.NIGHTLY}/runs/{run['dag_run_id']}")
