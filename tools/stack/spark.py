@@ -72,6 +72,8 @@ def _prepare(stack: Stack, home: Path) -> None:
     defaults = {
         "spark.authenticate": "true",
         "spark.authenticate.secret": stack.secret("spark_auth"),
+        # Submits without any secret, on a port of its own.
+        "spark.master.rest.enabled": "false",
         # Logs and jars of finished applications go after a day.
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
