@@ -21,7 +21,7 @@ SHOP = ("history", "--days", "1", "--events", "400000", "--until", "2026-01-02",
 
 def measure() -> dict[str, Any]:
     """Microseconds of CPU for one event in each job, and the ratios that do not depend on the machine."""
-    with a_stack("kafka") as env, tempfile.TemporaryDirectory() as folder:
+    with a_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
         env |= settings.to_env() | environment(Path(folder))
         subprocess.run([sys.executable, "-m", "tools.shop", *SHOP], cwd=REPO, env=env, check=True, stdout=subprocess.DEVNULL)

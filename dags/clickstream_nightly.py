@@ -21,7 +21,7 @@ read the sealed branch; if each answers with zero rows, one merge publishes all 
 |---|---|
 | a day again, though nothing new arrived | trigger with *day* and *rebuild* |
 | to see the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
-| many days | a backfill over the nights (02:00 UTC of the day after): each run has its day as partition |
+| many days | a backfill: each run has its day as partition; let the range hold 02:00 of each day |
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
 clear the run. `merge` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
