@@ -18,6 +18,7 @@ import duckdb
 import httpx
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.stack import a_stack
 from clickstream_contracts import names, schema
@@ -67,8 +68,9 @@ def one(size: int) -> dict[str, float]:
         httpx.post(f"{settings.nessie_uri}/api/v2/trees", params=branch, json=commit, timeout=30).raise_for_status()
         cut = json.dumps({"0": rows.num_rows})
         cpu = {"dimensions": spark(settings, "dimensions"), "curate": spark(settings, "curate", "--cut", cut)}
-        days = ",".join(f"2026-01-0{day}" for day in range(1, DAYS + 1))
-        cpu["marts"] = spark(settings, "marts", f"--days={days}")
+        # Visits that begin on the last day end on the next one.
+        days = sorted({str(day) for day in pc.cast(rows["event_time"], pa.date32()).unique().to_pylist()})
+        cpu["marts"] = spark(settings, "marts", f"--days={','.join(days)}")
         begin = time.process_time()
         theirs = duck(rows)
         cpu["duckdb"] = round(time.process_time() - begin, 1)
@@ -87,7 +89,7 @@ def fill(settings: Settings, size: int) -> pa.Table:
             for batch in batches(rows):
                 file.write(b"\n".join(value for value in encoder.records(batch).values if value is not None) + b"\n")
         file.flush()
-        table: pa.Table = duckdb.execute((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
+        table: pa.Table = duckdb.sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
     wanted = lake.catalog(settings).load_table("raw.clicks")
     wanted.append(table.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(wanted.schema().as_arrow()))
     return table
@@ -95,7 +97,7 @@ def fill(settings: Settings, size: int) -> pa.Table:
 
 def spark(settings: Settings, app: str, *args: str) -> float:
     """Run a Spark app as Airflow does; its CPU-seconds, driver and executors."""
-    before = cpu_of_executors() + children()
+    before = cpu_of_executors(settings) + children()
     home = next((ROOT / ".venvs/spark/lib").glob("python*/site-packages/pyspark"))
     key = names.receipt_key("bench", RUN, app, 1)
     common = ["--ref", RUN, "--run", RUN, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
@@ -107,7 +109,7 @@ def spark(settings: Settings, app: str, *args: str) -> float:
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **settings.to_env(), **env})
     # The worker learns a moment later that its executor ended.
     time.sleep(3)
-    return round(cpu_of_executors() + children() - before, 1)
+    return round(cpu_of_executors(settings) + children() - before, 1)
 
 
 def children() -> float:
@@ -116,9 +118,10 @@ def children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def cpu_of_executors() -> float:
+def cpu_of_executors(settings: Settings) -> float:
     """CPU-seconds of the executors that the workers have seen end."""
-    workers = [p for p in psutil.process_iter(["cmdline"]) if "org.apache.spark.deploy.worker.Worker" in (p.info["cmdline"] or [])]
+    ours = {"org.apache.spark.deploy.worker.Worker", settings.spark_master}
+    workers = [p for p in psutil.process_iter(["cmdline"]) if ours <= set(p.info["cmdline"] or [])]
     times = [worker.cpu_times() for worker in workers]
     return float(sum(t.children_user + t.children_system for t in times))
 
