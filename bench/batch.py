@@ -89,7 +89,7 @@ def fill(settings: Settings, size: int) -> pa.Table:
             for batch in batches(rows):
                 file.write(b"\n".join(value for value in encoder.records(batch).values if value is not None) + b"\n")
         file.flush()
-        table: pa.Table = duckdb.sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
+        table: pa.Table = duckdb.connect().sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
     wanted = lake.catalog(settings).load_table("raw.clicks")
     wanted.append(table.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(wanted.schema().as_arrow()))
     return table
