@@ -68,7 +68,7 @@ def log(ref: Ref = names.MAIN, most: Annotated[int, typer.Option("-n", help="How
     """List a ref's commits, the newest first."""
     entries = nessie("GET", f"trees/{ref}/history", params={"max-records": most})["logEntries"]
     metas = [entry["commitMeta"] for entry in entries]
-    show(ref, ["commit", "when", "message"], [[m["hash"][:16], m["commitTime"][:19], m["message"].splitlines()[0][:90]] for m in metas])
+    show(ref, ["commit", "when", "message"], [[m["hash"], m["commitTime"][:19], m["message"].splitlines()[0][:90]] for m in metas])
 
 
 @app.command()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -46,7 +47,7 @@ def ledger_balances(shop: Shop, curated: bool = False) -> bool:
 @pytest.fixture
 def traffic(shop: Shop, request: pytest.FixtureRequest) -> "Iterator[subprocess.Popen[str]]":
     """A live shop in the background; its seed is the test's own."""
-    seed = str(abs(hash(request.node.name)) % 100_000)
+    seed = str(zlib.crc32(request.node.name.encode()) % 100_000)
     argv = [sys.executable, "-m", "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", seed, *SMALL]
     process = subprocess.Popen(argv, cwd=ROOT, env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     yield process
