@@ -74,7 +74,8 @@ def log(ref: Ref = names.MAIN, most: Annotated[int, typer.Option("-n", help="How
 @app.command()
 def diff(left: Ref, right: Ref) -> None:
     """List the tables that differ between two refs, with their rows on both sides."""
-    changed = [".".join(d["key"]["elements"]) for d in nessie("GET", f"trees/{left}/diff/{right}")["diffs"]]
+    found = nessie("GET", f"trees/{left}/diff/{right}")["diffs"]
+    changed = [".".join(d["key"]["elements"]) for d in found if (d.get("to") or d["from"])["type"] == "ICEBERG_TABLE"]
     show(f"{left} -> {right}", ["table", left, right], [[name, rows(left, name), rows(right, name)] for name in sorted(changed)])
 
 
