@@ -7,10 +7,10 @@ RUN := .venvs/tools/bin/python
 ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down status doctor logs replay bench faults docs lock clean setup setup-tools setup-checks
+.PHONY: help demo test check up down status doctor logs replay bench fraud-report faults docs lock clean setup setup-tools setup-checks
 
 help: ## Print the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
@@ -47,6 +47,9 @@ replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 
 bench: setup ## Measure, side by side, and print a table
 	@$(RUN) -m bench
+
+fraud-report: setup ## Run labelled attacks through the fraud job and print how many it sees: [SEED=1]
+	@$(RUN) -m bench.fraud $(if $(SEED),--seed $(SEED))
 
 faults: setup ## Kill parts during work and see that nothing is lost
 	@$(RUN) -m pytest tests/faults

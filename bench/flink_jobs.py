@@ -15,6 +15,7 @@ from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql, engine
+from flink_apps.clicks_to_lake import APP
 
 SQL = Path(__file__).parent / "sql"
 
@@ -58,7 +59,7 @@ def source_only(settings: Settings, folder: str, format_: str) -> Any:
     """Kafka to nowhere."""
     columns = ", ".join(f"`{f.name}` {'BIGINT' if f.type == 'timestamptz' else flink_type(f)}" for f in schema.event().fields)
     text = filled("flink_source_only.sql", columns=columns, topic=names.CLICKS_TOPIC, format=format_)
-    return engine.one_job(environment(settings, folder), text, settings)
+    return engine.one_job(environment(settings, folder), text, settings, APP.startup({}))
 
 
 def lake(settings: Settings, folder: str) -> Any:
@@ -68,7 +69,7 @@ def lake(settings: Settings, folder: str) -> Any:
     engine.one_job(tables, filled("flink_lake.sql", folder=folder, **columns), settings)
     text = clicks_sql.render(settings).replace(f"'{names.LAKE_GROUP}'", "'bench'")
     text = text.replace("'format' = 'raw'", "'scan.bounded.mode' = 'latest-offset', 'format' = 'raw'")
-    return engine.one_job(tables, text, settings)
+    return engine.one_job(tables, text, settings, APP.startup({}))
 
 
 def _columns(contract: Contract) -> str:

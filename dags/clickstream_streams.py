@@ -1,7 +1,7 @@
 """The streams: each runs in its present definition, from its last state, and is looked after every five minutes."""
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, TriggerRule
+from airflow.sdk import DAG, Param, TriggerRule, chain
 
 from clickstream.house import Tag, defaults
 from clickstream.runtime import FlinkStream, rt
@@ -43,11 +43,14 @@ with DAG(
 ):
     # Without it the last task alone would decide: a healthy old definition would hide that the new one was refused.
     verdict = EmptyOperator(task_id="verdict")
-    for app in (names.LAKE_JOB,):
-        stream = FlinkStream(app)
-        asked = {"start_fresh": "{{ params.start_fresh }}", "retry_refused": "{{ params.retry_refused }}"}
-        deploy = rt.flink_submit(stream, task_id=f"deploy_{app}", **asked)
-        # also after a failed deploy: then the old definition is what must be healthy
-        check = rt.flink_health(stream, task_id=f"check_{app}", trigger_rule=TriggerRule.ALL_DONE)
+    asked = {"start_fresh": "{{ params.start_fresh }}", "retry_refused": "{{ params.retry_refused }}"}
+    streams = [FlinkStream(app) for app in names.STREAM_JOBS]
+    # whatever became of the stream before
+    deploys = [rt.flink_submit(one, task_id=f"deploy_{one.app}", trigger_rule=TriggerRule.ALL_DONE, **asked) for one in streams]
+    # also after a failed deploy: then the old definition is what must be healthy
+    checks = [rt.flink_health(one, task_id=f"check_{one.app}", trigger_rule=TriggerRule.ALL_DONE) for one in streams]
+    # One after the other: a JobManager that plans two Python programs at once mixes up their jobs.
+    chain(*deploys)
+    for deploy, check in zip(deploys, checks, strict=True):
         deploy >> [check, verdict]
         check >> verdict

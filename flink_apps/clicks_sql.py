@@ -1,6 +1,5 @@
 """Renders the SQL of clicks_to_lake from the contract. Pure: needs no engine, so any process can compute the definition."""
 
-import hashlib
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -36,13 +35,6 @@ def render(settings: Settings) -> str:
     for key, value in parts.items():
         text = text.replace("{{" + key + "}}", value)
     return text
-
-
-def definition(settings: Settings) -> str:
-    """The hash of everything that shapes the job: its statements, its function, its options."""
-    sources = [path.read_text() for path in (HERE / "engine.py", *sorted((HERE / "java").rglob("*.java")))]
-    sizes = f"{settings.flink_parallelism} {settings.checkpoint_seconds}"
-    return hashlib.sha256("\n".join([render(settings), sizes, *sources]).encode()).hexdigest()
 
 
 def _table(name: str) -> str:

@@ -56,18 +56,10 @@ def open_lake(tables: TableEnvironment, settings: Settings) -> None:
     tables.execute_sql(_statements(template.substitute(vars(settings) | values))[0])
 
 
-def startup(offsets: dict[int, int]) -> str:
-    """Options of a Kafka table: read on from these offsets by partition, or all. State, where there is some, wins."""
-    if not offsets:
-        return "'scan.startup.mode' = 'earliest-offset'"
-    places = ";".join(f"partition:{partition},offset:{offset}" for partition, offset in sorted(offsets.items()))
-    return f"'scan.startup.mode' = 'specific-offsets', 'scan.startup.specific-offsets' = '{places}'"
-
-
-def one_job(tables: TableEnvironment, text: str, settings: Settings, offsets: dict[int, int] | None = None) -> Any:
-    """Run the definitions in `text` and gather its INSERTs as one StatementSet, not yet started."""
+def one_job(tables: TableEnvironment, text: str, settings: Settings, startup: dict[str, str] | None = None) -> Any:
+    """Run the definitions in `text` and gather its INSERTs as one StatementSet, not yet started; `startup` is App.startup's."""
     job = tables.create_statement_set()
-    for statement in _statements(Template(text).safe_substitute(vars(settings) | {"startup": startup(offsets or {})})):
+    for statement in _statements(Template(text).safe_substitute(vars(settings) | (startup or {}))):
         if statement.startswith("INSERT"):
             job.add_insert_sql(statement)
         elif view := VIEW.match(statement):

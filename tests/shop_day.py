@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import httpx
 import pyarrow as pa
+from confluent_kafka import Consumer, TopicPartition
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -94,6 +95,22 @@ class Shop:
 
         at = lake.catalog(self.settings, ref).load_table(name)
         return at.scan(row_filter=AlwaysTrue() if row_filter == "true" else row_filter, selected_fields=columns).to_arrow()
+
+    def topic(self, name: str) -> list[dict[str, Any]]:
+        """All that a topic of JSON holds now."""
+        consumer = Consumer({"bootstrap.servers": self.settings.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False})
+        found: list[dict[str, Any]] = []
+        try:
+            for number in consumer.list_topics(name, timeout=10).topics[name].partitions:
+                place = TopicPartition(name, number, 0)
+                place.offset, end = consumer.get_watermark_offsets(place, timeout=10)
+                consumer.assign([place])
+                while place.offset < end and (message := consumer.poll(30)) is not None:
+                    found.append(json.loads(message.value() or b"null"))
+                    place.offset = (message.offset() or 0) + 1
+        finally:
+            consumer.close()
+        return found
 
     def content(self, name: str, ref: str = names.MAIN) -> object:
         """Rows and an order-free hash of a table, to compare states."""

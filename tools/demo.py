@@ -15,7 +15,7 @@ import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
-from tools import entry, summary
+from tools import detection, entry, summary
 from tools.airflow_api import Airflow, AirflowError
 from tools.stack import layout, running
 from tools.stack.progress import say
@@ -51,6 +51,20 @@ def command(module: str, *argv: str) -> None:
         raise DemoError(f"`python -m {module} {' '.join(argv)}` ended with exit code {done.returncode}; its last lines are above")
 
 
+@contextmanager
+def beside(module: str, *argv: str) -> Iterator[None]:
+    """Run `python -m MODULE ARGV` beside the body, then wait for it. Raises DemoError when it fails; gone if the body fails."""
+    process = subprocess.Popen([sys.executable, "-m", module, *argv], env=_environment(), stdout=subprocess.DEVNULL)
+    try:
+        yield
+        if process.wait():
+            raise DemoError(f"`python -m {module} {' '.join(argv)}` ended with exit code {process.returncode}; its last lines are above")
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
 def _environment() -> dict[str, str]:
     settings = Settings.from_env()
     home = Path(settings.stack_dir) / "settings.env"
@@ -74,25 +88,27 @@ def demo(
     events: Annotated[int, typer.Option(min=1000, help="Events of the simulated days.")] = 120_000,
     days: Annotated[int, typer.Option(min=1, help="Days to simulate, the last of them yesterday.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
-    live: Annotated[int, typer.Option(min=0, help="Seconds of live traffic after the history.")] = 10,
+    live: Annotated[int, typer.Option(min=1, help="Seconds of live traffic beside the night, with attacks each minute.")] = 120,
 ) -> None:
-    """Start the stack, open the shop, switch the stream on, publish a night, and say what happened."""
+    """Start the stack, open the shop, switch the streams on, publish a night, and say what happened."""
     clock = Clock()
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     with clock.step("stack", "S3, Nessie, Kafka, Flink, Spark and Airflow as processes on 127.0.0.1"):
         command("tools.stack", "up")
     settings = running(Settings.from_env().stack_dir)
     airflow = Airflow.of(settings, summary.password(settings))
-    with clock.step("stream", "Airflow deploys clicks_to_lake on Flink"):
+    with clock.step("streams", f"Airflow deploys {', '.join(names.STREAM_JOBS)} on Flink"):
         run_dag(airflow, names.STREAMS, STREAM_DEADLINE)
     with clock.step("shop", f"{days} days of a simulated shop go through Kafka"):
         command(
             "tools.shop", "history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume"
         )
-        if live:
-            command("tools.shop", "live", "--rate", "200", "--seconds", str(live), "--seed", str(seed))
-    with clock.step("night", f"Airflow publishes {yesterday} from a branch of the lake"):
+    attacked = ("live", "--rate", "200", "--seconds", str(live), "--seed", str(seed), "--attacks", "1")
+    meanwhile = f"Airflow publishes {yesterday} from a branch of the lake; the shop is open and under attack meanwhile"
+    with clock.step("night", meanwhile), beside("tools.shop", *attacked):
         run_id = run_dag(airflow, names.NIGHTLY, NIGHT_DEADLINE, {"day": yesterday})
+    with clock.step("detection", "the last scores and alerts reach the lake"):
+        detection.wait_for_lake(settings)
     found = summary.collect(settings, airflow, run_id, clock.seconds)
     path = Path(settings.stack_dir) / "summary.json"
     layout.write_private(path, json.dumps(found, indent=1, default=str) + "\n")

@@ -108,12 +108,12 @@ def _digest(kind: str, value: bytes | None) -> bytes | None:
     return None if kind in GOOD else digest(value)
 
 
-def require_topic(settings: Settings) -> Sequence[int]:
+def require_topic(settings: Settings, topic: str = names.CLICKS_TOPIC) -> Sequence[int]:
     """The topic's partitions. Raises SendError when there is no broker or no topic."""
     try:
         topics = AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "log_level": 0}).list_topics(timeout=10).topics
     except KafkaException:
         raise SendError(f"no Kafka at {settings.kafka_bootstrap}: start it with `make up`, or set CLICKSTREAM_KAFKA_BOOTSTRAP") from None
-    if names.CLICKS_TOPIC not in topics:
-        raise SendError(f"Kafka at {settings.kafka_bootstrap} has no topic {names.CLICKS_TOPIC}: `make up` creates it")
-    return sorted(topics[names.CLICKS_TOPIC].partitions)
+    if topic not in topics:
+        raise SendError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: `make up` creates it")
+    return sorted(topics[topic].partitions)

@@ -33,6 +33,12 @@ def catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
     return RestCatalog("nessie", **settings.pyiceberg(ref))
 
 
+def rows(settings: Settings, table: str, ref: str = names.MAIN) -> int:
+    """A table's rows at a ref."""
+    snapshot = catalog(settings, ref).load_table(table).current_snapshot()
+    return int(snapshot.summary["total-records"]) if snapshot and snapshot.summary else 0
+
+
 def partition_spec(contract: schema.Contract, table_schema: Schema) -> PartitionSpec:
     """The contract's partitioning as PyIceberg wants it."""
     parts = render.iceberg_partition(contract)

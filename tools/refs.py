@@ -81,11 +81,8 @@ def diff(left: Ref, right: Ref) -> None:
 
 def rows(ref: str, table: str) -> str:
     """The table's row count at a ref, `-` where it does not exist."""
-    at = lake.catalog(here(), ref)
-    if not at.table_exists(table):
-        return "-"
-    snapshot = at.load_table(table).current_snapshot()
-    return str(snapshot.summary["total-records"]) if snapshot and snapshot.summary else "0"
+    there = lake.catalog(here(), ref).table_exists(table)
+    return str(lake.rows(here(), table, ref)) if there else "-"
 
 
 @app.command()

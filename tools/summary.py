@@ -12,6 +12,7 @@ from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
 from tools import lake
 from tools.airflow_api import Airflow
+from tools.detection import detection
 from tools.ledger import read
 
 PASSWORDS = Path("secrets") / "airflow_passwords.json"
@@ -36,9 +37,10 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
             "tag": airflow.xcom(names.NIGHTLY, run_id, "tag"),
             "published": bool(release),
         },
-        "rows": {name: rows(settings, name) for name in schema.tables()},
+        "rows": {name: lake.rows(settings, name) for name in schema.tables()},
         "audits": {"passed": sum(not a["rows"] for a in audits), "total": len(audits), "results": audits},
         "seconds": seconds | {f"night.{t['task_id']}": t["duration"] for t in airflow.tasks(names.NIGHTLY, run_id) if t["duration"]},
+        "fraud": detection(settings),
         "addresses": addresses(settings),
         "login": f"user admin, password in {Path(settings.stack_dir) / PASSWORDS}",
     }
@@ -56,12 +58,6 @@ def events(settings: Settings) -> dict[str, Any]:
         **totals,
         "quarantined_by_reason": {row["values"]: row["counts"] for row in pc.value_counts(reasons).to_pylist()},
     }
-
-
-def rows(settings: Settings, name: str) -> int:
-    """A table's rows on main."""
-    snapshot = lake.catalog(settings).load_table(name).current_snapshot()
-    return int(snapshot.summary["total-records"]) if snapshot and snapshot.summary else 0
 
 
 def addresses(settings: Settings) -> dict[str, str]:
@@ -84,6 +80,7 @@ def show(found: dict[str, Any], path: Path) -> None:
         "Release": release if release["published"] else {"published": "nothing arrived since the last release", "run": release["run"]},
         "Rows on main": found["rows"],
         "Audits": {"passed": f"{found['audits']['passed']} of {found['audits']['total']}"},
+        "Fraud": _fraud(found["fraud"]),
         "Seconds": found["seconds"],
         "Addresses": {**found["addresses"], "login": found["login"]},
     }
@@ -93,6 +90,12 @@ def show(found: dict[str, Any], path: Path) -> None:
             table.add_row(name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
         console.print(table)
     console.print(f"Everything is running: open {found['addresses']['airflow']}. The same as JSON: {path}. `make down` stops it.")
+
+
+def _fraud(found: dict[str, Any]) -> dict[str, str]:
+    rows = found["patterns"].items()
+    said = {name: f"{row['caught']} of {row['planted']} attacks caught, after {row['median_seconds']} s" for name, row in rows}
+    return said | {"alerts": f"{found['alerts']}, of them false: {found['false_alarms']}"}
 
 
 def _pairs(counts: dict[str, int]) -> str:

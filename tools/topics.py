@@ -11,24 +11,20 @@ from clickstream_contracts.settings import Settings
 LARGEST_RECORD = 10_485_760
 
 
-def clicks(settings: Settings) -> NewTopic:
-    """The topic of the shop's events; the broker's own clock says when a record arrived."""
-    return NewTopic(
-        names.CLICKS_TOPIC,
-        num_partitions=settings.clicks_partitions,
-        replication_factor=1,
-        config={
-            "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(LARGEST_RECORD),
-            "retention.ms": str(7 * 24 * 3600 * 1000),
-        },
-    )
+def topics(settings: Settings) -> list[NewTopic]:
+    """The project's topics; the broker's own clock says when a record arrived."""
+    week = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(7 * 24 * 3600 * 1000)}
+    largest = {names.CLICKS_TOPIC: {"max.message.bytes": str(LARGEST_RECORD)}}
+    return [
+        NewTopic(topic, num_partitions=settings.clicks_partitions, replication_factor=1, config=week | largest.get(topic, {}))
+        for topic in names.TOPICS
+    ]
 
 
 def ensure(settings: Settings) -> None:
     """Create the topics that are not there yet. Safe to repeat."""
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
-    for future in admin.create_topics([clicks(settings)], request_timeout=30).values():
+    for future in admin.create_topics(topics(settings), request_timeout=30).values():
         try:
             future.result()
         except KafkaException as error:

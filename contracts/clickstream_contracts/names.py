@@ -10,6 +10,17 @@ EVENT_VERSION = 1
 LAKE_JOB = "clicks_to_lake"
 LAKE_GROUP = "clicks_to_lake"
 
+SCORES_TOPIC = "fraud.scores.v1"
+ALERTS_TOPIC = "fraud.alerts.v1"
+LATE_TOPIC = "clicks.late.v1"
+TOPICS = (CLICKS_TOPIC, SCORES_TOPIC, ALERTS_TOPIC, LATE_TOPIC)
+
+FRAUD_JOB = "fraud_scores"
+FRAUD_LAKE_JOB = "fraud_to_lake"
+
+# In the order in which the streams feed one another.
+STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB)
+
 NIGHTLY = "clickstream_nightly"
 STREAMS = "clickstream_streams"
 BRANCH_PREFIX = "etl_"

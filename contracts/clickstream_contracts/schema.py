@@ -42,13 +42,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Contract:
-    """One event or table: fields in order, who writes it, how it is partitioned, how long it is kept."""
+    """One event or table: fields in order, who writes it (and from which topic), how it is partitioned, how long it is kept."""
 
     id: str
     version: str
     description: str
     kind: str
     writer: str
+    topic: str
     partitioning: tuple[str, ...]
     retention_days: int | None
     fields: tuple[Field, ...]
@@ -109,6 +110,7 @@ def parse(text: str, where: str) -> Contract:
         description=raw["description"]["purpose"],
         kind=schema["physicalType"],
         writer=custom["writer"],
+        topic=custom.get("topic", ""),
         partitioning=tuple(custom.get("partitioning", ())),
         retention_days=sla.get("retention"),
         fields=tuple(_field(where, p) for p in schema["properties"]),

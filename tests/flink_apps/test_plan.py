@@ -9,6 +9,7 @@ import pytest
 
 from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql
+from flink_apps.clicks_to_lake import APP
 
 GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
 
@@ -16,7 +17,7 @@ GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
 @pytest.fixture(scope="module")
 def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The optimized execution plan."""
-    command = [sys.executable, "-m", "tests.flink_apps.plan", str(tmp_path_factory.mktemp("plan"))]
+    command = [sys.executable, "-m", "tests.flink_apps.plan", "clicks_to_lake", str(tmp_path_factory.mktemp("plan"))]
     done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.partition("== Optimized Execution Plan ==")[2]
@@ -43,11 +44,11 @@ def test_nothing_is_shuffled(plan: str) -> None:
 
 
 def test_the_definition_changes_with_what_shapes_the_job_only() -> None:
-    usual = clicks_sql.definition(Settings())
-    assert usual != clicks_sql.definition(Settings(event_max_bytes=10))
-    assert usual != clicks_sql.definition(Settings(event_earliest="2020-01-01"))
-    assert usual != clicks_sql.definition(Settings(checkpoint_seconds=60))
-    assert usual == clicks_sql.definition(replace(Settings(), kafka_bootstrap="elsewhere:9092", s3_bucket="other"))
+    usual = APP.definition(Settings())
+    assert usual != APP.definition(Settings(event_max_bytes=10))
+    assert usual != APP.definition(Settings(event_earliest="2020-01-01"))
+    assert usual != APP.definition(Settings(checkpoint_seconds=60))
+    assert usual == APP.definition(replace(Settings(), kafka_bootstrap="elsewhere:9092", s3_bucket="other"))
 
 
 def test_the_statements_hold_no_address_and_no_secret() -> None:

@@ -29,5 +29,5 @@ def test_a_failure_without_words_says_so() -> None:
 
 def test_an_origin_says_where_a_job_goes_on() -> None:
     assert str(Origin("s3://lake/flink/x/savepoint-1")) == "s3://lake/flink/x/savepoint-1"
-    assert str(Origin(None, {1: 7, 0: 12})) == "the lake's end (0: 12, 1: 7)"
-    assert str(Origin(None)) == "the beginning of the topic"
+    assert str(Origin(None, {"t.v1": {1: 7, 0: 12}})) == "the lake's end (t.v1 0: 12, t.v1 1: 7)"
+    assert str(Origin(None)) == "its own beginning"

@@ -14,8 +14,10 @@ from tools.kafka_producer import Sender
 from tools.ledger import read
 from tools.ledger.journal import Journal
 from tools.ledger.lake import end_offsets
+from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
-from tools.shop.run import Numbered, Part, history
+from tools.shop.labels import Labels, folder
+from tools.shop.run import Door, Numbered, Part, history
 from tools.shop.stream import Shop, days
 from tools.shop.world import World
 
@@ -36,9 +38,9 @@ def run() -> str:
 
 def send(settings: Settings, run: str, numbered: Numbered) -> Sender:
     """Send the windows under a run."""
-    with Journal(settings, run, {}) as journal:
+    with Journal(settings, run, {}) as journal, Labels(folder(settings) / f"{run}.jsonl") as labels:
         sender = Sender(settings, journal)
-        history(SHOP, WINDOWS, Part(), sender, numbered, lambda count: None)
+        history(SHOP, WINDOWS, Part(), Door(Encoder(SHOP.world), sender, numbered, labels), lambda count: None)
     return sender
 
 

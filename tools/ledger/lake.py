@@ -18,12 +18,12 @@ CLICKS, QUARANTINE = "raw.clicks", "raw.quarantine"
 CURATED, INGESTED = "curated.events", "curated.ingest_ledger"
 
 
-def end_offsets(settings: Settings) -> dict[int, int]:
+def end_offsets(settings: Settings, topic: str = names.CLICKS_TOPIC) -> dict[int, int]:
     """For each partition of the topic, the offset that its next record will get."""
-    partitions = require_topic(settings)
+    partitions = require_topic(settings, topic)
     consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "ledger", "log_level": 0})
     try:
-        marks = {p: consumer.get_watermark_offsets(TopicPartition(names.CLICKS_TOPIC, p), timeout=20) for p in partitions}
+        marks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in partitions}
     except KafkaException as error:
         raise SendError(
             f"Kafka at {settings.kafka_bootstrap} does not tell its offsets: {error.args[0].str()}; see `make doctor`"

@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,11 @@ from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import Sender, SendError, require_topic
 from tools.ledger.journal import Journal
 from tools.ledger.read import acknowledged_numbers
-from tools.shop import master, run, stream
+from tools.shop import corpus, master, run, stream
+from tools.shop.attacks import Attackers
+from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
+from tools.shop.labels import Labels, folder
 from tools.shop.world import DAY_MS, World
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
@@ -28,6 +32,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same eve
 Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of the good events.")]
 People = Annotated[int, typer.Option(min=2, help="Users of the shop.")]
 Products = Annotated[int, typer.Option(min=50, help="Products of the shop.")]
+Attacks = Annotated[int, typer.Option(min=0, max=1000, help="Attacks of each kind a day, or a minute when live; labels go to a file.")]
 MasterData = Annotated[bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Leave out what the ledger shows as acknowledged by an earlier try.")]
 RunName = Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default says what is sent.")]
@@ -47,6 +52,7 @@ def history(
     out_of_order: Share = 0.05,
     huge: Annotated[int, typer.Option(min=0, max=100, help="Records of 5 MB a day.")] = 0,
     send: Annotated[str, typer.Option(help="all, on-time (all but the late events), or late (the late events alone).")] = "all",
+    attacks: Attacks = 0,
     users: People = 50_000,
     products: Products = 10_000,
     with_master_data: Annotated[
@@ -60,16 +66,17 @@ def history(
     last = _complete_day(until)
     if send not in LATE:
         raise UsageError(f"--send {send!r}: use one of {', '.join(LATE)}")
-    settings, shop = here(), stream.Shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order, huge))
+    settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order, huge), attacks)
     windows = stream.days(last, days, events or EVENTS_PER_DAY * days)
     require_topic(settings)
     name = names.slug(run_name or f"history_{last}_{days}d_{events or EVENTS_PER_DAY * days}_seed{seed}_{send}")
     done = acknowledged_numbers(settings, name) if resume else frozenset()
     about = {"command": "history", "shop": repr(shop), "windows": [repr(w) for w in windows], "send": send}
     states = _land(settings, shop.world, windows[0].start, windows[-1].start + DAY_MS) if with_master_data else {}
-    with Journal(settings, name, about) as journal, Console(stderr=True).status("sending") as status:
+    with Journal(settings, name, about) as journal, _labels(settings, name) as labels, Console(stderr=True).status("sending") as status:
         sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
-        run.history(shop, windows, run.Part(send), sender, numbered, lambda n: status.update(f"{n:,} sent"))
+        door = run.Door(Encoder(shop.world), sender, numbered, labels)
+        run.history(shop, windows, run.Part(send), door, lambda n: status.update(f"{n:,} sent"))
     _report(run.summary(name, sender, numbered, time.monotonic() - started) | states, as_json)
 
 
@@ -83,6 +90,7 @@ def live(
     broken: Share = 0.001,
     late: Share = 0.002,
     out_of_order: Share = 0.05,
+    attacks: Attacks = 0,
     users: People = 50_000,
     products: Products = 10_000,
     with_master_data: Annotated[
@@ -94,19 +102,51 @@ def live(
     as_json: Json = False,
 ) -> None:
     """Send events at the pace of the clock."""
-    settings, shop = here(), stream.Shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order))
+    settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order), attacks)
     begin = _moment(start)
     require_topic(settings)
     name = names.slug(run_name or f"live_{begin}_rate{rate:g}_seed{seed}")
     done = acknowledged_numbers(settings, name) if resume else frozenset()
     states = _land(settings, shop.world, begin - DAY_MS, begin + DAY_MS) if with_master_data else {}
-    with Journal(settings, name, {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}) as journal:
+    about = {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}
+    with Journal(settings, name, about) as journal, _labels(settings, name) as labels:
         sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
         ends = begin + seconds * 1000 if seconds else None
+        door = run.Door(Encoder(shop.world), sender, numbered, labels)
         with Console(stderr=True).status("sending") as status, suppress(KeyboardInterrupt):
-            run.live(shop, begin, rate, ends, sender, numbered, lambda n: status.update(f"{n:,} sent"))
+            run.live(shop, begin, rate, ends, door, lambda n: status.update(f"{n:,} sent"))
         sender.flush()
     _report(run.summary(name, sender, numbered, time.monotonic() - started) | states | {"start": begin}, as_json)
+
+
+def _shop(world: World, faults: Faults, attacks: int) -> stream.Shop:
+    hostile: tuple[stream.Source, ...] = (Attackers(attacks),) if attacks else ()
+    return stream.Shop(world, faults, (*stream.SOURCES, *hostile))
+
+
+def _labels(settings: Settings, name: str) -> Labels:
+    return Labels(folder(settings) / f"{name}.jsonl")
+
+
+@app.command("corpus")
+def corpus_(
+    out: Annotated[Path, typer.Option(help="Folder for events.json and labels.jsonl.")],
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
+    until: Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")] = "",
+    events: Annotated[int, typer.Option(min=0, help="Good events of all days together; default: 20,000 a day.")] = 0,
+    seed: Seed = 7,
+    attacks: Attacks = 10,
+    duplicates: Share = 0.001,
+    late: Share = 0.002,
+    out_of_order: Share = 0.05,
+    users: People = 50_000,
+    products: Products = 10_000,
+) -> None:
+    """Write labelled days into files instead of Kafka, in order of arrival."""
+    shop = _shop(World(seed, users, products), Faults(duplicates, 0, late, out_of_order), attacks)
+    out.mkdir(parents=True, exist_ok=True)
+    windows = stream.days(_complete_day(until), days, events or EVENTS_PER_DAY * days)
+    typer.echo(f"{corpus.write(shop, windows, out / 'events.json', out / 'labels.jsonl'):,} events in {out}")
 
 
 def _complete_day(text: str) -> date:

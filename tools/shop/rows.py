@@ -34,6 +34,7 @@ ROW = np.dtype(
         ("coupon", "i1"),
         ("query", "i2"),
         ("referrer", "i1"),
+        ("label", "u8"),
     ]
 )
 

@@ -11,6 +11,7 @@ import numpy as np
 from tools.kafka_producer import Sender
 from tools.ledger.kinds import code
 from tools.shop.encode import Encoder
+from tools.shop.labels import Labels
 from tools.shop.rows import Ints, Rows
 from tools.shop.shoppers import Window
 from tools.shop.stream import Shop, arrivals
@@ -51,33 +52,44 @@ class Numbered:
         return rows[keep], [numbers[i] for i in keep]
 
 
-def history(shop: Shop, windows: Iterable[Window], part: Part, sender: Sender, numbered: Numbered, tell: Tell) -> None:
+@dataclass
+class Door:
+    """Rows go out here: encoded, numbered, sent, and the labels of attacks noted aside."""
+
+    encoder: Encoder
+    sender: Sender
+    numbered: Numbered
+    labels: Labels
+
+    def send(self, rows: Rows) -> None:
+        todo, numbers = self.numbered.todo(rows)
+        if numbers:
+            records = self.encoder.records(todo)
+            self.sender.send(records, numbers)
+            self.labels.note(todo, records.ids)
+
+
+def history(shop: Shop, windows: Iterable[Window], part: Part, door: Door, tell: Tell) -> None:
     """Send whole windows as fast as Kafka takes them."""
-    encoder = Encoder(shop.world)
     for rows in arrivals(shop, windows):
         for batch in batches(part.of(rows)):
-            _send(encoder, batch, sender, numbered)
-            tell(sender.sent.total())
-    sender.flush()
+            door.send(batch)
+            tell(door.sender.sent.total())
+    door.sender.flush()
 
 
-def live(shop: Shop, start: int, rate: float, ends: int | None, sender: Sender, numbered: Numbered, tell: Tell) -> None:
+def live(shop: Shop, start: int, rate: float, ends: int | None, door: Door, tell: Tell) -> None:
     """Send each record when its time of arrival comes, from `start` until `ends` (milliseconds since 1970)."""
-    encoder = Encoder(shop.world)
     for rows in arrivals(shop, live_windows(start - UNDER_WAY_MS, rate)):
-        for second, due in _seconds(rows[rows["arrival"] >= start]):
+        # a session that is under way is one that goes on; an attack that is under way would be half an attack
+        begun = (rows["arrival"] >= start) & ((rows["label"] == 0) | (rows["time"] >= start))
+        for second, due in _seconds(rows[begun]):
             if ends is not None and second >= ends:
-                return sender.flush()
+                return door.sender.flush()
             time.sleep(max(0.0, second / 1000 - time.time()))
-            _send(encoder, due, sender, numbered)
-            tell(sender.sent.total())
-    sender.flush()
-
-
-def _send(encoder: Encoder, rows: Rows, sender: Sender, numbered: Numbered) -> None:
-    todo, numbers = numbered.todo(rows)
-    if numbers:
-        sender.send(encoder.records(todo), numbers)
+            door.send(due)
+            tell(door.sender.sent.total())
+    door.sender.flush()
 
 
 def batches(rows: Rows) -> Iterator[Rows]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clickstream.hooks.flink import FlinkError, FlinkHook, FlinkUnreachable, Job, Vitals
-from clickstream.hooks.flink_states import FlinkStates
+from clickstream.hooks.flink_states import FlinkStates, Offsets
 from clickstream_contracts import names
 
 LOG = logging.getLogger(__name__)
@@ -17,14 +17,14 @@ SMALL_LAG = 10_000
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a job goes on: a checkpoint or savepoint, else Kafka offsets by partition, else the beginning."""
+    """Where a job goes on: a checkpoint or savepoint, else Kafka offsets by topic and partition, else where its app begins."""
 
     state: str | None
-    offsets: dict[int, int] = field(default_factory=dict)
+    offsets: Offsets = field(default_factory=dict)
 
     def __str__(self) -> str:
-        at = ", ".join(f"{partition}: {offset}" for partition, offset in sorted(self.offsets.items()))
-        return self.state or (f"the lake's end ({at})" if at else "the beginning of the topic")
+        ends = [f"{topic} {p}: {at}" for topic, places in sorted(self.offsets.items()) for p, at in sorted(places.items())]
+        return self.state or (f"the lake's end ({', '.join(ends)})" if ends else "its own beginning")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 from clickstream_contracts.settings import Settings
 
+# By topic and partition, the offset of a record.
+Offsets = dict[str, dict[int, int]]
+
 
 class FlinkStates:
     """Checkpoints, savepoints, saved statements and refused definitions of one app."""
@@ -38,20 +41,25 @@ class FlinkStates:
         ]
         return f"s3://{max(found)[2]}" if found else None
 
-    def lake_end(self) -> dict[int, int]:
-        """By partition, the offset after the last record that the app's tables hold; empty if they hold none.
+    def lake_end(self) -> Offsets:
+        """By topic and partition, the offset after the last record that the app's tables hold; a topic without any is left out.
 
         Raises FlinkError if a record before that is missing: what a job prepared is then still to be committed.
         """
-        import pyarrow as pa
         from pyiceberg.catalog.rest import RestCatalog
 
-        places = ["kafka_partition", "kafka_offset"]
+        mine = [c for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
         with RestCatalog("nessie", **self._settings.pyiceberg()) as lake:
-            mine = [c.id for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
-            held = pa.concat_tables(
-                [lake.load_table(table).scan(selected_fields=tuple(places)).to_arrow().select(places) for table in mine]
-            )
+            ends = {topic: self._end(lake, [c.id for c in mine if c.topic == topic]) for topic in {c.topic for c in mine}}
+        return {topic: places for topic, places in sorted(ends.items()) if places}
+
+    def _end(self, lake: Any, names_of_tables: list[str]) -> dict[int, int]:
+        import pyarrow as pa
+
+        places = ["kafka_partition", "kafka_offset"]
+        held = pa.concat_tables(
+            [lake.load_table(table).scan(selected_fields=tuple(places)).to_arrow().select(places) for table in names_of_tables]
+        )
         ends = {}
         for row in held.group_by("kafka_partition").aggregate([("kafka_offset", how) for how in ("min", "max", "count")]).to_pylist():
             partition, first, last = row["kafka_partition"], row["kafka_offset_min"], row["kafka_offset_max"]

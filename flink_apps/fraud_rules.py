@@ -1,0 +1,111 @@
+"""Reads rules/fraud.yaml: the patterns of fraud, their limits, and what score a decision begins at."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).parent / "rules" / "fraud.yaml"
+EVERY_EVENT, RISK_EVENTS = "every event", "risk events"
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+REFERENCE = re.compile(r"\{([a-z0-9_.]+)\}")
+
+
+class RulesError(ValueError):
+    """The rules cannot be used; the text names the pattern, the place and the cure."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A score from 0 to 1 and the SQL condition that gives it."""
+
+    score: float
+    when: str
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One kind of fraud, as rules/fraud.yaml describes it."""
+
+    name: str
+    meaning: str
+    sees: str
+    entity: str
+    within: str
+    measures: dict[str, str]
+    parts: tuple[Part, ...]
+    reason: str
+    limits: dict[str, float] = field(default_factory=dict)
+    derived: dict[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> str:
+        """The column that holds one of the pattern's measures."""
+        return f"{self.name}_{name}"
+
+    @property
+    def seconds(self) -> int:
+        """Length of the window."""
+        count, unit = self.within.split()
+        return int(count) * {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}[unit]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All patterns, in the order in which they are asked, and the decisions."""
+
+    version: str
+    review_from: float
+    block_from: float
+    alert_again_after_minutes: int
+    scored: tuple[str, ...]
+    looking: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest window: how far back a job must read to judge as if it had always run."""
+        return max(pattern.seconds for pattern in self.patterns)
+
+
+@cache
+def rules(path: Path = FILE) -> Rules:
+    """The rules of a file. Raises RulesError where it cannot be used."""
+    return parse(path.read_text(), path.name)
+
+
+def parse(text: str, where: str) -> Rules:
+    """Rules from YAML text. Raises RulesError, naming `where` and the place."""
+    try:
+        raw = yaml.safe_load(text)
+        patterns = tuple(_pattern(where, entry) for entry in raw.pop("patterns"))
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        found = Rules(**values, patterns=patterns)
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise RulesError(f"{where}: {error}") from None
+    if not 0 < found.review_from <= found.block_from <= 1:
+        raise RulesError(f"{where}: 0 < review_from <= block_from <= 1 does not hold")
+    order = [pattern.sees for pattern in patterns]
+    if order != sorted(order, key=(EVERY_EVENT, RISK_EVENTS).index):
+        raise RulesError(f"{where}: patterns that see every event come first")
+    return found
+
+
+def _pattern(where: str, raw: dict[str, Any]) -> Pattern:
+    at = f"{where}: {raw.get('name')}"
+    pattern = Pattern(**raw | {"parts": tuple(Part(**part) for part in raw["parts"])})
+    if not NAME.fullmatch(pattern.name):
+        raise RulesError(f"{at}: a name is small letters, digits and _")
+    if pattern.sees not in (EVERY_EVENT, RISK_EVENTS):
+        raise RulesError(f"{at}: sees {pattern.sees!r}; use '{EVERY_EVENT}' or '{RISK_EVENTS}'")
+    if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.within):
+        raise RulesError(f"{at}: within {pattern.within!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
+    if bad := [part.score for part in pattern.parts if not 0 < part.score <= 1]:
+        raise RulesError(f"{at}: score {bad[0]}; use more than 0 and at most 1")
+    known = {*pattern.measures, *pattern.derived, *(f"limit.{name}" for name in pattern.limits)}
+    texts = [*pattern.derived.values(), *(part.when for part in pattern.parts), pattern.reason]
+    if unknown := sorted({name for text in texts for name in REFERENCE.findall(text)} - known):
+        raise RulesError(f"{at}: {{{unknown[0]}}} is no measure and no limit of it")
+    return pattern

@@ -1,0 +1,20 @@
+"""A score for each payment and sign-in, and alerts, seconds after it happened. `python -m flink_apps.fraud_scores --help`."""
+
+import sys
+
+from clickstream_contracts import names
+from flink_apps import fraud_sql
+from flink_apps.app import App
+from flink_apps.fraud_rules import rules
+
+# Without state it reads its longest window first: what it judges then, it judges as if it had always run.
+APP = App(
+    names.FRAUD_JOB,
+    fraud_sql.render,
+    reads={"startup": names.CLICKS_TOPIC},
+    writes_lake=False,
+    look_back_seconds=rules().longest_seconds,
+)
+
+if __name__ == "__main__":
+    sys.exit(APP.main(sys.argv[1:]))

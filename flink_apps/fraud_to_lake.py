@@ -1,0 +1,45 @@
+"""Scores and alerts from their topics into the lake, exactly once. `python -m flink_apps.fraud_to_lake --help`."""
+
+import sys
+from pathlib import Path
+
+from clickstream_contracts import names, schema
+from clickstream_contracts.render import flink_type
+from clickstream_contracts.schema import Contract, Field
+from clickstream_contracts.settings import Settings
+from flink_apps.app import App
+
+SQL = Path(__file__).parent / "sql" / "fraud_to_lake.sql"
+
+
+def render(settings: Settings) -> str:
+    """The job's statements."""
+    tables = {"scores": schema.tables()["raw.fraud_scores"], "alerts": schema.tables()["raw.fraud_alerts"]}
+    text = SQL.read_text().replace("{{group}}", names.FRAUD_LAKE_JOB)
+    for name, contract in tables.items():
+        text = text.replace("{{" + name + "_topic}}", contract.topic)
+        text = text.replace("{{" + name + "_table}}", f"lake.`{contract.namespace}`.`{contract.table}`")
+        text = text.replace("{{" + name + "_columns}}", ",\n".join(f"  {_column(contract, f)} AS `{f.name}`" for f in contract.fields))
+    return text
+
+
+def _column(contract: Contract, field: Field) -> str:
+    if field.name.startswith("kafka_"):
+        return field.name
+    if field.name == "ingested_at":
+        return f"CAST(ingested_at AS {flink_type(field)})"
+    if field.name == "payload":
+        identity = next(f.name for f in contract.fields if f.name.endswith("_id"))
+        return f"IF(JSON_VALUE(js, '$.{identity}') IS NULL, payload, CAST(NULL AS BYTES))"
+    if field.name == "parts":
+        return "JSON_QUERY(js, '$.parts')"
+    text = f"JSON_VALUE(js, '$.{field.name}')"
+    if field.type == "timestamptz":
+        return f"CAST(TO_TIMESTAMP_LTZ(TRY_CAST({text} AS BIGINT), 3) AS {flink_type(field)})"
+    return text if field.type == "string" else f"TRY_CAST({text} AS {flink_type(field)})"
+
+
+APP = App(names.FRAUD_LAKE_JOB, render, reads={"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC})
+
+if __name__ == "__main__":
+    sys.exit(APP.main(sys.argv[1:]))

@@ -1,0 +1,24 @@
+
+-- {{meaning}}
+CREATE TEMPORARY VIEW {{pattern}} AS
+SELECT *,
+  CASE WHEN {{pattern}}_part > 0 THEN {{reason}} END AS {{pattern}}_reason
+FROM (
+  SELECT *,
+    CASE
+      WHEN {{entity}} IS NULL THEN CAST(0 AS DOUBLE)
+{{conditions}}
+      ELSE CAST(0 AS DOUBLE)
+    END AS {{pattern}}_part
+  FROM (
+    SELECT *{{derived}}
+    FROM (
+      SELECT *,
+{{measures}}
+      FROM {{source}}
+      WINDOW w AS (
+        PARTITION BY COALESCE({{entity}}, event_id) ORDER BY ts RANGE BETWEEN INTERVAL '{{count}}' {{unit}} PRECEDING AND CURRENT ROW
+      )
+    )
+  )
+);

@@ -1,0 +1,138 @@
+-- Kafka clicks.v1 -> a score for each payment and sign-in, alerts, and what came too late to be judged here.
+-- {{...}} is filled from the rules and the contract and belongs to the definition; ${...} is where the job runs.
+
+-- What is no valid click is left to the lake's quarantine; here its fields are NULL and it is passed over.
+CREATE TEMPORARY TABLE records (
+{{columns}},
+  {{arrived_column}},
+  -- nobody's clock may run ahead of the broker's: it would make everybody else late
+  ts AS COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{arrived}}), {{arrived}}),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH (
+{{door_records}}
+);
+
+-- The clock: when the shop falls silent, it alone tells that time goes on, and the last events are judged. It lags as long as a
+-- busy machine may let events wait: what is older than the clock says is late.
+CREATE TEMPORARY TABLE ticks (
+  tick BIGINT,
+  ts AS CAST(CURRENT_ROW_TIMESTAMP() AS TIMESTAMP_LTZ(3)),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH (
+{{door_ticks}}
+);
+
+CREATE TEMPORARY VIEW events AS
+SELECT event_id, event_type, event_time AS event_ms, user_id, session_id, device_id, order_id, payment_token, coupon,
+  CAST(price * quantity AS DOUBLE) AS amount, latitude, longitude, ts
+FROM records
+UNION ALL
+SELECT CAST(tick AS STRING), 'tick', tick, '', '', '', '', '', '', CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), ts
+FROM ticks;
+
+CREATE TEMPORARY VIEW prompt AS
+SELECT * FROM events
+WHERE event_type <> 'tick' AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
+  AND (CURRENT_WATERMARK(ts) IS NULL OR ts > CURRENT_WATERMARK(ts));
+{{views_of_all}}
+
+CREATE TEMPORARY VIEW risky AS
+SELECT * FROM {{all}} WHERE event_type NOT IN ({{looking}});
+{{views_of_risk}}
+
+-- Those who only look are judged by the patterns that see every event.
+CREATE TEMPORARY VIEW judged AS
+SELECT event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, order_id, amount, ts{{columns_of_patterns}}
+FROM {{risk}}
+UNION ALL
+SELECT event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, order_id, amount, ts{{columns_of_patterns}}
+FROM (SELECT *{{no_risk_parts}}
+  FROM {{all}} WHERE event_type IN ({{looking}}));
+
+CREATE TEMPORARY VIEW alarms AS
+{{alarms}};
+
+-- The first alarm of an attack raises the alert; those that follow without a pause belong to it.
+CREATE TEMPORARY VIEW first_alarms AS
+SELECT * FROM (
+  SELECT *, LAG(event_ms) OVER (PARTITION BY `pattern`, entity, decision ORDER BY ts) AS before_ms
+  FROM (SELECT *, IF(score >= {{block_from}}, 'block', 'review') AS decision FROM alarms)
+)
+WHERE before_ms IS NULL OR event_ms - before_ms > {{quiet_ms}};
+
+CREATE TEMPORARY TABLE scores (
+  event_id STRING NOT NULL,
+  event_type STRING,
+  event_time BIGINT,
+  user_id STRING,
+  session_id STRING,
+  device_id STRING,
+  order_id STRING,
+  amount DOUBLE,
+  score DOUBLE,
+  decision STRING,
+  parts ROW<{{parts_row}}>,
+  patterns STRING,
+  reasons STRING,
+  rule_version STRING,
+  scored_at TIMESTAMP_LTZ(3)
+) WITH (
+{{door_scores}}
+);
+
+CREATE TEMPORARY VIEW scored AS
+SELECT *, GREATEST({{parts}}) AS score FROM {{risk}} WHERE event_type IN ({{scored}});
+
+INSERT INTO scores
+SELECT event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, score,
+  CASE WHEN score >= {{block_from}} THEN 'block' WHEN score >= {{review_from}} THEN 'review' ELSE 'allow' END,
+  ROW({{parts}}),
+  CONCAT_WS(',', {{codes}}),
+  CONCAT_WS('; ', {{reasons}}),
+  '{{version}}',
+  -- made to depend on the score: it would be taken before the windows otherwise
+  IF(score >= 0, CURRENT_ROW_TIMESTAMP(), CAST(NULL AS TIMESTAMP_LTZ(3)))
+FROM scored;
+
+CREATE TEMPORARY TABLE alerts (
+  alert_id STRING NOT NULL,
+  `pattern` STRING,
+  entity_type STRING,
+  entity STRING,
+  decision STRING,
+  score DOUBLE,
+  reason STRING,
+  event_id STRING,
+  event_type STRING,
+  event_time BIGINT,
+  user_id STRING,
+  session_id STRING,
+  device_id STRING,
+  order_id STRING,
+  amount DOUBLE,
+  rule_version STRING,
+  raised_at TIMESTAMP_LTZ(3)
+) WITH (
+{{door_alerts}}
+);
+
+INSERT INTO alerts
+SELECT MD5(CONCAT(`pattern`, '|', entity, '|', decision, '|', event_id)), `pattern`, entity_type, entity, decision, score, reason,
+  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, '{{version}}',
+  IF(score >= 0, CURRENT_ROW_TIMESTAMP(), CAST(NULL AS TIMESTAMP_LTZ(3)))
+FROM first_alarms;
+
+CREATE TEMPORARY TABLE late (
+  event_id STRING NOT NULL,
+  event_type STRING,
+  event_time BIGINT,
+  watermark_ms BIGINT
+) WITH (
+{{door_late}}
+);
+
+INSERT INTO late
+SELECT event_id, event_type, event_ms, 1000 * UNIX_TIMESTAMP(CAST(CURRENT_WATERMARK(ts) AS STRING))
+FROM events
+WHERE event_type IN ({{scored}}) AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
+  AND ts <= CURRENT_WATERMARK(ts);

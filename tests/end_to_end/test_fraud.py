@@ -1,0 +1,75 @@
+"""Attacks on a live shop: each is seen while it happens, every payment is judged once, nothing waits when the shop falls silent."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+from confluent_kafka import Producer
+
+from clickstream_contracts import names
+from flink_apps.fraud_rules import rules
+from tests.shop_day import Shop, eventually
+from tools.detection import detection
+from tools.shop.labels import ATTACKS
+
+LIVE = ("live", "--rate", "200", "--seconds", "60", "--seed", "77", "--attacks", "1", "--json")
+FIRING = 7
+
+
+@pytest.fixture(scope="module")
+def live(shop: Shop) -> dict[str, int]:
+    """A minute of a shop under attack."""
+    done = json.loads(shop.run("tools.shop", *LIVE).stdout)
+    return dict(done)
+
+
+def test_each_attack_is_seen(shop: Shop, live: dict[str, int]) -> None:
+    def all_caught() -> bool:
+        found = detection(shop.settings)["patterns"]
+        return all(found[pattern]["caught"] for pattern in ATTACKS)
+
+    eventually(all_caught, f"an alert for each of {ATTACKS}")
+
+
+def test_every_payment_and_sign_in_has_one_score_or_came_late(shop: Shop, live: dict[str, int]) -> None:
+    rows = shop.table("raw.clicks", columns=("event_id", "event_type", "event_time")).to_pylist()
+    mine = [row for row in rows if row["event_time"].timestamp() * 1000 >= live["start"]]
+    sent = {row["event_id"] for row in mine if row["event_type"] in rules().scored}
+    assert len(sent) > 50
+
+    def missing() -> set[str]:
+        judged = {row["event_id"] for row in shop.table("raw.fraud_scores", columns=("event_id",)).to_pylist()}
+        return sent - judged - {late["event_id"] for late in shop.topic(names.LATE_TOPIC)}
+
+    eventually(lambda: not missing(), "a score for each payment and sign-in")
+    scored = Counter(score["event_id"] for score in shop.topic(names.SCORES_TOPIC))
+    repeats = Counter(row["event_id"] for row in shop.table("raw.clicks", columns=("event_id",)).to_pylist())
+    assert {event: count for event, count in scored.items() if count > repeats[event]} == {}
+
+
+def test_the_last_user_before_a_silence_is_flagged(shop: Shop, live: dict[str, int]) -> None:
+    """No later event moves the stream's time on."""
+    time.sleep(5)
+    producer, user = Producer({"bootstrap.servers": shop.settings.kafka_bootstrap}), f"u-firing-{time.time():.0f}"
+    for i in range(FIRING):
+        event = {
+            "event_id": f"{user}-{i}",
+            "event_type": "view_item",
+            "event_time": int(time.time() * 1000),
+            "user_id": user,
+            "session_id": user,
+            "product_id": "p-1",
+            "quantity": 1,
+            "price": 9.5,
+            "currency": "EUR",
+            "schema_version": names.EVENT_VERSION,
+        }
+        producer.produce(names.CLICKS_TOPIC, json.dumps(event), user)
+        producer.flush()
+        time.sleep(0.5)
+
+    def flagged() -> bool:
+        return any(alert["entity"] == user and alert["pattern"] == "rapid_fire" for alert in shop.topic(names.ALERTS_TOPIC))
+
+    eventually(flagged, "an alert about the last user", seconds=60)

@@ -1,0 +1,155 @@
+"""fraud_scores over a labelled file and over hand-made edges: what the job says of every event is what the oracle says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flink_apps.fraud_rules import RulesError, parse, rules
+from flink_apps.fraud_scores import APP
+from tests.flink_apps.conftest import REPO
+from tests.flink_apps.fraud_oracle import MINUTE, SECOND, judge
+
+TOOLS = REPO / ".venvs" / "tools" / "bin" / "python"
+CORPUS = (
+    "--events",
+    "20000",
+    "--attacks",
+    "2",
+    "--seed",
+    "5",
+    "--until",
+    "2026-01-05",
+    "--late",
+    "0",
+    "--out-of-order",
+    "0",
+    "--duplicates",
+    "0",
+)
+LATER = 1_767_700_000_000
+
+EMPTY = dict.fromkeys(
+    ("user_id", "device_id", "product_id", "quantity", "price", "order_id", "payment_token", "coupon", "latitude", "longitude")
+)
+
+
+def event(name: str, kind: str, at: int, **fields: Any) -> dict[str, Any]:
+    """A hand-made event some milliseconds after LATER."""
+    return EMPTY | {"event_id": name, "event_type": kind, "event_time": LATER + at, "session_id": "s", "arrived_ms": LATER + at} | fields
+
+
+def paid(name: str, at: int, card: str) -> dict[str, Any]:
+    return event(name, "purchase", at, device_id=f"d-{name}", payment_token=card, order_id=f"o-{name}", quantity=1, price=9.5)
+
+
+EDGES = [
+    # the fifth order lies exactly at the window's edge, or a millisecond beyond it
+    *(paid(f"in{i}", 0 if i == 0 else 10 * MINUTE - 4 + i, "edge-in") for i in range(5)),
+    *(paid(f"out{i}", 0 if i == 0 else 10 * MINUTE - 3 + i, "edge-out") for i in range(5)),
+    # equal timestamps see one another
+    *(event(f"same{i}", "login", 20 * MINUTE, user_id="u-same", device_id="d-same") for i in range(6)),
+    # nobody's device and nobody's user are no one entity
+    *(event(f"nobody{i}", "login_failed", 21 * MINUTE + i) for i in range(12)),
+    # the last events before the end: a user who fires, then silence
+    *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
+]
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    subprocess.run([str(TOOLS), "-m", "tools.shop", "corpus", "--out", str(folder), *CORPUS], check=True, cwd=REPO)
+    path = folder / "events.json"
+    with path.open("a") as file:
+        file.writelines(json.dumps(one) + "\n" for one in sorted(EDGES, key=lambda one: one["arrived_ms"]))
+        # what is no click is passed over here, and kept by the lake's quarantine
+        file.write('{"event_id": "torn", "event_ty\n[1, 2]\n')
+    return path
+
+
+@pytest.fixture(scope="module")
+def judged(events: Path, flink_environment: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    command = [sys.executable, "-m", "flink_apps.fraud_file", str(events), str(events.parent)]
+    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {name: lines(events.parent / name) for name in ("scores", "alerts", "late")}
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in path.read_text().splitlines()[:-2]]
+    return [EMPTY | {key: value for key, value in one.items() if key != "product_id"} for one in found]
+
+
+def test_every_event_is_judged_as_the_oracle_judges_it(events: Path, judged: dict[str, list[dict[str, Any]]]) -> None:
+    expected = judge(read(events))
+    found = {s["event_id"]: {name: part for name, part in s["parts"].items() if part > 0} for s in judged["scores"]}
+    assert len(found) > 400
+    assert judged["late"] == []
+    assert found == expected
+
+
+def test_the_edge_of_a_window_belongs_to_it(judged: dict[str, list[dict[str, Any]]]) -> None:
+    score = {s["event_id"]: s["score"] for s in judged["scores"]}
+    assert score["in4"] == 0.8
+    assert score["out4"] == 0.4
+    assert score["same0"] == score["end5"] == 0.6
+    assert score["end4"] == score["nobody11"] == 0
+
+
+def test_a_score_says_why(judged: dict[str, list[dict[str, Any]]]) -> None:
+    one = next(s for s in judged["scores"] if s["event_id"] == "in4")
+    assert one["reasons"] == "5 purchases with this card in 10 min, limit 4"
+    assert one["patterns"] == "card_velocity"
+    assert one["decision"] == "block"
+    assert one["rule_version"] == rules().version
+
+
+def test_one_attack_raises_at_most_one_alert_for_each_decision(judged: dict[str, list[dict[str, Any]]]) -> None:
+    raised = [(a["pattern"], a["entity"], a["decision"]) for a in judged["alerts"]]
+    assert len(raised) == len(set(raised)) == len({a["alert_id"] for a in judged["alerts"]})
+    assert {a["pattern"] for a in judged["alerts"]} == {pattern.name for pattern in rules().patterns}
+
+
+def test_no_python_operator_is_on_the_way(flink_environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.flink_apps.plan", APP.name, str(tmp_path)]
+    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
+    plan = done.stdout.partition("== Optimized Execution Plan ==")[2]
+    assert "Python" not in plan
+    assert plan.count("Sink(") == 3
+    assert plan.count("table=[[default_catalog, default_database, records,") == 1
+
+
+GOOD = "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nscored: [purchase]\nlooking: []\npatterns:\n"
+ONE = (
+    "  - {name: x, meaning: m, sees: every event, entity: user_id, within: 5 SECOND, measures: {n: COUNT(event_id)},"
+    " limits: {n: 3}, parts: [{score: 0.6, when: '{n} > {limit.n}'}], reason: '{n} in 5 s'}\n"
+)
+BROKEN = [
+    (ONE.replace("every event", "some"), "sees 'some'"),
+    (ONE.replace("5 SECOND", "200 SECOND"), "within '200 SECOND'"),
+    (ONE.replace("0.6", "1.6"), "score 1.6"),
+    (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
+    (ONE.replace("name: x", "name: X y"), "a name is small letters"),
+    (ONE.replace("reason:", "raeson:"), "raeson"),
+    (ONE.replace("every event", "risk events") + ONE, "come first"),
+]
+
+
+def test_good_rules_are_read() -> None:
+    assert parse(GOOD + ONE, "here").patterns[0].seconds == 5
+
+
+@pytest.mark.parametrize(("text", "says"), BROKEN)
+def test_rules_that_cannot_be_used_say_why(text: str, says: str) -> None:
+    with pytest.raises(RulesError, match="here: ") as found:
+        parse(GOOD + text, "here")
+    assert says in str(found.value)

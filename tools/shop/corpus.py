@@ -1,0 +1,27 @@
+"""A day of the shop with attacks, as a file: events in order of arrival, labels beside them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from tools.shop.encode import Encoder
+from tools.shop.labels import Labels
+from tools.shop.run import batches
+from tools.shop.shoppers import Window
+from tools.shop.stream import Shop, arrivals
+
+
+def write(shop: Shop, windows: Iterable[Window], events: Path, labels: Path) -> int:
+    """Write the good events as JSON lines, each with `arrived_ms`, and the labels of attacks; returns how many events."""
+    encoder, count = Encoder(shop.world), 0
+    with events.open("wb") as file, Labels(labels) as noted:
+        for rows in arrivals(shop, windows):
+            for batch in batches(rows):
+                records = encoder.records(batch)
+                noted.note(batch, records.ids)
+                for value, arrival in zip(records.values, batch["arrival"].tolist(), strict=True):
+                    if value is not None and value[-1:] == b"}":
+                        file.write(value[:-1] + b',"arrived_ms":' + orjson.dumps(arrival) + b"}\n")
+                        count += 1
+    return count
