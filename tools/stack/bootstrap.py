@@ -23,6 +23,7 @@ LOCKS = {
     "airflow": "requirements.lock",
     "spark": "spark_apps/requirements.lock",
     "flink": "flink_apps/requirements.lock",
+    "manifests": "manifests/requirements.lock",
 }
 JARS = ROOT / ".jars"
 TOOLS = ROOT / ".tools"
