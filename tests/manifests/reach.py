@@ -43,7 +43,8 @@ def arrows(things: list[Object]) -> set[Arrow]:
     out = {(a[2], b): ports for a in everyone for b, ports in _sides(policies, a, "egress", everyone).items()}
     into = {(b, a[2]): ports for a in everyone for b, ports in _sides(policies, a, "ingress", everyone).items()}
     inside = {Arrow(*pair, port) for pair in out.keys() & into.keys() for port in _both(out[pair], into[pair])}
-    names = {node[2] for node in everyone}
+    names, others = {node[2] for node in everyone}, {DNS[2], RAY_OPERATOR[2]}
+    inside = {arrow for arrow in inside if not {arrow.source, arrow.target} <= others}
     return inside | {Arrow(source, target, port) for (source, target), ports in out.items() if target not in names for port in ports}
 
 

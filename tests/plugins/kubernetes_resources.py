@@ -9,6 +9,8 @@ AT = ("clickstream_nightly", "scheduled__2026-01-02", "curate", 2)
 
 def rendered() -> str:
     """A Spark application and a tool's pod, as the API server gets them."""
+    from types import SimpleNamespace
+
     import yaml
     from kubernetes.client import ApiClient
 
@@ -23,10 +25,11 @@ def rendered() -> str:
     application = runtime.spark_application(SparkJob("curate", ("--ref", "main")))
     application["metadata"]["name"] = names.pod(*AT)
     tool = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", name="wait-for-lake")
+    tool.__dict__["hook"] = SimpleNamespace(is_in_cluster=True)
     pod = ApiClient().sanitize_for_serialization(tool.build_pod_request_obj())
     pod["metadata"]["labels"].pop("airflow_version", None)
-    Dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
-    return yaml.dump_all([application, pod], Dumper=Dumper, width=140)
+    whole = type("Whole", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    return yaml.dump_all([application, pod], Dumper=whole, width=140)
 
 
 if __name__ == "__main__":
