@@ -14,7 +14,7 @@ from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects, progra
 # Where each operator's Go module keeps its CRDs; the versions are those of manifests/operators.
 EXTERNAL_SECRETS = "github.com/external-secrets/external-secrets@v1.3.2"
 MODULES = {"spark": "github.com/kubeflow/spark-operator/v2", "ray": "github.com/ray-project/kuberay/ray-operator"}
-BASES = "config/crd/bases"
+BASES = ("config/crd/bases", "config/crds/bases/external-secrets.io_externalsecrets.yaml")
 
 
 def modules() -> list[str]:
@@ -57,7 +57,8 @@ class Server:
     def prepare(self) -> None:
         """The CRDs, the namespaces and the service accounts, for real."""
         for module in modules():
-            self.must("apply", "--server-side", "--force-conflicts", "-f", str(source(module) / BASES))
+            found = next(path for base in BASES if (path := source(module) / base).exists())
+            self.must("apply", "--server-side", "--force-conflicts", "-f", str(found))
         self.must("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
         every = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
         for kind in ("Namespace", "ServiceAccount"):
