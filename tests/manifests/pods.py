@@ -25,6 +25,14 @@ class Pod:
     def containers(self) -> list[dict[str, Any]]:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
+    def as_job(self) -> Object:
+        """The pod, as a Job's if it ends by itself: nobody asks such a one for probes."""
+        pod = self.as_object()
+        if self.spec.get("restartPolicy") != "Never":
+            return pod
+        template = {"metadata": {"labels": self.labels}, "spec": pod["spec"]}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": pod["metadata"], "spec": {"template": template}}
+
     def as_object(self) -> Object:
         """The pod that an admission controller or a scanner can judge."""
         name = "".join(c if c.isalnum() else "-" for c in self.origin.lower()).strip("-")

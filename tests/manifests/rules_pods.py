@@ -66,7 +66,9 @@ def sized(pod: Pod) -> Iterator[str]:
 def heap_fits(pod: Pod) -> Iterator[str]:
     """What a JVM is told to take, with the memory-backed volumes, is less than the container's limit."""
     for container in pod.containers:
-        words = " ".join([*container.get("command", []), *container.get("args", []), *(str(e.get("value", "")) for e in container.get("env", []))])
+        words = " ".join(
+            [*container.get("command", []), *container.get("args", []), *(str(e.get("value", "")) for e in container.get("env", []))]
+        )
         told = [size for flag in ("Xmx", "XX:MaxMetaspaceSize=", "XX:MaxDirectMemorySize=") for size in re.findall(rf"-{flag}(\w+)", words)]
         limit = quantity(container["resources"]["limits"]["memory"])
         taken = sum(quantity(size) for size in told) + (64 * MIB if told else 0)

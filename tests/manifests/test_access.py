@@ -71,7 +71,9 @@ def leaked(things: list[Object]) -> list[str]:
     """Secrets with data, and values that look like one."""
     found = [identity(t) for t in things if t["kind"] == "Secret" and (t.get("data") or t.get("stringData"))]
     texts = [(identity(t), f"{k}={v}") for t in things if t["kind"] == "ConfigMap" for k, v in t.get("data", {}).items()]
-    return found + [f"{who}: {text[:60]}" for who, text in texts if re.search(r"(?i)(password|secret[._]?key|token)\s*[=:]\s*[^\s/$]", text)]
+    return found + [
+        f"{who}: {text[:60]}" for who, text in texts if re.search(r"(?i)(password|secret[._]?key|token)\s*[=:]\s*[^\s/$]", text)
+    ]
 
 
 @pytest.mark.parametrize("render", RENDERS)
@@ -87,7 +89,7 @@ def test_a_secret_in_the_repository_is_seen() -> None:
 
 def test_what_a_deployment_generates_is_ignored_by_git() -> None:
     assert "/.stack/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert 'VALUES=$ROOT/.stack/kubernetes/secrets' in (ROOT / "scripts" / "deploy-all.sh").read_text()
+    assert "VALUES=$ROOT/.stack/kubernetes/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
 
 
 def test_production_takes_every_secret_from_a_store() -> None:

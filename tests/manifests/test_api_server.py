@@ -41,7 +41,11 @@ def test_every_pod_passes_admission(server: Server, render: str) -> None:
 
 
 SPOILED = [
-    ("RayService", ["spec", "rayClusterConfig", "headGroupSpec", "template", "spec", "containers", 0, "securityContext"], {"privileged": True}),
+    (
+        "RayService",
+        ["spec", "rayClusterConfig", "headGroupSpec", "template", "spec", "containers", 0, "securityContext"],
+        {"privileged": True},
+    ),
     ("RayCluster", ["spec", "workerGroupSpecs", 0, "template", "spec", "hostNetwork"], True),
     ("SparkApplication", ["spec", "driver", "template", "spec", "securityContext", "seccompProfile"], {"type": "Unconfined"}),
     ("StatefulSet", ["spec", "template", "spec", "securityContext", "runAsUser"], 0),
@@ -69,7 +73,7 @@ def test_a_field_that_does_not_exist_is_refused(server: Server, kind: str) -> No
     assert "nonsense" in done.stderr
 
 
-def test_the_operators_render_at_their_versions(tmp_path: Path) -> None:
+def test_the_operators_render_at_their_versions(server: Server, tmp_path: Path) -> None:
     """manifests/operators with the repositories' folders in the place of their addresses."""
     for module in modules():
         name = next((name for name, path in MODULES.items() if module.startswith(path)), "")

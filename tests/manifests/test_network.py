@@ -14,7 +14,9 @@ PAGE = ROOT / "docs" / "kubernetes.md"
 
 def documented() -> set[Arrow]:
     """The rows of the page's table of arrows: who | reaches | ports."""
-    rows = re.findall(r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## The arrows")[1].split("\n## ")[0], re.M)
+    rows = re.findall(
+        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## The arrows")[1].split("\n## ")[0], re.M
+    )
     return {Arrow(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")}
 
 
@@ -35,7 +37,11 @@ def test_the_arrows_are_those_of_the_page() -> None:
 
 
 def test_production_differs_only_in_its_object_store() -> None:
-    gone = {arrow for arrow in documented() if arrow.target == "object-store/object-store" or "spark-master" in str(arrow) or "spark-worker" in str(arrow)}
+    gone = {
+        arrow
+        for arrow in documented()
+        if arrow.target == "object-store/object-store" or "spark-master" in str(arrow) or "spark-worker" in str(arrow)
+    }
     assert inside(objects("production")) == documented() - gone
 
 
@@ -59,7 +65,9 @@ def open_rules(things: list[Object]) -> list[str]:
     closed = {
         p["metadata"]["namespace"]
         for p in policies
-        if p["spec"]["podSelector"] == {} and p["spec"]["policyTypes"] == ["Ingress", "Egress"] and not {"ingress", "egress"} & set(p["spec"])
+        if p["spec"]["podSelector"] == {}
+        and p["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        and not {"ingress", "egress"} & set(p["spec"])
     }
     spaces = {thing["metadata"]["name"] for thing in things if thing["kind"] == "Namespace"}
     return [f"{name} is not closed" for name in sorted(spaces - closed)] + [
@@ -74,7 +82,11 @@ def _rules(policy: Object) -> list[Any]:
 def _narrow(rule: Any) -> bool:
     """Whether a rule names its peers; pods of one component may use all of each other's ports."""
     peers = rule.get("from", rule.get("to"))
-    return bool(peers) and all(peer and peer.get("podSelector", True) != {} for peer in peers) and ("ports" in rule or "namespaceSelector" not in str(peers))
+    return (
+        bool(peers)
+        and all(peer and peer.get("podSelector", True) != {} for peer in peers)
+        and ("ports" in rule or "namespaceSelector" not in str(peers))
+    )
 
 
 @pytest.mark.parametrize("render", RENDERS)
@@ -82,7 +94,9 @@ def test_no_rule_is_for_everybody(render: str) -> None:
     assert open_rules(objects(render)) == []
 
 
-@pytest.mark.parametrize("rule", [{}, {"from": [{}]}, {"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 1}]}])
+@pytest.mark.parametrize(
+    "rule", [{}, {"from": [{}]}, {"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 1}]}]
+)
 def test_an_open_rule_is_seen(rule: Any) -> None:
     things = deepcopy(objects("local"))
     policy = next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")

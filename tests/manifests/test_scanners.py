@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.manifests.pods import pods
-from tests.manifests.rendered import RENDERS, ROOT, Object, objects
+from tests.manifests.rendered import ROOT, Object, objects
 from tests.manifests.runtime import resources
 
 CHECKOV = ROOT / ".venvs" / "manifests" / "bin" / "checkov"
@@ -30,9 +30,11 @@ def write(folder: Path, things: dict[str, list[Object]]) -> Path:
 
 
 def everything() -> dict[str, list[Object]]:
-    """Every render, and every pod of a custom resource as a Pod."""
-    hidden = [pod.as_object() for pod in pods([*objects("local"), *objects("production"), *resources()]) if pod.origin.startswith(("Ray", "Spark"))]
-    return {render: objects(render) for render in RENDERS} | {"hidden": hidden}
+    """What a cluster can get, and every pod of a custom resource as a Pod; the local overlay is a part of the composed one."""
+    found = [*objects("composed"), *objects("production"), *resources()]
+    hidden = {pod.origin: pod.as_job() for pod in pods(found) if pod.origin.startswith(("Ray", "Spark"))}
+    assert len(hidden) == 6
+    return {"composed": objects("composed"), "production": objects("production"), "hidden": list(hidden.values())}
 
 
 def checkov(folder: Path) -> list[str]:
@@ -52,7 +54,12 @@ def test_checkov_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_checkov_finds_what_is_planted(tmp_path: Path) -> None:
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"hostNetwork": True, "containers": [{"name": "c", "image": "x"}]}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"hostNetwork": True, "containers": [{"name": "c", "image": "x"}]},
+    }
     assert len(checkov(write(tmp_path, {"planted": [pod]}))) > 10
 
 
@@ -64,6 +71,7 @@ IGNORED = {
     "deployment-has-host-podantiaffinity": "one pod, or a spread over hosts",
     "deployment-has-poddisruptionbudget": "one pod: a budget would block every drain",
     "statefulset-has-poddisruptionbudget": "one pod: a budget would block every drain",
+    "deployment-strategy": "the JobManager and the scheduler are replaced, not doubled: two would do the same work",
     "deployment-replicas": "single instances are promised as such in docs/promises.md",
     "pod-networkpolicy": "tests/manifests/test_network.py computes the graph",
     "statefulset-has-servicename": "it wants a headless Service; the single pod's own Service will do",
@@ -75,7 +83,9 @@ def score(folder: Path) -> list[str]:
     if not Path(program).exists():
         pytest.skip("no kube-score on PATH: go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0")
     words = [word for name in IGNORED for word in ("--ignore-test", name)]
-    done = subprocess.run([program, "score", "-o", "json", *words, *map(str, folder.glob("*.yaml"))], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "score", "-o", "json", *words, *map(str, folder.glob("*.yaml"))], capture_output=True, text=True, check=False
+    )
     bad = [(o["object_name"], c) for o in json.loads(done.stdout) for c in o["checks"] if c["grade"] <= 5 and not c["skipped"]]
     return sorted({f"{name}: {c['check']['name']}: {[m['summary'] for m in c['comments'] or []]}" for name, c in bad})
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.manifests.rendered import ROOT, program
 
+NOWHERE = Path(__file__).with_name("nowhere.kubeconfig")
 SCRIPTS = ["check-prerequisites", "deploy-all", "validate-deployment", "submit-sample-jobs", "teardown"]
 
 
@@ -15,7 +16,7 @@ def script(name: str, *arguments: str, **env: str) -> subprocess.CompletedProces
     path = f"{Path(program('kubectl')).parent}:{os.environ['PATH']}"
     command = [str(ROOT / "scripts" / f"{name}.sh"), *arguments]
     # No cluster answers here: a script that would change one fails.
-    own = {"PATH": path, "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": "/dev/null"} | env
+    own = {"PATH": path, "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": str(NOWHERE)} | env
     return subprocess.run(command, capture_output=True, text=True, check=False, env=own, timeout=120)
 
 
