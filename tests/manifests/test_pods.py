@@ -40,6 +40,16 @@ def test_custom_resources_are_looked_into() -> None:
     }
 
 
+def test_spark_pods_need_no_webhook() -> None:
+    """Beside their templates only that is said which spark-submit passes on; anything else would silently be missing."""
+    passed_on = {"cores", "coreRequest", "coreLimit", "memory", "memoryOverhead", "serviceAccount", "labels", "template"}
+    application = next(thing for thing in resources() if thing["kind"] == "SparkApplication")
+    for half in ("driver", "executor"):
+        assert set(application["spec"][half]) == passed_on
+        names = {entry["name"] for entry in application["spec"][half]["template"]["spec"]["containers"][0]["env"]}
+        assert {"CLICKSTREAM_NESSIE_URI", "CLICKSTREAM_S3_ENDPOINT"} <= names
+
+
 GOOD = yaml.safe_load("""
 apiVersion: v1
 kind: Pod

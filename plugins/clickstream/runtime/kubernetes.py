@@ -163,6 +163,7 @@ class Kubernetes(FlinkSession):
         container = {
             "name": f"spark-kubernetes-{role}",
             "image": self._settings.spark_image,
+            "env": pods.environment(self._settings),
             "resources": pods.resources("4Gi"),
             "volumeMounts": [*pods.MOUNTS, {"name": SCRATCH, "mountPath": "/scratch"}],
         }
@@ -177,7 +178,7 @@ class Kubernetes(FlinkSession):
             "memoryOverhead": OVERHEAD,
             "serviceAccount": account,
             "labels": found,
-            "env": pods.environment(self._settings),
+            # Only what spark-submit itself passes on stands beside the template: the rest would need the operator's webhook.
             "template": {"metadata": {"labels": found}, "spec": spec},
         }
 
