@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Deploys the whole stack and waits until it is ready. The same command again upgrades it.
 #   scripts/deploy-all.sh [--overlay local|production] [--dry-run] [--skip-operators] [--skip-check]
+# DEPLOY_TIMEOUT says how many seconds each step may take, 600 if unset.
 # Exit code: 0 everything is ready, 1 something is not, 2 wrong options.
 source "$(dirname "$0")/lib.sh"
 options "--skip-operators --skip-check" "$@"
-VALUES=$ROOT/.stack/kubernetes/secrets
+VALUES=$(stack)/secrets
 WAIT=${DEPLOY_TIMEOUT:-600}
 
 operators() {
@@ -62,7 +63,7 @@ RENDERED=$(render) || die "manifests/overlays/$OVERLAY does not render: the line
 operators
 run kubectl apply --server-side --force-conflicts -f - <<<"$RENDERED"
 secrets
-job clickstream-tools lake 900
+job clickstream-tools lake "$WAIT"
 ready
 say "the stack is up; scripts/validate-deployment.sh asks it questions"
 if [ "$OVERLAY" = local ]; then say "passwords of the Airflow page: $VALUES/airflow_passwords"; fi

@@ -4,6 +4,9 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OVERLAY=local DRY_RUN='' EXTRA=()
 
+# Where this deployment's own files are.
+stack() { echo "${CLICKSTREAM_STACK_DIR:-$ROOT/.stack}/kubernetes"; }
+
 say() { echo "$*" >&2; }
 die() { say "error: $1"; exit "${2:-1}"; }
 

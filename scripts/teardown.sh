@@ -19,7 +19,7 @@ for namespace in $(render | namespaces); do
 done
 if asked --delete-data; then
   run kubectl delete namespaces -l "$OURS" --ignore-not-found
-  run rm -rf "$ROOT/.stack/kubernetes"
+  run rm -rf "$(stack)"
 fi
 if asked --operators; then run kubectl delete --ignore-not-found -k "$ROOT/manifests/operators"; fi
 say "the stack is down"

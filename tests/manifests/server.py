@@ -41,6 +41,7 @@ class Server:
     """kubectl on one cluster."""
 
     def __init__(self, kubeconfig: str) -> None:
+        self.kubeconfig = kubeconfig
         self._command = [program("kubectl"), "--kubeconfig", kubeconfig]
 
     def run(self, *words: str, things: list[Object] | None = None) -> subprocess.CompletedProcess[str]:

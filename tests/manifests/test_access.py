@@ -89,7 +89,7 @@ def test_a_secret_in_the_repository_is_seen() -> None:
 
 def test_what_a_deployment_generates_is_ignored_by_git() -> None:
     assert "/.stack/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert "VALUES=$ROOT/.stack/kubernetes/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
+    assert "VALUES=$(stack)/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
 
 
 def test_production_takes_every_secret_from_a_store() -> None:
