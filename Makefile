@@ -15,7 +15,7 @@ help: ## Print the verbs
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
 
-test: setup ## All tests, engines included
+test: setup setup-checks ## All tests, engines included
 	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
