@@ -76,6 +76,47 @@ def test_the_controllers_make_every_pod(server: Server, deployed: Any) -> None:
     assert (len(found), refused) == (wanted, [])
 
 
+SCHEDULER, DRIVER = "clickstream-airflow:airflow-scheduler", "clickstream-spark:spark-driver"
+
+
+@pytest.mark.parametrize(
+    ("account", "namespace", "may", "may_not"),
+    [
+        (
+            SCHEDULER,
+            "tools",
+            "create pods, watch pods, patch pods, delete pods, list events, get pods/log",
+            "create pods/exec, get secrets",
+        ),
+        (
+            SCHEDULER,
+            "spark",
+            "create sparkapplications, get sparkapplications, delete sparkapplications, get pods/log",
+            "create pods, get secrets",
+        ),
+        (SCHEDULER, "flink", "", "list pods, get secrets, delete deployments"),
+        (
+            DRIVER,
+            "spark",
+            "create pods, delete pods, create services, create configmaps, deletecollection persistentvolumeclaims",
+            "get secrets",
+        ),
+        (DRIVER, "tools", "", "create pods, list pods"),
+        ("clickstream-flink:flink", "flink", "", "list pods, get configmaps, create deployments"),
+    ],
+)
+def test_an_account_may_do_its_work_and_no_more(
+    server: Server, deployed: Any, account: str, namespace: str, may: str, may_not: str
+) -> None:
+    """Asked of the API server itself: the verbs that the providers and Spark use."""
+    for words, expected in ((may, "yes"), (may_not, "no")):
+        for verb, what in (asked.split() for asked in words.split(", ") if asked):
+            kind, _, part = what.partition("/")
+            who = ("-n", f"clickstream-{namespace}", "--as", f"system:serviceaccount:{account}")
+            done = server.run("auth", "can-i", verb, kind, f"--subresource={part}", *who)
+            assert done.stdout.strip() == expected, (account, verb, what, done.stderr)
+
+
 def test_the_same_deployment_again_keeps_the_secrets(server: Server, deployed: Any, stack_dir: Path) -> None:
     before = made(server)
     again = script(server, stack_dir, "deploy-all", "--skip-operators", "--skip-check")

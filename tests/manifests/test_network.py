@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.reach import Arrow, arrows
-from tests.manifests.rendered import RENDERS, ROOT, Object, identity, objects
+from tests.manifests.reach import RAY_OPERATOR, Arrow, arrows
+from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, identity, objects
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 
@@ -57,6 +57,11 @@ def test_everyone_may_ask_for_names_and_nobody_else_may_do_so_for_them() -> None
     sources = {arrow.source for arrow in found if arrow.target == "dns"}
     assert len(sources) >= 15
     assert {arrow.port for arrow in found if arrow.target == "dns"} == {"53"}
+
+
+def test_the_operator_that_may_reach_ray_is_the_one_that_is_deployed() -> None:
+    text = (MANIFESTS / "operators" / "ray" / "kustomization.yaml").read_text()
+    assert f"\nnamespace: {RAY_OPERATOR[0]}\n" in text
 
 
 def open_rules(things: list[Object]) -> list[str]:
