@@ -11,10 +11,15 @@ WAIT=${DEPLOY_TIMEOUT:-600}
 operators() {
   asked --skip-operators && return 0
   run kubectl apply --server-side --force-conflicts -k "$ROOT/manifests/operators"
-  run kubectl wait --for condition=Established --timeout "${WAIT}s" \
-    crd/sparkapplications.sparkoperator.k8s.io crd/rayclusters.ray.io crd/rayservices.ray.io
+  established || { sleep 5; established; }
   run kubectl -n spark-operator rollout status deployment --timeout "${WAIT}s"
   run kubectl -n ray-operator rollout status deployment --timeout "${WAIT}s"
+}
+
+# A definition that has no condition yet makes kubectl give up instead of waiting: ask a second time.
+established() {
+  run kubectl wait --for condition=Established --timeout "${WAIT}s" \
+    crd/sparkapplications.sparkoperator.k8s.io crd/rayclusters.ray.io crd/rayservices.ray.io
 }
 
 # A secret value, made at first use and kept in a file that only its owner reads.

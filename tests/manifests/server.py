@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tenacity import retry, stop_after_attempt, wait_fixed
 
 from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects, program
 
@@ -60,10 +61,15 @@ class Server:
         for module in modules():
             found = next(path for base in BASES if (path := source(module) / base).exists())
             self.must("apply", "--server-side", "--force-conflicts", "-f", str(found))
-        self.must("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
+        self._established()
         every = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
         for kind in ("Namespace", "ServiceAccount"):
             self.must("apply", "--server-side", "--force-conflicts", "-f", "-", things=[t for t in every.values() if t["kind"] == kind])
+
+    # kubectl gives up on a definition that has no condition yet, instead of waiting for one.
+    @retry(stop=stop_after_attempt(5), wait=wait_fixed(2), reraise=True)
+    def _established(self) -> None:
+        self.must("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
 
     def tried(self, things: list[Object]) -> subprocess.CompletedProcess[str]:
         """What the server says to these objects: defaulting, strict fields and admission run, nothing is kept."""
