@@ -1,11 +1,12 @@
 """Both overlays render without a warning, byte for byte the same, into the reviewed list of objects."""
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.manifests.rendered import MANIFESTS, RENDERS, Object, folders, identity, kustomize, objects, text
+from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, folders, identity, kustomize, objects, program, text
 
 SNAPSHOT = Path(__file__).with_name("objects.txt")
 # Served by Kubernetes 1.24 to 1.34, or by the CRDs of manifests/operators; nothing of them is deprecated.
@@ -73,6 +74,13 @@ def test_files_are_short_and_of_one_concern() -> None:
     lengths = sorted((len(path.read_text().splitlines()), path.name) for path in MANIFESTS.rglob("*.yaml"))
     assert lengths[len(lengths) // 2][0] <= 40
     assert lengths[-1][0] <= 130, lengths[-1]
+
+
+def test_yamllint_has_nothing_to_say() -> None:
+    done = subprocess.run([program("yamllint"), "--strict", str(MANIFESTS)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    planted = subprocess.run([program("yamllint"), "-"], cwd=ROOT, input="a: 1\na: 2\n", capture_output=True, text=True, check=False)
+    assert "duplication" in planted.stdout
 
 
 if __name__ == "__main__":
