@@ -7,7 +7,7 @@ RUN := .venvs/tools/bin/python
 ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down status doctor logs replay bench fraud-report faults docs lock clean setup setup-tools setup-checks
+.PHONY: help demo test check up down status doctor logs replay render bench fraud-report faults docs lock clean setup setup-tools setup-checks
 
 help: ## Print the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,17 +15,19 @@ help: ## Print the verbs
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
 
-test: setup ## All tests, engines included
+test: setup setup-checks ## All tests, engines included
 	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
+	@$(RUN) -m pytest tests/manifests
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS)
 	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins -m "not engine"
+	@$(RUN) -m pytest tests/manifests
 
 up: setup ## Start the local stack and wait until it is healthy (ONLY=s3,nessie,kafka starts these)
 	@$(RUN) -m tools.stack up --only "$(ONLY)"
@@ -45,6 +47,10 @@ logs: setup-tools ## The end of a part's log: PART=kafka [N=50]
 replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 	@$(if $(FILE),$(RUN) -m tools.replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
 
+render: setup-tools ## Write what a cluster would get to rendered/local.yaml and rendered/production.yaml
+	@mkdir -p rendered && for overlay in local production; do .venvs/tools/bin/kubectl kustomize manifests/overlays/$$overlay >rendered/$$overlay.yaml || exit 1; done
+	@grep -c '^kind:' rendered/*.yaml
+
 bench: setup ## Measure, side by side, and print a table
 	@$(RUN) -m bench
 
@@ -61,7 +67,7 @@ lock: setup-tools ## Resolve all requirements anew and write the lock files
 	@$(PYTHON) -m tools.stack.lock
 
 clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack clean; fi; rm -rf .venvs .jars .tools
+	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack clean; fi; rm -rf .venvs .jars .tools rendered
 
 setup:
 	@$(PYTHON) -m tools.stack.bootstrap
@@ -70,4 +76,4 @@ setup-tools:
 	@$(PYTHON) -m tools.stack.bootstrap tools
 
 setup-checks:
-	@$(PYTHON) -m tools.stack.bootstrap tools airflow
+	@$(PYTHON) -m tools.stack.bootstrap tools airflow manifests

@@ -1,5 +1,6 @@
 """Every name that two rooms must agree on is made here, and nowhere else."""
 
+import hashlib
 import re
 from datetime import date
 
@@ -62,6 +63,17 @@ def release_tag(dag_id: str, day_text: str, commit: str) -> str:
 def receipt_key(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
     """Key of the receipt that one try of one task writes, below the bucket."""
     return f"receipts/{slug(dag_id)}/{slug(run_id)}/{slug(task_id)}_{attempt}.json"
+
+
+def namespace(component: str) -> str:
+    """The Kubernetes namespace of a component, which is a folder of manifests/base."""
+    return f"clickstream-{component}"
+
+
+def pod(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
+    """Name in Kubernetes of what one try of one task starts: the same try always gets the same name, no other does."""
+    run = hashlib.sha256(f"{dag_id} {run_id} {task_id}".encode()).hexdigest()[:10]
+    return f"{re.sub('[^a-z0-9]+', '-', task_id.lower()).strip('-')[:30]}-{run}-{attempt}"
 
 
 def flink_job(app: str, definition: str) -> str:

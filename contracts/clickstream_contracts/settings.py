@@ -49,6 +49,9 @@ class Settings:
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
     spark_auth_secret_file: str = setting("", "File with the secret shared by Spark's processes; empty turns authentication off.")
 
+    spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of Spark's drivers and executors in Kubernetes.")
+    tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
+
     event_max_bytes: int = setting(1_000_000, "A larger Kafka record goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
     event_future_minutes: int = setting(1440, "An event_time this far beyond its arrival goes to quarantine.", minimum=0)
@@ -80,6 +83,11 @@ class Settings:
     def to_env(self) -> dict[str, str]:
         """The environment that makes another process read these same settings."""
         return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+
+    def changed(self) -> dict[str, str]:
+        """The part of `to_env` that differs from the defaults: enough for a process that starts with an empty environment."""
+        plain = type(self)().to_env()
+        return {key: value for key, value in self.to_env().items() if value != plain[key]}
 
     def s3_credentials(self) -> tuple[str, str]:
         """Access key and secret key, read from their files."""

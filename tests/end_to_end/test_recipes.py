@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from clickstream_contracts import names
 from tests.shop_day import ROOT, Shop
 
 RECIPES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "reading.md").read_text(), re.S)
@@ -31,3 +32,11 @@ def test_refs_lists_tags_commits_and_differences(shop: Shop) -> None:
     wrong = shop.run("tools.refs", "diff", "main", "nowhere", ok=False)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+def test_what_a_cluster_is_prepared_and_asked_with_works_here(shop: Shop) -> None:
+    """The jobs of manifests/base/tools; preparing again changes nothing."""
+    assert "all topics are there" in shop.run("tools.prepare").stdout
+    found = shop.run("tools.answers").stdout
+    assert re.search(r"^raw\.clicks: [\d,]+ rows$", found, re.M)
+    assert f"{names.CLICKS_TOPIC}: " in found

@@ -221,4 +221,4 @@ def test_somebody_elses_folder_is_neither_used_nor_deleted(tmp_path: Path) -> No
 
 
 def test_no_web_page_may_read_what_flink_answers(stack: layout.Stack) -> None:
-    assert flink.config(stack)["web.access-control-allow-origin"] == stack.settings.flink_uri
+    assert flink._addresses(stack)["web.access-control-allow-origin"] == stack.settings.flink_uri

@@ -4,34 +4,74 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
-from airflow.sdk import BaseOperator
-from kubernetes.client import models as k8s
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import ApiException
 
 from clickstream.operators.receipt import ReceiptMixin
+from clickstream.runtime import pods
 from clickstream.runtime.base import QUIET, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
+from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 SPARK_VERSION = "4.1.4"
-SPARK_IMAGE = f"clickstream/spark-apps:{SPARK_VERSION}"
-TOOLS_IMAGE = "clickstream/tools:latest"
-NAMESPACE = "clickstream"
-SETTINGS = "clickstream-settings"
+SPARK, TOOLS = names.namespace("spark"), names.namespace("tools")
 FOLDER = "/opt/clickstream"
 # A finished application is kept an hour for those who look; a failed one is never started again by the operator itself.
 KEEP_SECONDS = 3600
-# One name per try: an application left behind by an earlier try is never mistaken for this one.
-NAME = "{{ ti.task_id | replace('_', '-') }}-{{ ti.id }}"
-RESTRICTED = {
-    "runAsNonRoot": True,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
+# What Spark adds to the heap for Python and the JVM's own needs; both together are the container's limit.
+OVERHEAD = "512m"
+# Scratch space of this name is Spark's own; any other would stay unused.
+SCRATCH = "spark-local-dir-1"
+SPARK_CONF = QUIET | {
+    # Fixed ports, which the network policies name.
+    "spark.driver.port": "7078",
+    "spark.driver.blockManager.port": "7079",
+    "spark.blockManager.port": "7079",
+    "spark.authenticate": "true",
+    "spark.kubernetes.driver.service.deleteOnTermination": "true",
 }
 
 
-class SparkApplicationReceiptOperator(ReceiptMixin, SparkKubernetesOperator):
-    """SparkKubernetesOperator whose success is the app's receipt."""
+class TellingSparkOperator(SparkKubernetesOperator):
+    """SparkKubernetesOperator whose applications have names of their own and whose failure is told in the application's words."""
+
+    def execute(self, context: Context) -> None:
+        ti = context["ti"]
+        tries = [names.pod(ti.dag_id, ti.run_id, ti.task_id, number) for number in range(1, ti.try_number + 1)]
+        # A driver that outlived the worker which started it must not write beside this try's.
+        for earlier in tries[:-1]:
+            self._delete(earlier)
+        self.name = tries[-1]
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            raise AirflowException(self._reason(tries[-1]) or str(error)) from error
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._applications("delete", name)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    def _reason(self, name: str) -> str:
+        """What the application says of its end, '' if nothing."""
+        try:
+            state = self._applications("get", name).get("status", {}).get("applicationState", {})
+        except ApiException:
+            return ""
+        message = str(state.get("errorMessage", "")).strip()
+        return f"{name} is {state.get('state')}: {message}" if message else ""
+
+    def _applications(self, verb: str, name: str) -> Any:
+        call = getattr(self.hook.custom_object_client, f"{verb}_namespaced_custom_object")
+        return call("sparkoperator.k8s.io", "v1beta2", self.namespace, "sparkapplications", name)
+
+
+class SparkApplicationReceiptOperator(ReceiptMixin, TellingSparkOperator):
+    """A Spark application whose success is the app's receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
         spec = self.template_spec["spec"]
@@ -42,6 +82,11 @@ class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
     """KubernetesPodOperator whose success is the app's receipt."""
 
     arguments: list[str]
+
+    def execute(self, context: Context) -> None:
+        ti = context["ti"]
+        self.name = names.pod(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
+        super().execute(context)
 
     def add_arguments(self, arguments: list[str]) -> None:
         self.arguments = [a for a in [*self.arguments, *arguments] if a]
@@ -55,42 +100,86 @@ class Kubernetes(FlinkSession):
 
     def spark(self, job: SparkJob, **task: Any) -> BaseOperator:
         return SparkApplicationReceiptOperator(
-            template_spec=self.spark_application(job), namespace=NAMESPACE, random_name_suffix=False, reattach_on_restart=False, **task
+            template_spec=self.spark_application(job),
+            namespace=SPARK,
+            random_name_suffix=False,
+            reattach_on_restart=False,
+            # Its last words are read after its end; the operator deletes it when KEEP_SECONDS are over.
+            delete_on_termination=False,
+            **task,
         )
 
     def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
         return PodReceiptOperator(
-            name=f"tool-{job.tool.replace('_', '-')}",
-            namespace=NAMESPACE,
-            image=TOOLS_IMAGE,
+            namespace=TOOLS,
+            random_name_suffix=False,
+            image=self._settings.tools_image,
             cmds=["python", "-m", f"tools.{job.tool}"],
             arguments=list(job.args),
-            env_from=[k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=SETTINGS))],
-            container_security_context=RESTRICTED,
+            pod_template_dict=self.tool_pod(job),
+            automount_service_account_token=False,
+            do_xcom_push=False,
             **task,
         )
 
+    def tool_pod(self, job: ToolJob) -> dict[str, Any]:
+        """The pod of a tool, but for its command."""
+        container = {
+            "name": "base",
+            "env": pods.environment(self._settings),
+            "resources": pods.resources("1Gi", cpu=("100m", "1"), memory=("512Mi", "512Mi")),
+        }
+        metadata = {"labels": pods.labels("tool", job.tool)}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pods.spec("tool", container)}
+
     def spark_application(self, job: SparkJob) -> dict[str, Any]:
         """The SparkApplication of a job; its arguments hold Jinja until the task runs."""
-        pod = {"envFrom": [{"configMapRef": {"name": SETTINGS}}], "securityContext": RESTRICTED}
+        settings = self._settings
         return {
             "apiVersion": "sparkoperator.k8s.io/v1beta2",
             "kind": "SparkApplication",
-            "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": job.app}},
+            "metadata": {"namespace": SPARK, "labels": pods.labels("spark", job.app)},
             "spec": {
                 "type": "Python",
                 "pythonVersion": "3",
                 "mode": "cluster",
-                "image": SPARK_IMAGE,
+                "image": settings.spark_image,
+                "imagePullPolicy": "IfNotPresent",
                 "sparkVersion": SPARK_VERSION,
                 "mainApplicationFile": f"local://{FOLDER}/spark_apps/{job.app}.py",
                 "arguments": list(job.args),
-                "sparkConf": QUIET | dict(job.conf),
+                "sparkConf": SPARK_CONF | dict(job.conf),
                 "restartPolicy": {"type": "Never"},
                 "timeToLiveSeconds": KEEP_SECONDS,
-                "driver": pod | {"cores": 1, "memory": self._settings.spark_driver_memory, "serviceAccount": "spark"},
-                "executor": pod | {"cores": 1, "memory": self._settings.spark_executor_memory, "instances": 2},
+                "dynamicAllocation": {"enabled": True, "initialExecutors": 1, "minExecutors": 1, "maxExecutors": 2},
+                "driver": self._half("driver", job, settings.spark_driver_memory, token=True),
+                "executor": self._half("executor", job, settings.spark_executor_memory, token=False),
             },
+        }
+
+    def _half(self, role: str, job: SparkJob, memory: str, token: bool) -> dict[str, Any]:
+        """Driver or executors. Only a driver may call the API server: it makes its executors."""
+        account = f"spark-{role}"
+        container = {
+            "name": f"spark-kubernetes-{role}",
+            "image": self._settings.spark_image,
+            "env": pods.environment(self._settings),
+            "resources": pods.resources("4Gi"),
+            "volumeMounts": [*pods.MOUNTS, {"name": SCRATCH, "mountPath": "/scratch"}],
+        }
+        spec = pods.spec(account, container, automountServiceAccountToken=token)
+        spec["volumes"].append({"name": SCRATCH, "emptyDir": {"sizeLimit": "4Gi"}})
+        found = pods.labels(account, job.app)
+        return {
+            "cores": 1,
+            "coreRequest": "500m",
+            "coreLimit": "2",
+            "memory": memory,
+            "memoryOverhead": OVERHEAD,
+            "serviceAccount": account,
+            "labels": found,
+            # Only what spark-submit itself passes on stands beside the template: the rest would need the operator's webhook.
+            "template": {"metadata": {"labels": found}, "spec": spec},
         }
 
 

@@ -1,0 +1,106 @@
+"""Every pod that the objects lead to, also those in the templates of custom resources, where other tools do not look."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.manifests.rendered import Object, identity
+
+MIB = 1024**2
+UNITS = {"Ki": 1024, "Mi": MIB, "Gi": 1024**3, "k": 1000, "M": 10**6, "G": 10**9, "m": MIB, "g": 1024**3}
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod's specification, and where it comes from."""
+
+    origin: str
+    namespace: str
+    labels: dict[str, str]
+    spec: dict[str, Any]
+    replicas: int = 1
+    claims: tuple[str, ...] = field(default=())
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    def as_job(self) -> Object:
+        """The pod, as a Job's if it ends by itself: nobody asks such a one for probes."""
+        pod = self.as_object()
+        if self.spec.get("restartPolicy") != "Never":
+            return pod
+        template = {"metadata": {"labels": self.labels}, "spec": pod["spec"]}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": pod["metadata"], "spec": {"template": template}}
+
+    def as_object(self) -> Object:
+        """The pod that an admission controller or a scanner can judge."""
+        name = "".join(c if c.isalnum() else "-" for c in self.origin.lower()).strip("-")
+        spec = {**self.spec, "volumes": [*self.spec.get("volumes", []), *({"name": c, "emptyDir": {}} for c in self.claims)]}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name[:63].strip("-"), "namespace": self.namespace, "labels": self.labels},
+            "spec": spec,
+        }
+
+
+def pods(things: list[Object]) -> list[Pod]:
+    """The pods of all objects."""
+    return [pod for thing in things for pod in of(thing)]
+
+
+def of(thing: Object) -> Iterator[Pod]:
+    """The pods of one object."""
+    namespace = thing["metadata"].get("namespace", "")
+    claims = tuple(claim["metadata"]["name"] for claim in thing.get("spec", {}).get("volumeClaimTemplates", []))
+    for path, template in _templates(thing, ""):
+        origin = f"{identity(thing)}{path}"
+        labels = template.get("metadata", {}).get("labels", {})
+        spec = _with_sizes(thing, path, template["spec"]) if thing["kind"] == "SparkApplication" else template["spec"]
+        yield Pod(origin, namespace, labels, spec, _replicas(thing, path), claims)
+
+
+def _templates(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Whatever has a `spec` with containers, at any depth."""
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _templates(item, f"{path}/{number}")
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("spec"), dict) and "containers" in node["spec"]:
+        yield path, node
+        return
+    for key, value in node.items():
+        yield from _templates(value, path if key in {"spec", "template", "jobTemplate"} else f"{path}/{key}")
+
+
+def _replicas(thing: Object, path: str) -> int:
+    spec = thing.get("spec", {})
+    if "/workerGroupSpecs/" in path:
+        groups = spec.get("rayClusterConfig", spec)["workerGroupSpecs"]
+        return int(groups[int(path.rsplit("/", 1)[1])]["replicas"])
+    return 0 if thing["kind"] in {"CronJob", "SparkApplication"} else int(spec.get("replicas", 1))
+
+
+def _with_sizes(application: Object, path: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """A Spark pod with the sizes that Spark gives to it."""
+    half = application["spec"][path.strip("/")]
+    memory = f"{(quantity(half['memory']) + quantity(half['memoryOverhead'])) // MIB}Mi"
+    given = {"requests": {"cpu": half["coreRequest"], "memory": memory}, "limits": {"cpu": half["coreLimit"], "memory": memory}}
+    first = spec["containers"][0]
+    sized = {kind: first["resources"][kind] | given[kind] for kind in given}
+    return {**spec, "containers": [{**first, "resources": sized}, *spec["containers"][1:]]}
+
+
+def quantity(text: str | int | float) -> int:
+    """Bytes of a Kubernetes quantity or of a JVM's size."""
+    text = str(text)
+    unit = next((u for u in sorted(UNITS, key=len, reverse=True) if text.endswith(u)), "")
+    return int(float(text.removesuffix(unit)) * UNITS.get(unit, 1))
+
+
+def cpu(text: str | int | float) -> float:
+    """CPUs of a Kubernetes quantity."""
+    text = str(text)
+    return float(text.removesuffix("m")) / 1000 if text.endswith("m") else float(text)

@@ -1,0 +1,76 @@
+"""The manifests as a cluster would get them: both overlays, and the local one with every optional component."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
+OPTIONAL = ("seaweedfs", "spark-standalone")
+RENDERS = ("local", "production", "composed")
+Object = dict[str, Any]
+
+
+def program(name: str) -> str:
+    """A program of the environment that runs the tests, else of the machine."""
+    own = Path(sys.executable).parent / name
+    return str(own) if own.exists() else str(shutil.which(name) or name)
+
+
+def kustomize(folder: Path) -> str:
+    """The render of a kustomization. A warning is an error: it says that something is deprecated or did nothing."""
+    done = subprocess.run([program("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", done.stderr
+    return done.stdout
+
+
+@cache
+def text(name: str) -> str:
+    """The text of one of RENDERS."""
+    if name != "composed":
+        return kustomize(MANIFESTS / "overlays" / name)
+    with tempfile.TemporaryDirectory() as folder:
+        return kustomize(compose(Path(folder), "local", (*OPTIONAL, "names-in-custom-resources", "images")))
+
+
+def compose(folder: Path, overlay: str, components: tuple[str, ...]) -> Path:
+    """A kustomization in `folder` that adds components to an overlay."""
+    to = os.path.relpath(MANIFESTS, folder.resolve())
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{to}/overlays/{overlay}"],
+        "components": [f"{to}/components/{name}" for name in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+@cache
+def _objects(name: str) -> tuple[Object, ...]:
+    return tuple(yaml.load_all(text(name), yaml.CSafeLoader))
+
+
+def objects(name: str) -> list[Object]:
+    """The objects of one of RENDERS."""
+    return list(_objects(name))
+
+
+def identity(thing: Object) -> str:
+    """Kind, namespace and name of an object, as messages show it."""
+    meta = thing["metadata"]
+    return f"{thing['kind']} {meta.get('namespace', '')}/{meta['name']}"
+
+
+def folders(kind: str) -> Iterator[Path]:
+    """The folders below manifests/<kind>."""
+    return (path.parent for path in sorted((MANIFESTS / kind).glob("*/kustomization.yaml")))

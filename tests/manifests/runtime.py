@@ -1,0 +1,14 @@
+"""What Airflow's Kubernetes runtime starts, as tests/plugins wrote it down; that room has Airflow, this one the checkers."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.manifests.rendered import Object
+
+SNAPSHOT = Path(__file__).with_name("runtime.yaml")
+
+
+def resources() -> list[Object]:
+    """A Spark application and a tool's pod."""
+    return list(yaml.safe_load_all(SNAPSHOT.read_text()))

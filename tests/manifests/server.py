@@ -1,0 +1,77 @@
+"""An API server to try things on: real custom resource definitions, real admission."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from tenacity import retry, stop_after_attempt, wait_fixed
+
+from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects, program
+
+# Where each operator's Go module keeps its CRDs; the versions are those of manifests/operators.
+EXTERNAL_SECRETS = "github.com/external-secrets/external-secrets@v1.3.2"
+MODULES = {"spark": "github.com/kubeflow/spark-operator/v2", "ray": "github.com/ray-project/kuberay/ray-operator"}
+BASES = ("config/crd/bases", "config/crds/bases/external-secrets.io_externalsecrets.yaml")
+
+
+def modules() -> list[str]:
+    """The operators' Go modules with their versions."""
+    found = [EXTERNAL_SECRETS]
+    for folder, module in MODULES.items():
+        version = re.search(r"\?ref=(\S+)", (MANIFESTS / "operators" / folder / "kustomization.yaml").read_text())
+        assert version, folder
+        found.append(f"{module}@{version[1]}")
+    return found
+
+
+def source(module: str) -> Path:
+    """The files of a Go module, downloaded if need be."""
+    go = shutil.which("go")
+    if not go:
+        pytest.skip("no `go` on PATH: it fetches the operators' custom resource definitions")
+    done = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+class Server:
+    """kubectl on one cluster."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        self.kubeconfig = kubeconfig
+        self._command = [program("kubectl"), "--kubeconfig", kubeconfig]
+
+    def run(self, *words: str, things: list[Object] | None = None) -> subprocess.CompletedProcess[str]:
+        """kubectl with these words, and these objects as its input."""
+        text = yaml.safe_dump_all(things) if things is not None else None
+        return subprocess.run([*self._command, *words], input=text, capture_output=True, text=True, check=False)
+
+    def must(self, *words: str, things: list[Object] | None = None) -> str:
+        """The same, and it has to succeed."""
+        done = self.run(*words, things=things)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def prepare(self) -> None:
+        """The CRDs, the namespaces and the service accounts, for real."""
+        for module in modules():
+            found = next(path for base in BASES if (path := source(module) / base).exists())
+            self.must("apply", "--server-side", "--force-conflicts", "-f", str(found))
+        self._established()
+        every = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
+        for kind in ("Namespace", "ServiceAccount"):
+            self.must("apply", "--server-side", "--force-conflicts", "-f", "-", things=[t for t in every.values() if t["kind"] == kind])
+
+    # kubectl gives up on a definition that has no condition yet, instead of waiting for one.
+    @retry(stop=stop_after_attempt(5), wait=wait_fixed(2), reraise=True)
+    def _established(self) -> None:
+        self.must("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
+
+    def tried(self, things: list[Object]) -> subprocess.CompletedProcess[str]:
+        """What the server says to these objects: defaulting, strict fields and admission run, nothing is kept."""
+        words = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+        return self.run(*words, things=things)

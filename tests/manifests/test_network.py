@@ -1,0 +1,125 @@
+"""The network is closed but for the arrows of docs/kubernetes.md: equal, no more, no less."""
+
+import re
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.manifests.reach import RAY_OPERATOR, Arrow, arrows
+from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, identity, objects
+
+PAGE = ROOT / "docs" / "kubernetes.md"
+
+
+def documented() -> set[Arrow]:
+    """The rows of the page's table of arrows: who | reaches | ports."""
+    rows = re.findall(
+        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## The arrows")[1].split("\n## ")[0], re.M
+    )
+    return {Arrow(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")}
+
+
+def inside(things: list[Object]) -> set[Arrow]:
+    """Arrows between pods, without those to DNS, which everyone has."""
+    return {arrow for arrow in arrows(things) if arrow.target != "dns" and not re.search(r"/\d+$", arrow.target)}
+
+
+def outside(things: list[Object]) -> set[tuple[str, str]]:
+    """Who may leave the cluster, on which port."""
+    return {(arrow.source, arrow.port) for arrow in arrows(things) if re.search(r"/\d+$", arrow.target)}
+
+
+def test_the_arrows_are_those_of_the_page() -> None:
+    found, said = inside(objects("composed")), documented()
+    assert {str(arrow) for arrow in found - said} == set(), "allowed, but not on the page"
+    assert {str(arrow) for arrow in said - found} == set(), "on the page, but not allowed"
+
+
+def test_production_differs_only_in_its_object_store() -> None:
+    gone = {
+        arrow
+        for arrow in documented()
+        if arrow.target == "object-store/object-store" or "spark-master" in str(arrow) or "spark-worker" in str(arrow)
+    }
+    assert inside(objects("production")) == documented() - gone
+
+
+def test_only_named_pods_leave_the_cluster() -> None:
+    api = {"airflow/airflow-scheduler", "ray/ray-head", "spark/spark-driver"}
+    assert outside(objects("local")) == {(pod, port) for pod in api for port in ("443", "6443", "8443")}
+    lake = {source for source, port in outside(objects("production")) if port == "443"}
+    assert lake == {arrow.source for arrow in documented() if arrow.target == "object-store/object-store"} - {"spark/spark-worker"}
+
+
+def test_everyone_may_ask_for_names_and_nobody_else_may_do_so_for_them() -> None:
+    found = arrows(objects("local"))
+    sources = {arrow.source for arrow in found if arrow.target == "dns"}
+    assert len(sources) >= 15
+    assert {arrow.port for arrow in found if arrow.target == "dns"} == {"53"}
+
+
+def test_the_operator_that_may_reach_ray_is_the_one_that_is_deployed() -> None:
+    text = (MANIFESTS / "operators" / "ray" / "kustomization.yaml").read_text()
+    assert f"\nnamespace: {RAY_OPERATOR[0]}\n" in text
+
+
+def open_rules(things: list[Object]) -> list[str]:
+    """Rules without a peer or without a port, and namespaces that are not closed first."""
+    policies = [thing for thing in things if thing["kind"] == "NetworkPolicy"]
+    closed = {
+        p["metadata"]["namespace"]
+        for p in policies
+        if p["spec"]["podSelector"] == {}
+        and p["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        and not {"ingress", "egress"} & set(p["spec"])
+    }
+    spaces = {thing["metadata"]["name"] for thing in things if thing["kind"] == "Namespace"}
+    return [f"{name} is not closed" for name in sorted(spaces - closed)] + [
+        f"{identity(p)}: a rule for everybody" for p in policies for rule in _rules(p) if not _narrow(rule) or "0.0.0.0/0" in str(rule)
+    ]
+
+
+def _rules(policy: Object) -> list[Any]:
+    return [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]
+
+
+def _narrow(rule: Any) -> bool:
+    """Whether a rule names its peers; pods of one component may use all of each other's ports."""
+    peers = rule.get("from", rule.get("to"))
+    return (
+        bool(peers)
+        and all(peer and peer.get("podSelector", True) != {} for peer in peers)
+        and ("ports" in rule or "namespaceSelector" not in str(peers))
+    )
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_no_rule_is_for_everybody(render: str) -> None:
+    assert open_rules(objects(render)) == []
+
+
+@pytest.mark.parametrize(
+    "rule", [{}, {"from": [{}]}, {"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 1}]}]
+)
+def test_an_open_rule_is_seen(rule: Any) -> None:
+    things = deepcopy(objects("local"))
+    policy = next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+    policy["spec"]["ingress"] = [rule]
+    assert open_rules(things)
+
+
+def test_a_namespace_without_its_lock_is_seen() -> None:
+    things = [t for t in objects("local") if t["metadata"]["name"] != "deny-all"]
+    assert len(open_rules(things)) == 8
+    assert Arrow("tools/tool", "airflow/airflow-api-server", "*") not in inside(things)
+
+
+def test_an_arrow_that_is_new_is_seen() -> None:
+    things = deepcopy(objects("local"))
+    policy = next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+    policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"].append("clickstream-spark")
+    opened = deepcopy(next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "to-kafka"))
+    opened["metadata"]["namespace"] = "clickstream-spark"
+    opened["spec"]["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": "spark-driver"}}
+    assert inside([*things, opened]) - inside(things) == {Arrow("spark/spark-driver", "kafka/kafka", "9092")}

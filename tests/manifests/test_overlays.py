@@ -1,0 +1,102 @@
+"""Base knows no environment, overlays hold differences only, and the local one is small."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests.pods import cpu, pods, quantity
+from tests.manifests.rendered import MANIFESTS, Object, identity, objects
+
+OVERLAYS = ("local", "production")
+# What only one of the overlays has: local brings its own object store, production takes secrets from a store.
+ONLY_LOCAL = re.compile(r".* (clickstream-object-store/.*|/clickstream-object-store)")
+ONLY_PRODUCTION = re.compile(r"ExternalSecret .*")
+
+
+def ours(overlay: str) -> set[str]:
+    """The overlay's objects, without the hashes of generated names."""
+    return {re.sub(r"(ConfigMap .*)-\w+$", r"\1", identity(thing)) for thing in objects(overlay)}
+
+
+def test_both_overlays_hold_the_same_but_for_a_named_few() -> None:
+    local, production = ours("local"), ours("production")
+    assert {name for name in local - production if not ONLY_LOCAL.fullmatch(name)} == set()
+    assert {name for name in production - local if not ONLY_PRODUCTION.fullmatch(name)} == set()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_holds_short_patches_and_no_object(overlay: str) -> None:
+    folder = MANIFESTS / "overlays" / overlay
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert all(entry.startswith("../../") for entry in listed["resources"] + listed["components"])
+    patches = {patch["path"] for patch in listed["patches"]}
+    assert {path.name for path in folder.iterdir()} == patches | {"kustomization.yaml"}
+    assert {name: n for name in patches if (n := len((folder / name).read_text().splitlines())) > 20} == {}
+
+
+def test_base_names_no_version_and_no_address_of_an_environment() -> None:
+    texts = {path: path.read_text() for path in (MANIFESTS / "base").rglob("*") if path.is_file()}
+    images = {image for text in texts.values() for image in re.findall(r"^\s+image: (\S+)", text, re.M)}
+    assert {image for image in images if not re.fullmatch(r"[a-z-]+", image)} == set()
+    addresses = {a for text in texts.values() for a in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text)}
+    assert addresses <= {"0.0.0.0", "127.0.0.1", "192.0.2.0", "192.0.2.1"}
+
+
+def asked(things: list[Object]) -> tuple[float, float]:
+    """CPUs and gigabytes that all pods ask for, the larger of a pod's init containers and containers."""
+    cpus = memory = 0.0
+    for pod in pods(things):
+        for size, add in (("cpu", cpu), ("memory", quantity)):
+            total: Any = sum(add(c["resources"]["requests"][size]) for c in pod.spec["containers"])
+            first = max((add(c["resources"]["requests"][size]) for c in pod.spec.get("initContainers", [])), default=0)
+            if size == "cpu":
+                cpus += pod.replicas * max(total, first)
+            else:
+                memory += pod.replicas * max(total, first) / 1e9
+    return cpus, memory
+
+
+def test_the_local_overlay_fits_a_small_machine() -> None:
+    """With what Ray's operator adds, and a night's Spark application: a driver of 1.25 GiB, an executor of 1.5, half a CPU each."""
+    cpus, memory = asked(objects("local"))
+    autoscaler, driver, executor = 256 * 2**20 / 1e9, 1.25 * 2**30 / 1e9, 1.5 * 2**30 / 1e9
+    assert cpus + 0.1 + 2 * 0.5 <= 7
+    assert memory + autoscaler + driver + executor <= 14
+
+
+def test_requests_are_within_each_namespaces_budget() -> None:
+    for overlay in OVERLAYS:
+        for quota in (t for t in objects(overlay) if t["kind"] == "ResourceQuota"):
+            space = quota["metadata"]["namespace"]
+            cpus, memory = asked([t for t in objects(overlay) if t["metadata"].get("namespace") == space])
+            hard = quota["spec"]["hard"]
+            # Half of it again: an update runs old and new pods side by side.
+            assert cpus * 1.3 <= cpu(hard["requests.cpu"]), (overlay, space)
+            assert memory * 1.3 <= quantity(hard["requests.memory"]) / 1e9, (overlay, space)
+
+
+def unprotected(things: list[Object]) -> list[str]:
+    """Workloads of more than one pod without a disruption budget and a spread."""
+    budgets = {(t["metadata"]["namespace"], str(t["spec"]["selector"])) for t in things if t["kind"] == "PodDisruptionBudget"}
+    several = [t for t in things if t["kind"] in {"Deployment", "StatefulSet"} and t["spec"]["replicas"] > 1]
+    return [
+        identity(t)
+        for t in several
+        if (t["metadata"]["namespace"], str(t["spec"]["selector"])) not in budgets
+        or not t["spec"]["template"]["spec"].get("topologySpreadConstraints")
+    ]
+
+
+@pytest.mark.parametrize("render", ["production", "composed"])
+def test_what_is_replicated_survives_a_drain(render: str) -> None:
+    assert unprotected(objects(render)) == []
+    assert len(unprotected([t for t in objects(render) if t["kind"] != "PodDisruptionBudget"])) == {"production": 2, "composed": 1}[render]
+
+
+def test_single_instances_are_named_among_the_promises() -> None:
+    text = (MANIFESTS.parent / "docs" / "promises.md").read_text()
+    single = [t for t in objects("production") if t["kind"] in {"Deployment", "StatefulSet"} and t["spec"]["replicas"] == 1]
+    assert len(single) >= 5
+    assert [identity(t) for t in single if f"`{t['metadata']['name']}`" not in text] == []

@@ -1,0 +1,116 @@
+"""Each pod of every render, those inside custom resources included, keeps each rule; and each rule can be broken."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests import rules_pods as rules
+from tests.manifests.pods import Pod, of, pods
+from tests.manifests.rendered import RENDERS, objects
+from tests.manifests.runtime import resources
+
+Rule = Callable[[Pod], Iterator[str]]
+
+
+def broken(rule: Rule, found: list[Pod]) -> dict[str, list[str]]:
+    return {pod.origin: words for pod in found if (words := list(rule(pod)))}
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: str(rule.__name__))
+@pytest.mark.parametrize("render", RENDERS)
+def test_every_pod_keeps_the_rule(render: str, rule: Rule) -> None:
+    assert broken(rule, pods(objects(render))) == {}
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: str(rule.__name__))
+def test_every_pod_that_airflow_starts_keeps_the_rule(rule: Rule) -> None:
+    assert broken(rule, pods(resources())) == {}
+
+
+def test_custom_resources_are_looked_into() -> None:
+    kinds = [pod.origin.split()[0] for pod in pods(objects("local") + resources())]
+    assert {kind: kinds.count(kind) for kind in ("RayCluster", "RayService", "SparkApplication", "CronJob")} == {
+        "RayCluster": 2,
+        "RayService": 2,
+        "SparkApplication": 2,
+        "CronJob": 3,
+    }
+
+
+def test_spark_pods_need_no_webhook() -> None:
+    """Beside their templates only that is said which spark-submit passes on; anything else would silently be missing."""
+    passed_on = {"cores", "coreRequest", "coreLimit", "memory", "memoryOverhead", "serviceAccount", "labels", "template"}
+    application = next(thing for thing in resources() if thing["kind"] == "SparkApplication")
+    for half in ("driver", "executor"):
+        assert set(application["spec"][half]) == passed_on
+        names = {entry["name"] for entry in application["spec"][half]["template"]["spec"]["containers"][0]["env"]}
+        assert {"CLICKSTREAM_NESSIE_URI", "CLICKSTREAM_S3_ENDPOINT"} <= names
+
+
+GOOD = yaml.safe_load("""
+apiVersion: v1
+kind: Pod
+metadata: {name: good, namespace: x}
+spec:
+  serviceAccountName: good
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 10001, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: one
+      command: [java, -Xmx100m]
+      startupProbe: {tcpSocket: {port: 1}}
+      readinessProbe: {tcpSocket: {port: 1}}
+      livenessProbe: {tcpSocket: {port: 2}}
+      resources:
+        requests: {cpu: 100m, memory: 200Mi, ephemeral-storage: 1Mi}
+        limits: {cpu: "1", memory: 200Mi, ephemeral-storage: 1Mi}
+      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+      volumeMounts: [{name: tmp, mountPath: /tmp}]
+  volumes: [{name: tmp, emptyDir: {sizeLimit: 1Mi}}]
+""")
+
+PLANTED: list[tuple[Rule, str, Any]] = [
+    (rules.restricted, "spec.hostNetwork", True),
+    (rules.restricted, "spec.securityContext.runAsUser", 999),
+    (rules.restricted, "spec.securityContext.seccompProfile", {}),
+    (rules.restricted, "spec.volumes", [{"name": "tmp", "hostPath": {"path": "/"}}]),
+    (rules.restricted, "spec.containers.0.securityContext.privileged", True),
+    (rules.restricted, "spec.containers.0.securityContext.capabilities", {}),
+    (rules.read_only, "spec.containers.0.securityContext.readOnlyRootFilesystem", False),
+    (rules.read_only, "spec.volumes", [{"name": "tmp", "emptyDir": {}}]),
+    (rules.read_only, "spec.volumes", []),
+    (rules.sized, "spec.containers.0.resources.limits", {"cpu": "1"}),
+    (rules.sized, "spec.containers.0.resources.requests.memory", "1Gi"),
+    (rules.heap_fits, "spec.containers.0.command", ["java", "-Xmx199m"]),
+    (rules.probed, "spec.containers.0.livenessProbe", {"tcpSocket": {"port": 1}}),
+    (rules.probed, "spec.containers.0.startupProbe", None),
+    (rules.tokenless, "spec.automountServiceAccountToken", True),
+    (rules.tokenless, "spec.serviceAccountName", "default"),
+    (rules.secrets_are_files, "spec.containers.0.envFrom", [{"secretRef": {"name": "keys"}}]),
+]
+
+
+def planted(path: str, value: Any) -> Pod:
+    thing = deepcopy(GOOD)
+    *way, last = path.split(".")
+    node: Any = thing
+    for step in way:
+        node = node[int(step) if step.isdigit() else step]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return next(of(thing))
+
+
+@pytest.mark.parametrize(("rule", "path", "value"), PLANTED)
+def test_each_rule_sees_a_planted_violation(rule: Rule, path: str, value: Any) -> None:
+    assert list(rule(planted(path, value)))
+
+
+@pytest.mark.parametrize("rule", rules.RULES)
+def test_a_good_pod_breaks_no_rule(rule: Rule) -> None:
+    assert list(rule(next(of(GOOD)))) == []

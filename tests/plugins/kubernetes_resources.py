@@ -1,0 +1,36 @@
+"""What the Kubernetes runtime starts, as plain data. `python -m tests.plugins.kubernetes_resources` renews the reviewed snapshot."""
+
+from tests.plugins.environment import ROOT
+
+SNAPSHOT = ROOT / "tests" / "manifests" / "runtime.yaml"
+SETTINGS_FILE = ROOT / "manifests" / "base" / "settings" / "settings.env"
+AT = ("clickstream_nightly", "scheduled__2026-01-02", "curate", 2)
+
+
+def rendered() -> str:
+    """A Spark application and a tool's pod, as the API server gets them."""
+    from types import SimpleNamespace
+
+    import yaml
+    from kubernetes.client import ApiClient
+
+    from clickstream.runtime.base import SparkJob, ToolJob
+    from clickstream.runtime.kubernetes import Kubernetes
+    from clickstream_contracts import names
+    from clickstream_contracts.settings import Settings
+
+    # The settings that Airflow's pods have, with the default images.
+    lines = [line.partition("=") for line in SETTINGS_FILE.read_text().splitlines()]
+    runtime = Kubernetes(Settings.from_env({key: value for key, _, value in lines if not key.endswith("_IMAGE")}))
+    application = runtime.spark_application(SparkJob("curate", ("--ref", "main")))
+    application["metadata"]["name"] = names.pod(*AT)
+    tool = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", name="wait-for-lake")
+    tool.__dict__["hook"] = SimpleNamespace(is_in_cluster=True)
+    pod = ApiClient().sanitize_for_serialization(tool.build_pod_request_obj())
+    pod["metadata"]["labels"].pop("airflow_version", None)
+    whole = type("Whole", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    return yaml.dump_all([application, pod], Dumper=whole, width=140)
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(rendered())
