@@ -1,6 +1,6 @@
 """The set-up: environments from lock files, jars from pom.xml, the Java function of Flink. What is there is left alone.
 
-Run by the machine's own Python as `python3 -m tools.stack.bootstrap [tools] [airflow] [spark] [flink] [jars]`.
+Run by the machine's own Python as `python3 -m tools.stack.bootstrap [tools] [airflow] [spark] [flink] [ray] [jars]`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ LOCKS = {
     "airflow": "requirements.lock",
     "spark": "spark_apps/requirements.lock",
     "flink": "flink_apps/requirements.lock",
+    "ray": "ray_apps/requirements.lock",
 }
 JARS = ROOT / ".jars"
 TOOLS = ROOT / ".tools"
