@@ -1,0 +1,132 @@
+"""The two-stage recommender: candidates of the retrievers, put in order by LightGBM's LambdaRank.
+
+Nothing is trained on its own future. The retrievers first see the oldest sessions only; the queries of the newer ones
+become the ranker's rows, the last of them decide when boosting stops. Then the retrievers see all sessions.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import lightgbm as lgb
+import numpy as np
+
+from ray_apps.features import FEATURES, Candidates, Rows, candidates
+from ray_apps.progress import Progress
+from ray_apps.retrieval import Index
+from ray_apps.sessions import Floats, Ints, Longs, Queries, Sessions, prefixes
+
+PARAMETERS: dict[str, Any] = {
+    "objective": "lambdarank",
+    "metric": "ndcg",
+    "eval_at": [20],
+    "lambdarank_truncation_level": 30,
+    "learning_rate": 0.08,
+    "num_leaves": 31,
+    "min_data_in_leaf": 100,
+    # The same rows give the same trees, whatever the number of threads.
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
+
+
+class TooFewSessions(ValueError):
+    """There is not enough to train on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; shares are of sessions in time order."""
+
+    index_share: float = 0.93
+    stop_share: float = 0.15
+    most_queries: int = 60_000
+    rounds: int = 600
+    patience: int = 40
+    seed: int = 7
+    parameters: dict[str, Any] = field(default_factory=lambda: PARAMETERS)
+
+
+class Part(NamedTuple):
+    """Rows of queries that have their answer among their candidates: features, 1 for the answer, rows per query."""
+
+    rows: Rows
+    labels: Ints
+    sizes: Longs
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained recommender."""
+
+    index: Index
+    booster: lgb.Booster
+
+    def rank(self, queries: Queries, top: int) -> Ints:
+        """The `top` items for each query, best first; popular ones where the candidates end."""
+        found = candidates(self.index, queries)
+        # LightGBM refuses a table without rows.
+        scores = np.asarray(self.booster.predict(found.rows)) if len(found.rows) else np.zeros(0)
+        return self.index.popularity.fill(_best(found, scores, top))
+
+
+def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> Model:
+    """Train on sessions of items 0 .. item_count - 1. Raises TooFewSessions."""
+    return Model(Index(sessions, item_count), fit(*rows(sessions, item_count, recipe, progress), recipe))
+
+
+def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> tuple["Part", "Part"]:
+    """What the ranker learns from, and what tells it when to stop."""
+    past, learn, stop = split(sessions, recipe)
+    index = Index(past, item_count)
+    return part(index, learn, "the ranker's rows", progress), part(index, stop, "the rows that stop it", progress)
+
+
+def fit(learn: "Part", stop: "Part", recipe: Recipe) -> lgb.Booster:
+    """Boost until the newest queries gain nothing more; the same rows and recipe give the same trees."""
+    parameters = recipe.parameters | {"seed": recipe.seed}
+    data = lgb.Dataset(learn.rows, learn.labels, group=learn.sizes, feature_name=list(FEATURES), params=parameters)
+    newest = lgb.Dataset(stop.rows, stop.labels, group=stop.sizes, reference=data)
+    stopping = lgb.early_stopping(recipe.patience, verbose=False)
+    return lgb.train(parameters, data, recipe.rounds, valid_sets=[newest], callbacks=[stopping])
+
+
+def split(sessions: Sessions, recipe: Recipe) -> tuple[Sessions, Queries, Queries]:
+    """What the first index sees, the queries the ranker learns from, and the newest ones, which tell it when to stop."""
+    end = int(len(sessions) * recipe.index_share)
+    queries = prefixes(sessions.between(end, len(sessions)))
+    queries = queries.between(max(0, len(queries) - recipe.most_queries), len(queries))
+    if end < 1 or len(queries) < 20:
+        raise TooFewSessions(
+            f"{len(sessions)} sessions are too few to train on: the newest {1 - recipe.index_share:.0%} hold {len(queries)} queries"
+        )
+    # A session's queries stay together.
+    groups = np.unique(queries.groups)
+    newest = queries.groups >= groups[int(len(groups) * (1 - recipe.stop_share))]
+    return sessions.between(0, end), queries.where(~newest), queries.where(newest)
+
+
+def part(index: Index, queries: Queries, step: str, progress: Progress) -> Part:
+    """The ranker's rows of these queries."""
+    made = [_answered(some, candidates(index, some)) for some in progress.through(step, queries)]
+    return Part(*(np.concatenate(column) for column in zip(*made, strict=True)))
+
+
+def _answered(queries: Queries, found: Candidates) -> Part:
+    labels = found.are_labels(queries.labels)
+    sizes = np.diff(found.offsets)
+    answered = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=labels, minlength=len(sizes)) > 0
+    kept = np.repeat(answered, sizes)
+    return Part(found.rows[kept], labels[kept].astype(np.int32), sizes[answered])
+
+
+def _best(found: Candidates, scores: Floats, top: int) -> Ints:
+    """Each query's candidates by their scores; among equals in the retrievers' order."""
+    sizes = np.diff(found.offsets)
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((-scores, owners))
+    places = np.arange(len(order)) - found.offsets[owners]
+    best = np.full((len(sizes), top), -1, np.int32)
+    chosen = places < top
+    best[owners[chosen], places[chosen]] = found.items[order[chosen]]
+    return best
