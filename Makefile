@@ -2,15 +2,16 @@
 PYTHON ?= $(or $(CLICKSTREAM_PYTHON),python3)
 MAPPING ?= rees46
 N ?= 50
+TRIALS ?= 0
 export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
 RUN := .venvs/tools/bin/python
-ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
+ROOMS := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down status doctor logs replay bench faults docs lock clean setup setup-tools setup-checks
+.PHONY: help demo test check up down status doctor logs replay bench recommender-benchmark faults docs lock clean setup setup-tools setup-checks setup-ray
 
 help: ## Print the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
 
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
@@ -20,6 +21,7 @@ test: setup ## All tests, engines included
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
+	@.venvs/ray/bin/python -m pytest tests/ray_apps
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
@@ -48,6 +50,9 @@ replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 bench: setup ## Measure, side by side, and print a table
 	@$(RUN) -m bench
 
+recommender-benchmark: setup-ray ## Train and test the recommender on your files: SESSIONS=train.txt.gz TEST=queries.tsv.gz OUT=result.json [TRIALS=0]
+	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
+
 faults: setup ## Kill parts during work and see that nothing is lost
 	@$(RUN) -m pytest tests/faults
 
@@ -65,6 +70,9 @@ setup:
 
 setup-tools:
 	@$(PYTHON) -m tools.stack.bootstrap tools
+
+setup-ray:
+	@$(PYTHON) -m tools.stack.bootstrap ray
 
 setup-checks:
 	@$(PYTHON) -m tools.stack.bootstrap tools airflow

@@ -4,20 +4,23 @@ The protocol ranks all items for every query; items that were seen in the sessio
 """
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from argparse import ArgumentTypeError
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ray_apps import files, metrics, ranker
 from ray_apps.entry import Parser
+from ray_apps.evaluation import Rank
 from ray_apps.metrics import TOP
 from ray_apps.progress import Progress
-from ray_apps.ranker import Recipe, TooFewSessions
+from ray_apps.ranker import Part, Recipe, TooFewSessions, Tune, keep
 from ray_apps.retrieval import RETRIEVERS, Index
-from ray_apps.sessions import Ints, Queries, Sessions
+from ray_apps.sessions import Queries, Sessions
 
 Result = dict[str, float]
 
@@ -29,7 +32,7 @@ def main(argv: list[str]) -> int:
         sessions, ids = files.read_sessions(args.sessions)
         queries = files.read_queries(args.test, ids)
         progress.say(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
-        found = measure(sessions, len(ids), queries, Recipe(seed=args.seed), progress)
+        found = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     except (files.InputError, TooFewSessions) as error:
@@ -40,25 +43,39 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recipe, progress: Progress) -> dict[str, Result]:
+def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recipe, trials: int, progress: Progress) -> dict[str, Result]:
     """Each method's quality on the queries, the seconds its training took and the milliseconds of one query."""
-    index, results = Index(sessions, item_count), {}
+    index, results = Index(sessions.shortened(), item_count), {}
     for name in RETRIEVERS:
         begin = time.perf_counter()
         getattr(index, name)
-        results[name] = _test(name, lambda some, name=name: index.rank(name, some, TOP), queries, time.perf_counter() - begin, progress)
+        results[name] = _test(name, partial(index.rank, name), queries, time.perf_counter() - begin, progress)
     begin = time.perf_counter()
-    model = ranker.train(sessions, item_count, recipe, progress)
+    model = ranker.train(sessions, item_count, recipe, progress, _tuner(trials, progress))
     progress.say(f"trained: {model.booster.current_iteration()} trees")
-    results["two_stage"] = _test("two_stage", lambda some: model.rank(some, TOP), queries, time.perf_counter() - begin, progress)
+    results["two_stage"] = _test("two_stage", model.rank, queries, time.perf_counter() - begin, progress)
     return results
 
 
-def _test(name: str, rank: Callable[[Queries], Ints], queries: Queries, train_s: float, progress: Progress) -> Result:
+def _tuner(trials: int, progress: Progress) -> Tune:
+    """Looks for a better recipe on a Ray of its own; keeps the recipe without trials."""
+    if not trials:
+        return keep
+    # Ray takes seconds to import.
+    from ray_apps import tuning
+
+    def tune(learn: Part, stop: Part, recipe: Recipe) -> Recipe:
+        with tuning.own_ray(os.cpu_count() or 1):
+            return tuning.search(learn, stop, recipe, trials, progress).recipe
+
+    return tune
+
+
+def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Progress) -> Result:
     # The first call compiles.
-    rank(queries.between(0, 1))
+    rank(queries.between(0, 1), TOP)
     begin = time.perf_counter()
-    found = np.concatenate([rank(some) for some in progress.through(name, queries)])
+    found = np.concatenate([rank(some, TOP) for some in progress.through(name, queries)])
     query_ms = 1000 * (time.perf_counter() - begin) / len(queries)
     quality = metrics.summary(metrics.per_query(metrics.ranks(found, queries.labels)))
     progress.say(f"{name}: {quality}")
@@ -83,7 +100,14 @@ def _parser() -> Parser:
     parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; .gz is unpacked")
     parser.add_argument("--out", type=Path, required=True, help="where the results go, as JSON")
     parser.add_argument("--seed", type=int, default=Recipe.seed, help="seed of the ranker (default: %(default)s)")
+    parser.add_argument("--trials", type=_trials, default=0, help="settings of the ranker to try with Ray Tune first (default: none)")
     return parser
+
+
+def _trials(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is no number of trials")
 
 
 if __name__ == "__main__":

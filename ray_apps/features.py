@@ -32,7 +32,7 @@ class Candidates(NamedTuple):
 
     def are_labels(self, labels: Ints) -> NDArray[np.bool_]:
         """Which candidates are their query's answer."""
-        return self.items == np.repeat(labels, np.diff(self.offsets))
+        return np.equal(self.items, np.repeat(labels, np.diff(self.offsets)))
 
 
 class Facts(NamedTuple):

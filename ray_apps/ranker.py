@@ -4,6 +4,7 @@ Nothing is trained on its own future. The retrievers first see the oldest sessio
 become the ranker's rows, the last of them decide when boosting stops. Then the retrievers see all sessions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,6 +56,14 @@ class Part(NamedTuple):
     sizes: Longs
 
 
+Tune = Callable[[Part, Part, Recipe], Recipe]
+
+
+def keep(learn: Part, stop: Part, recipe: Recipe) -> Recipe:
+    """Tune nothing."""
+    return recipe
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained recommender."""
@@ -70,19 +79,20 @@ class Model:
         return self.index.popularity.fill(_best(found, scores, top))
 
 
-def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> Model:
-    """Train on sessions of items 0 .. item_count - 1. Raises TooFewSessions."""
-    return Model(Index(sessions, item_count), fit(*rows(sessions, item_count, recipe, progress), recipe))
+def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress, tune: Tune = keep) -> Model:
+    """Train on sessions of items 0 .. item_count - 1, by the recipe that `tune` makes of this one. Raises TooFewSessions."""
+    learn, stop = rows(sessions, item_count, recipe, progress)
+    return Model(Index(sessions.shortened(), item_count), fit(learn, stop, tune(learn, stop, recipe)))
 
 
-def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> tuple["Part", "Part"]:
+def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> tuple[Part, Part]:
     """What the ranker learns from, and what tells it when to stop."""
-    past, learn, stop = split(sessions, recipe)
+    past, learn, stop = split(sessions.shortened(), recipe)
     index = Index(past, item_count)
     return part(index, learn, "the ranker's rows", progress), part(index, stop, "the rows that stop it", progress)
 
 
-def fit(learn: "Part", stop: "Part", recipe: Recipe) -> lgb.Booster:
+def fit(learn: Part, stop: Part, recipe: Recipe) -> lgb.Booster:
     """Boost until the newest queries gain nothing more; the same rows and recipe give the same trees."""
     parameters = recipe.parameters | {"seed": recipe.seed}
     data = lgb.Dataset(learn.rows, learn.labels, group=learn.sizes, feature_name=list(FEATURES), params=parameters)

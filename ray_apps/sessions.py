@@ -49,7 +49,8 @@ class Sessions:
     def ages(self) -> Floats:
         """Each session's age as a share of the whole span: 0 for the newest, 1 for the oldest."""
         times = np.arange(len(self), dtype=float) if self.times is None else self.times
-        return (times[-1] - times) / max(times[-1] - times[0], 1e-9)
+        ages: Floats = (times[-1] - times) / max(times[-1] - times[0], 1e-9)
+        return ages
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ from clickstream_contracts import names
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "dags").glob("*.py"))]
-VERBS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
+VERBS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_verb_link_and_test_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.M)) <= VERBS
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.M)) <= VERBS
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / link).exists(), link
-    for path in re.findall(r"`((?:tests|spark_apps|flink_apps|tools|contracts|dags)/[\w/.]+)`", text):
+    for path in re.findall(r"`((?:tests|spark_apps|flink_apps|ray_apps|tools|contracts|dags)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
 
 
