@@ -60,11 +60,14 @@ class Artefact:
 
 
 def write(artefact: Artefact, place: fs.FileSystem, folder: str) -> Manifest:
-    """Write a model into a new folder. Returns the manifest with the files' sha256. Raises ArtefactError if one is there."""
-    if place.get_file_info(f"{folder}/{MANIFEST}").type != fs.FileType.NotFound:
-        raise ArtefactError(f"{folder}: holds a model already")
+    """Write a model into its folder. Returns the manifest with the files' sha256.
+
+    A folder that holds this very model already stays as it is. Raises ArtefactError if it holds another one.
+    """
     contents = _contents(artefact)
     sealed = Manifest(**artefact.manifest.__dict__ | {"files": {name: _sha256(content) for name, content in contents.items()}})
+    if place.get_file_info(f"{folder}/{MANIFEST}").type != fs.FileType.NotFound:
+        return read(place, folder, sealed.sha256).manifest
     place.create_dir(folder, recursive=True)
     for name, content in contents.items():
         _put(place, f"{folder}/{name}", content)

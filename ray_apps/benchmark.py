@@ -4,21 +4,19 @@ The protocol ranks all items for every query; items that were seen in the sessio
 """
 
 import json
-import os
 import sys
 import time
-from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ray_apps import files, metrics, ranker
-from ray_apps.entry import Parser
+from ray_apps.entry import Parser, whole_number
 from ray_apps.evaluation import Rank
 from ray_apps.metrics import TOP
 from ray_apps.progress import Progress
-from ray_apps.ranker import Part, Recipe, TooFewSessions, Tune, keep
+from ray_apps.ranker import Recipe, TooFewSessions, Tune, keep
 from ray_apps.retrieval import RETRIEVERS, Index
 from ray_apps.sessions import Queries, Sessions
 
@@ -51,24 +49,18 @@ def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recip
         getattr(index, name)
         results[name] = _test(name, partial(index.rank, name), queries, time.perf_counter() - begin, progress)
     begin = time.perf_counter()
-    model = ranker.train(sessions, item_count, recipe, progress, _tuner(trials, progress))
-    progress.say(f"trained: {model.booster.current_iteration()} trees")
+    model, _ = ranker.train(sessions, item_count, recipe, progress, _tuner(trials, progress))
     results["two_stage"] = _test("two_stage", model.rank, queries, time.perf_counter() - begin, progress)
     return results
 
 
 def _tuner(trials: int, progress: Progress) -> Tune:
-    """Looks for a better recipe on a Ray of its own; keeps the recipe without trials."""
     if not trials:
         return keep
     # Ray takes seconds to import.
     from ray_apps import tuning
 
-    def tune(learn: Part, stop: Part, recipe: Recipe) -> Recipe:
-        with tuning.own_ray(os.cpu_count() or 1):
-            return tuning.search(learn, stop, recipe, trials, progress).recipe
-
-    return tune
+    return tuning.tuner(trials, progress)
 
 
 def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Progress) -> Result:
@@ -99,15 +91,9 @@ def _parser() -> Parser:
     parser.add_argument("--sessions", type=Path, required=True, help="training sessions, oldest first, one a line; .gz is unpacked")
     parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; .gz is unpacked")
     parser.add_argument("--out", type=Path, required=True, help="where the results go, as JSON")
-    parser.add_argument("--seed", type=int, default=Recipe.seed, help="seed of the ranker (default: %(default)s)")
-    parser.add_argument("--trials", type=_trials, default=0, help="settings of the ranker to try with Ray Tune first (default: none)")
+    parser.add_argument("--seed", type=whole_number, default=Recipe.seed, help="seed of the ranker (default: %(default)s)")
+    parser.add_argument("--trials", type=whole_number, default=0, help="settings of the ranker to try with Ray Tune first (default: none)")
     return parser
-
-
-def _trials(text: str) -> int:
-    if text.isdigit():
-        return int(text)
-    raise ArgumentTypeError(f"{text!r} is no number of trials")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Neighbours(NamedTuple):
     @classmethod
     def of(cls, sessions: Sessions, postings: Postings, weights: Weights) -> "Neighbours":
         """Prepare one setting of the formula for an index of `sessions`."""
-        sizes = np.add.reduceat(postings.last.astype(float), sessions.offsets[:-1])
+        sizes = np.maximum(np.bincount(sessions.owners[postings.last], minlength=len(sessions)), 1)
         prior = np.exp(-sessions.ages() / weights.age_decay) / sizes**weights.length_power
         views = np.bincount(sessions.items, minlength=len(postings.starts) - 1)
         rarity = 1 + weights.idf * np.log(np.maximum(len(sessions) / np.maximum(views, 1), 1))

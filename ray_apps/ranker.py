@@ -56,12 +56,20 @@ class Part(NamedTuple):
     sizes: Longs
 
 
-Tune = Callable[[Part, Part, Recipe], Recipe]
+@dataclass(frozen=True)
+class Search:
+    """The best recipe that was found, and each trial as a plain row: parameters, metric, trees, seconds, state."""
+
+    recipe: Recipe
+    trials: list[dict[str, Any]]
 
 
-def keep(learn: Part, stop: Part, recipe: Recipe) -> Recipe:
-    """Tune nothing."""
-    return recipe
+Tune = Callable[[Part, Part, Recipe], Search]
+
+
+def keep(learn: Part, stop: Part, recipe: Recipe) -> Search:
+    """Try nothing."""
+    return Search(recipe, [])
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,13 @@ class Model:
         return self.index.popularity.fill(_best(found, scores, top))
 
 
-def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress, tune: Tune = keep) -> Model:
-    """Train on sessions of items 0 .. item_count - 1, by the recipe that `tune` makes of this one. Raises TooFewSessions."""
+def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress, tune: Tune = keep) -> tuple[Model, Search]:
+    """Train on sessions of items 0 .. item_count - 1, by the recipe that `tune` finds. Raises TooFewSessions."""
     learn, stop = rows(sessions, item_count, recipe, progress)
-    return Model(Index(sessions.shortened(), item_count), fit(learn, stop, tune(learn, stop, recipe)))
+    found = tune(learn, stop, recipe)
+    model = Model(Index(sessions.shortened(), item_count), fit(learn, stop, found.recipe))
+    progress.say(f"ranker: {model.booster.best_iteration} trees from {len(learn.rows):,} rows")
+    return model, found
 
 
 def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress) -> tuple[Part, Part]:

@@ -4,10 +4,11 @@ The rows are put into the object store once. The first trial is the recipe as it
 it on the queries it decides by, which are those that stop the boosting; the test is not looked at.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -15,17 +16,9 @@ from ray import tune
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from ray_apps.progress import Progress
-from ray_apps.ranker import Part, Recipe, fit
+from ray_apps.ranker import Part, Recipe, Search, Tune, fit
 
 METRIC = "ndcg20"
-
-
-@dataclass(frozen=True)
-class Search:
-    """The best recipe, and each trial as a plain row: parameters, metric, trees, seconds, state."""
-
-    recipe: Recipe
-    trials: list[dict[str, Any]]
 
 
 def space() -> dict[str, Any]:
@@ -50,6 +43,16 @@ def own_ray(cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def tuner(trials: int, progress: Progress) -> Tune:
+    """A search of this many trials on all cores of this machine."""
+
+    def tune(learn: Part, stop: Part, recipe: Recipe) -> Search:
+        with own_ray(os.cpu_count() or 1):
+            return search(learn, stop, recipe, trials, progress)
+
+    return tune
 
 
 def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progress) -> Search:

@@ -1,6 +1,7 @@
 """A model comes back as it was written, or not at all."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ QUERIES = prefixes(shop.sessions(shop.visits(120, seed=2)))
 @pytest.fixture(scope="module")
 def artefact() -> Artefact:
     recipe = Recipe(rounds=5)
-    model = ranker.train(shop.sessions(shop.visits(700)), shop.ITEMS, recipe, QUIET)
+    model, _ = ranker.train(shop.sessions(shop.visits(700)), shop.ITEMS, recipe, QUIET)
     ids = np.array([f"p-{number}" for number in range(shop.ITEMS)])
     return Artefact(model, ids, Manifest("tag-1", recipe.seed, recipe.parameters, {"hr20": 50.0}))
 
@@ -78,8 +79,12 @@ def test_another_model_than_the_one_asked_for_is_refused(written: Path) -> None:
 
 
 def test_a_model_is_never_written_over_another(artefact: Artefact, copy: Path) -> None:
-    with pytest.raises(ArtefactError, match="already"):
-        artefacts.write(artefact, DISK, str(copy))
+    before = {path.name: path.stat().st_mtime_ns for path in copy.iterdir()}
+    artefacts.write(artefact, DISK, str(copy))
+    other = replace(artefact, manifest=replace(artefact.manifest, data="tag-2"))
+    with pytest.raises(ArtefactError, match="holds model"):
+        artefacts.write(other, DISK, str(copy))
+    assert {path.name: path.stat().st_mtime_ns for path in copy.iterdir()} == before
 
 
 def test_a_writer_that_dies_leaves_no_model(artefact: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
