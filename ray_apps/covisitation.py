@@ -1,4 +1,9 @@
-"""Co-visitation: items that were viewed close to each other in the same session."""
+"""Co-visitation: items that were viewed close to each other in the same session.
+
+A view links its item to those viewed at most `window` views later with 1 / distance, to those before with
+`backward` / distance, and to itself with `itself`, for a visitor often comes back to an item. The weight of a link is the
+sum over all views divided by the views of the item it starts from.
+"""
 
 from typing import NamedTuple
 
@@ -11,6 +16,7 @@ from ray_apps.sessions import Floats, Found, Ints, Longs, Queries, Sessions, off
 
 WINDOW = 6
 BACKWARD = 0.4
+ITSELF = 1.0
 PER_ITEM = 100
 LOOK_BACK = 10
 FADE = 0.7
@@ -30,17 +36,26 @@ class Links(NamedTuple):
         return found
 
 
-def link(sessions: Sessions, item_count: int, window: int = WINDOW, backward: float = BACKWARD, per_item: int = PER_ITEM) -> Links:
-    """Count the pairs of views at most `window` apart: 1 / distance forward, `backward` / distance back."""
-    owners, parts = sessions.owners, []
-    for distance in range(1, min(window, len(owners) - 1) + 1):
+def link(
+    sessions: Sessions,
+    item_count: int,
+    window: int = WINDOW,
+    backward: float = BACKWARD,
+    itself: float = ITSELF,
+    per_item: int = PER_ITEM,
+) -> Links:
+    """Count the pairs of near views; each item keeps its `per_item` heaviest links."""
+    owners, items = sessions.owners, sessions.items
+    parts = [(items, items, np.full(len(items), itself))]
+    for distance in range(1, min(window, len(items) - 1) + 1):
         near = owners[:-distance] == owners[distance:]
-        earlier, later = sessions.items[:-distance][near], sessions.items[distance:][near]
+        earlier, later = items[:-distance][near], items[distance:][near]
         for source, target, weight in ((earlier, later, 1.0), (later, earlier, backward)):
             parts.append((source, target, np.full(len(source), weight / distance)))
     sources, targets, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    pairs = coo_array((weights, (sources, targets)), shape=(item_count, item_count)).tocsr()
-    return _heaviest(pairs.tocoo(), item_count, per_item)
+    views = np.bincount(items, minlength=item_count)
+    pairs = coo_array((weights / views[sources], (sources, targets)), shape=(item_count, item_count))
+    return _heaviest(pairs.tocsr().tocoo(), item_count, per_item)
 
 
 def _heaviest(pairs: coo_array, item_count: int, per_item: int) -> Links:

@@ -118,12 +118,12 @@ def _number(item: int, count: int, place_of: Longs, items: Ints) -> int:
 
 @njit(nogil=True)
 def _follow(links: Links, views: Floats, source: int, place_of: Longs, columns: Rows) -> None:
-    """Write the weight of the link from `source` to each candidate, as a share of the source's views and as a cosine."""
+    """Write the weight of the link from `source` to each candidate: per view of the source, and as a cosine."""
     for at in range(links.offsets[source], links.offsets[source + 1]):
         place = place_of[links.items[at]]
         if place >= 0:
-            columns[place, 0] = links.weights[at] / views[source]
-            columns[place, 1] = links.weights[at] / np.sqrt(views[source] * views[links.items[at]])
+            columns[place, 0] = links.weights[at]
+            columns[place, 1] = links.weights[at] * np.sqrt(views[source] / views[links.items[at]])
 
 
 @njit(nogil=True)

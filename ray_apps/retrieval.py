@@ -46,7 +46,7 @@ class Index:
     @cached_property
     def successors(self) -> Links:
         """Items viewed right after each other."""
-        return link(self.sessions, self.item_count, window=1, backward=0.0)
+        return link(self.sessions, self.item_count, window=1, backward=0.0, itself=0.0)
 
     @cached_property
     def postings(self) -> Postings:

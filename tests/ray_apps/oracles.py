@@ -8,17 +8,21 @@ Scores = dict[int, float]
 
 
 def covisitation(sessions: list[Session], query: Session, per_item: int = 100) -> Scores:
-    """Pairs at most 6 apart count 1 / distance forward and 0.4 / distance back; a query's last ten views fade by 0.7."""
+    """Pairs at most 6 apart count 1 / distance forward and 0.4 / distance back, a view itself 1, all per view of the source.
+
+    A query's last ten views fade by 0.7.
+    """
+    views = Counter(item for session in sessions for item in session)
     links: dict[int, Scores] = defaultdict(lambda: defaultdict(float))
     for session in sessions:
         for i, source in enumerate(session):
             for j, target in enumerate(session):
-                if i != j and abs(i - j) <= 6:
-                    links[source][target] += (1.0 if j > i else 0.4) / abs(i - j)
+                if abs(i - j) <= 6:
+                    links[source][target] += 1.0 if i == j else (1.0 if j > i else 0.4) / abs(i - j)
     scores: Scores = defaultdict(float)
     for steps, item in enumerate(reversed(query[-10:])):
         for target, weight in sorted(links[item].items(), key=lambda pair: (-pair[1], pair[0]))[:per_item]:
-            scores[target] += 0.7**steps * weight
+            scores[target] += 0.7**steps * weight / views[item]
     return scores
 
 
