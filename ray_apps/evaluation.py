@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ray_apps.metrics import TOP, per_query, ranks
 from ray_apps.progress import Progress
-from ray_apps.sessions import Floats, Ints, Longs, Queries
+from ray_apps.sessions import Bools, Floats, Ints, Longs, Queries
 
-Bools = NDArray[np.bool_]
 Rank = Callable[[Queries, int], Ints]
 
 CANDIDATE, POPULARITY, CHAMPION = "candidate", "popularity", "champion"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ray_apps.covisitation import Links
 from ray_apps.kernels import mark_steps, unmark_steps
 from ray_apps.retrieval import Index
-from ray_apps.sessions import LONGEST_QUERY, Floats, Ints, Longs, Queries
+from ray_apps.sessions import LONGEST_QUERY, Bools, Floats, Ints, Longs, Queries
 
 # Candidates of each retriever; where they end, the ranker's recall ends.
 CANDIDATES = 80
@@ -30,9 +30,14 @@ class Candidates(NamedTuple):
     items: Ints
     rows: Rows
 
-    def are_labels(self, labels: Ints) -> NDArray[np.bool_]:
+    @property
+    def owners(self) -> Longs:
+        """The query of each candidate."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def are_labels(self, labels: Ints) -> Bools:
         """Which candidates are their query's answer."""
-        return np.equal(self.items, np.repeat(labels, np.diff(self.offsets)))
+        return np.equal(self.items, labels[self.owners])
 
 
 class Facts(NamedTuple):

@@ -16,9 +16,10 @@ from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps import artefacts
 from ray_apps.artefacts import ArtefactError
 from ray_apps.entry import Parser
-from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Bools, Evaluation, EvaluationError
+from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
 from ray_apps.metrics import METRICS, lower_bound
 from ray_apps.places import open_place, read_bytes
+from ray_apps.sessions import Bools
 
 
 @dataclass(frozen=True)

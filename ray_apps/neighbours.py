@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from ray_apps.kernels import answer, keep_best, mark_steps, unmark_steps
-from ray_apps.sessions import Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
+from ray_apps.sessions import Bools, Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
 
 
 class Weights(NamedTuple):
@@ -52,7 +52,7 @@ class Postings(NamedTuple):
 
     offsets: Longs
     items: Ints
-    last: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    last: Bools
     starts: Longs
     owners: Ints
 
@@ -66,7 +66,7 @@ def post(sessions: Sessions, item_count: int) -> Postings:
     return Postings(sessions.offsets, sessions.items, last, starts, owners[last][order].astype(np.int32))
 
 
-def last_views(keys: Longs) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def last_views(keys: Longs) -> Bools:
     """Where each key stands for the last time."""
     last = np.zeros(len(keys), np.bool_)
     last[len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]] = True

@@ -14,7 +14,7 @@ import numpy as np
 from ray_apps.features import FEATURES, Candidates, Rows, candidates
 from ray_apps.progress import Progress
 from ray_apps.retrieval import Index
-from ray_apps.sessions import Floats, Ints, Longs, Queries, Sessions, prefixes
+from ray_apps.sessions import Bools, Floats, Ints, Longs, Queries, Sessions, prefixes
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -37,11 +37,15 @@ class TooFewSessions(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; shares are of sessions in time order."""
+    """How a model is trained. The first two shares are of sessions in time order.
+
+    Of the wrong candidates the ranker learns from `wrong_share`, drawn by `seed`: half the time for the same quality.
+    """
 
     index_share: float = 0.93
     stop_share: float = 0.15
     most_queries: int = 60_000
+    wrong_share: float = 0.5
     rounds: int = 600
     patience: int = 40
     seed: int = 7
@@ -100,7 +104,8 @@ def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress
     """What the ranker learns from, and what tells it when to stop."""
     past, learn, stop = split(sessions.shortened(), recipe)
     index = Index(past, item_count)
-    return part(index, learn, "the ranker's rows", progress), part(index, stop, "the rows that stop it", progress)
+    learning = part(index, learn, recipe.wrong_share, recipe.seed, progress)
+    return learning, part(index, stop, 1.0, recipe.seed, progress)
 
 
 def fit(learn: Part, stop: Part, recipe: Recipe) -> lgb.Booster:
@@ -127,27 +132,29 @@ def split(sessions: Sessions, recipe: Recipe) -> tuple[Sessions, Queries, Querie
     return sessions.between(0, end), queries.where(~newest), queries.where(newest)
 
 
-def part(index: Index, queries: Queries, step: str, progress: Progress) -> Part:
-    """The ranker's rows of these queries."""
-    made = [_answered(some, candidates(index, some)) for some in progress.through(step, queries)]
+def part(index: Index, queries: Queries, wrong_share: float, seed: int, progress: Progress) -> Part:
+    """The ranker's rows of the queries that have their answer among their candidates."""
+    generator = np.random.default_rng(seed)
+    made = []
+    for some in progress.through("the ranker's rows", queries):
+        found = candidates(index, some)
+        made.append(_answered(found, found.are_labels(some.labels), generator.random(len(found.items)) < wrong_share))
     return Part(*(np.concatenate(column) for column in zip(*made, strict=True)))
 
 
-def _answered(queries: Queries, found: Candidates) -> Part:
-    labels = found.are_labels(queries.labels)
-    sizes = np.diff(found.offsets)
-    answered = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=labels, minlength=len(sizes)) > 0
-    kept = np.repeat(answered, sizes)
-    return Part(found.rows[kept], labels[kept].astype(np.int32), sizes[answered])
+def _answered(found: Candidates, right: Bools, drawn: Bools) -> Part:
+    owners = found.owners
+    answered = np.bincount(owners, weights=right, minlength=len(found.offsets) - 1) > 0
+    kept = answered[owners] & (right | drawn)
+    return Part(found.rows[kept], right[kept].astype(np.int32), np.bincount(owners[kept], minlength=len(answered))[answered])
 
 
 def _best(found: Candidates, scores: Floats, top: int) -> Ints:
     """Each query's candidates by their scores; among equals in the retrievers' order."""
-    sizes = np.diff(found.offsets)
-    owners = np.repeat(np.arange(len(sizes)), sizes)
+    owners = found.owners
     order = np.lexsort((-scores, owners))
     places = np.arange(len(order)) - found.offsets[owners]
-    best = np.full((len(sizes), top), -1, np.int32)
+    best = np.full((len(found.offsets) - 1, top), -1, np.int32)
     chosen = places < top
     best[owners[chosen], places[chosen]] = found.items[order[chosen]]
     return best

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 # What a visitor did longer ago says nothing about the next click, and a robot's session must not cost more than a visitor's.
 LONGEST_QUERY = 30
@@ -74,7 +75,7 @@ class Queries:
         part = slice(begin, end)
         return Queries(self.items, self.begin[part], self.end[part], self.labels[part], self.groups[part])
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Queries":
+    def where(self, chosen: Bools) -> "Queries":
         """The queries for which `chosen` is true."""
         return Queries(self.items, self.begin[chosen], self.end[chosen], self.labels[chosen], self.groups[chosen])
 
