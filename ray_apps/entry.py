@@ -60,7 +60,7 @@ def run(app: str, found: Parser, work: Work, argv: list[str]) -> int:
         receipt = work(settings, args)
     except Exception as error:
         receipt = Receipt(app=app, run=args.run, error=one_line(error))
-    receipt = replace(receipt, versions={"ray": version("ray")}, seconds=round(time.monotonic() - started, 1))
+    receipt = replace(receipt, versions={name: version(name) for name in ("ray", "lightgbm")}, seconds=round(time.monotonic() - started, 1))
     try:
         write_bytes(args.receipt, receipt.to_json().encode(), settings)
     except (OSError, SettingsError) as error:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ray_apps.covisitation import Links
 from ray_apps.kernels import mark_steps, unmark_steps
-from ray_apps.retrieval import Index
+from ray_apps.retrieval import Facts, Index
 from ray_apps.sessions import LONGEST_QUERY, Bools, Floats, Ints, Longs, Queries
 
 # Candidates of each retriever; where they end, the ranker's recall ends.
@@ -40,35 +40,18 @@ class Candidates(NamedTuple):
         return np.equal(self.items, labels[self.owners])
 
 
-class Facts(NamedTuple):
-    """What is known about items whatever the query."""
-
-    covisitation: Links
-    successors: Links
-    views: Floats
-    log_views: Floats
-    recent_share: Floats
-
-
 def candidates(index: Index, queries: Queries) -> Candidates:
     """The union of what the retrievers find and the query's own items, with their features."""
     found = [index.find(retriever, queries, CANDIDATES) for retriever in RANKED]
     most = len(queries) * (len(RANKED) * CANDIDATES + LONGEST_QUERY)
     rows, items, offsets = np.zeros((most, len(FEATURES)), np.float32), np.empty(most, np.int32), np.zeros(len(queries) + 1, np.int64)
     _describe(
-        facts(index),
+        index.facts,
         *(queries.items, queries.begin, queries.end),
         *(np.stack([one.items for one in found]), np.stack([one.scores for one in found])),
         *(offsets, items, rows),
     )
     return Candidates(offsets, items[: offsets[-1]].copy(), rows[: offsets[-1]].copy())
-
-
-def facts(index: Index) -> Facts:
-    """The index's counts as features see them; the share of recent views is smoothed by one view."""
-    views = index.views.astype(float)
-    recent = (index.recent_views + 1) / (views + len(index.sessions.items) / max(index.recent_views.sum(), 1))
-    return Facts(index.covisitation, index.successors, np.maximum(views, 1), np.log1p(views), recent)
 
 
 @njit(nogil=True)

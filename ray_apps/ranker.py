@@ -37,12 +37,16 @@ class TooFewSessions(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained. The first two shares are of sessions in time order.
+    """How a model is trained. Shares are of sessions in time order.
 
+    The first index sees `index_share`, or less, down to `least_index_share`, where the rest holds fewer than `least_queries`.
+    The newest `stop_share` of the rest decides when boosting stops.
     Of the wrong candidates the ranker learns from `wrong_share`, drawn by `seed`: half the time for the same quality.
     """
 
     index_share: float = 0.93
+    least_index_share: float = 0.7
+    least_queries: int = 20_000
     stop_share: float = 0.15
     most_queries: int = 60_000
     wrong_share: float = 0.5
@@ -119,7 +123,7 @@ def fit(learn: Part, stop: Part, recipe: Recipe) -> lgb.Booster:
 
 def split(sessions: Sessions, recipe: Recipe) -> tuple[Sessions, Queries, Queries]:
     """What the first index sees, the queries the ranker learns from, and the newest ones, which tell it when to stop."""
-    end = int(len(sessions) * recipe.index_share)
+    end = _index_end(sessions, recipe)
     queries = prefixes(sessions.between(end, len(sessions)))
     queries = queries.between(max(0, len(queries) - recipe.most_queries), len(queries))
     if end < 1 or len(queries) < 20:
@@ -130,6 +134,13 @@ def split(sessions: Sessions, recipe: Recipe) -> tuple[Sessions, Queries, Querie
     groups = np.unique(queries.groups)
     newest = queries.groups >= groups[int(len(groups) * (1 - recipe.stop_share))]
     return sessions.between(0, end), queries.where(~newest), queries.where(newest)
+
+
+def _index_end(sessions: Sessions, recipe: Recipe) -> int:
+    """How many of the oldest sessions the first index sees."""
+    most, least = (int(len(sessions) * share) for share in (recipe.index_share, recipe.least_index_share))
+    queries_from = np.cumsum((np.diff(sessions.offsets) - 1)[::-1])[::-1]
+    return int(np.clip(np.sum(queries_from >= recipe.least_queries) - 1, least, most))
 
 
 def part(index: Index, queries: Queries, wrong_share: float, seed: int, progress: Progress) -> Part:

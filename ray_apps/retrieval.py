@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,16 @@ from ray_apps.sessions import Floats, Found, Ints, Queries, Sessions
 
 RETRIEVERS = ("popularity", "covisitation", "vsknn", "vstan")
 RECENT_SHARE = 0.05
+
+
+class Facts(NamedTuple):
+    """What is known about items whatever the query."""
+
+    covisitation: Links
+    successors: Links
+    views: Floats
+    log_views: Floats
+    recent_share: Floats
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,13 @@ class Index:
     def vstan(self) -> Neighbours:
         """Nearest sessions, weighted by place, age, length and distance."""
         return Neighbours.of(self.sessions, self.postings, vstan(len(self.sessions.items) / len(self.sessions)))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The counts as a ranker sees them; the share of recent views is pulled to that of all items by what one view weighs."""
+        views = self.views.astype(float)
+        recent = (self.recent_views + 1) / (views + len(self.sessions.items) / max(self.recent_views.sum(), 1))
+        return Facts(self.covisitation, self.successors, np.maximum(views, 1), np.log1p(views), recent)
 
     def find(self, retriever: str, queries: Queries, top: int) -> Found:
         """The `top` candidates of one of RETRIEVERS for each query."""

@@ -5,9 +5,10 @@ it on the queries it decides by, which are those that stop the boosting; the tes
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +64,8 @@ def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progr
     known = {"feature_fraction": 1.0, "lambda_l2": 0.0} | known
     tries = BasicVariantGenerator(points_to_evaluate=[known], random_state=recipe.seed)
     trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": 1})
-    with tempfile.TemporaryDirectory() as folder:
+    # Tune prints whatever its verbosity; what is printed is the caller's answer.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         tuner = tune.Tuner(
             trial,
             param_space=space(),

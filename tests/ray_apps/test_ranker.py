@@ -100,6 +100,15 @@ def test_a_query_of_nothing_known_gets_the_popular_items(model: Model) -> None:
     assert (model.rank(nothing, TOP) == model.index.rank("popularity", nothing, TOP)).all()
 
 
+@pytest.mark.parametrize(("least", "share"), [(100, 0.93), (1200, None), (10**9, 0.7)])
+def test_the_ranker_gets_enough_queries_where_there_are_enough(least: int, share: float | None) -> None:
+    past, learn, stop = ranker.split(SESSIONS, replace(RECIPE, least_queries=least))
+    if share:
+        assert len(past) == int(len(SESSIONS) * share)
+    else:
+        assert least <= len(learn) + len(stop) < least + 8
+
+
 @pytest.mark.parametrize("count", [1, 10])
 def test_too_few_sessions_are_an_error_of_their_own(count: int) -> None:
     with pytest.raises(TooFewSessions, match=f"^{count} sessions"):
