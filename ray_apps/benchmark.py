@@ -42,7 +42,10 @@ def main(argv: list[str]) -> int:
 
 
 def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recipe, trials: int, progress: Progress) -> dict[str, Result]:
-    """Each method's quality on the queries, the seconds its training took and the milliseconds of one query."""
+    """Each method's quality on the queries, the seconds its training took and the milliseconds of one query.
+
+    V-SKNN and VSTAN share an index; its seconds are V-SKNN's.
+    """
     index, results = Index(sessions.shortened(), item_count), {}
     for name in RETRIEVERS:
         begin = time.perf_counter()
@@ -71,14 +74,14 @@ def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Pro
     query_ms = 1000 * (time.perf_counter() - begin) / len(queries)
     quality = metrics.summary(metrics.per_query(metrics.ranks(found, queries.labels)))
     progress.say(f"{name}: {quality}")
-    return quality | {"train_s": round(train_s, 2), "query_ms": round(query_ms, 3)}
+    return quality | {"train_s": float(f"{train_s:.3g}"), "query_ms": float(f"{query_ms:.3g}")}
 
 
 def table(results: dict[str, Result]) -> str:
     """The results as aligned text."""
     columns = next(iter(results.values()))
     lines = [f"{'method':14}" + "".join(f"{column:>10}" for column in columns)]
-    return "\n".join(lines + [f"{name:14}" + "".join(f"{value:10.2f}" for value in one.values()) for name, one in results.items()])
+    return "\n".join(lines + [f"{name:14}" + "".join(f"{value:10.4g}" for value in one.values()) for name, one in results.items()])
 
 
 def _refuse(text: str) -> int:

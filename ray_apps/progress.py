@@ -23,10 +23,15 @@ class Progress:
         if not self._silent:
             print(f"{self._last - self._begin:6.1f} s  {text}", file=sys.stderr, flush=True)
 
+    def now_and_then(self, text: str) -> None:
+        """Print a line unless the last one is fresh."""
+        if time.monotonic() - self._last > QUIET_SECONDS:
+            self.say(text)
+
     def through(self, step: str, queries: Queries) -> Iterator[Queries]:
         """The queries in parts that fit into memory; tells now and then how many are done."""
         for begin in range(0, len(queries), BATCH):
             yield queries.between(begin, begin + BATCH)
             done = min(begin + BATCH, len(queries))
-            if done == len(queries) or time.monotonic() - self._last > QUIET_SECONDS:
-                self.say(f"{step}: {done:,} of {len(queries):,} queries")
+            tell = self.say if done == len(queries) else self.now_and_then
+            tell(f"{step}: {done:,} of {len(queries):,} queries")

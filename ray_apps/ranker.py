@@ -99,7 +99,7 @@ def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progres
     """Train on sessions of items 0 .. item_count - 1, by the recipe that `tune` finds. Raises TooFewSessions."""
     learn, stop = rows(sessions, item_count, recipe, progress)
     found = tune(learn, stop, recipe)
-    model = Model(Index(sessions.shortened(), item_count), fit(learn, stop, found.recipe))
+    model = Model(Index(sessions.shortened(), item_count), fit(learn, stop, found.recipe, progress))
     progress.say(f"ranker: {model.booster.best_iteration} trees from {len(learn.rows):,} rows")
     return model, found
 
@@ -112,13 +112,17 @@ def rows(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progress
     return learning, part(index, stop, 1.0, recipe.seed, progress)
 
 
-def fit(learn: Part, stop: Part, recipe: Recipe) -> lgb.Booster:
+def fit(learn: Part, stop: Part, recipe: Recipe, progress: Progress) -> lgb.Booster:
     """Boost until the newest queries gain nothing more; the same rows and recipe give the same trees."""
     parameters = recipe.parameters | {"seed": recipe.seed}
     data = lgb.Dataset(learn.rows, learn.labels, group=learn.sizes, feature_name=list(FEATURES), params=parameters)
     newest = lgb.Dataset(stop.rows, stop.labels, group=stop.sizes, reference=data)
     stopping = lgb.early_stopping(recipe.patience, verbose=False)
-    return lgb.train(parameters, data, recipe.rounds, valid_sets=[newest], callbacks=[stopping])
+
+    def tell(state: Any) -> None:
+        progress.now_and_then(f"ranker: {state.iteration + 1} trees")
+
+    return lgb.train(parameters, data, recipe.rounds, valid_sets=[newest], callbacks=[tell, stopping])
 
 
 def split(sessions: Sessions, recipe: Recipe) -> tuple[Sessions, Queries, Queries]:

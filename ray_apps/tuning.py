@@ -77,7 +77,8 @@ def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progr
 
 
 def _trial(config: dict[str, Any], learn: Part, stop: Part, recipe: Recipe) -> dict[str, float]:
-    booster = fit(learn, stop, replace(recipe, parameters=recipe.parameters | config | {"num_threads": 1}))
+    tried = replace(recipe, parameters=recipe.parameters | config | {"num_threads": 1})
+    booster = fit(learn, stop, tried, Progress(silent=True))
     return {METRIC: booster.best_score["valid_0"]["ndcg@20"], "trees": booster.best_iteration}
 
 

@@ -9,6 +9,7 @@ import pytest
 from ray_apps import benchmark
 from tests.ray_apps import shop
 
+ROOT = Path(__file__).parents[2]
 METHODS = {"popularity", "covisitation", "vsknn", "vstan", "two_stage"}
 GOOD_SESSIONS, GOOD_TEST = "1 2 3\n2 3\n", "1 2\t3\n"
 
@@ -39,6 +40,15 @@ def test_each_method_is_measured_and_written(tmp_path: Path, suffix: str, capsys
     told = capsys.readouterr()
     assert "two_stage" in told.out
     assert "of 102 queries" in told.err
+
+
+def test_what_was_measured_on_diginetica_keeps_the_bar() -> None:
+    """`bench/results/recommender.json` is what the benchmark wrote last; a worse recommender must not be committed unseen."""
+    results = json.loads((ROOT / "bench" / "results" / "recommender.json").read_text())
+    best = results.pop("two_stage")
+    assert best["hr20"] >= 53.0
+    assert best["mrr20"] >= 19.5
+    assert all(best[name] > one[name] for one in results.values() for name in ("hr20", "mrr20"))
 
 
 BAD = {

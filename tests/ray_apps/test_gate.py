@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ray_apps.evaluation import Evaluation, EvaluationError
+from ray_apps.evaluation import Evaluation, EvaluationError, slices
 from ray_apps.gate import Rules, judge
-from ray_apps.sessions import Floats
+from ray_apps.sessions import Floats, Queries
 
 QUERIES = 600
 Change = Callable[[Evaluation], Evaluation]
@@ -83,6 +83,16 @@ def test_a_slice_that_suffers_is_refused() -> None:
 
 def test_a_model_without_a_name_is_refused() -> None:
     assert not judge(replace(evaluation(), model=""), "", "old", Rules()).passed
+
+
+def test_slices_are_what_they_are_called() -> None:
+    views = np.array([4, 5, 6, 4, 9, 9], np.int32)
+    queries = Queries(views, np.array([0, 0, 4]), np.array([1, 3, 6]), np.array([5, 4, 1], np.int32), np.arange(3))
+    assert {name: chosen.tolist() for name, chosen in slices(queries).items()} == {
+        "one_view": [True, False, False],
+        "several_views": [False, True, True],
+        "new_item": [True, False, True],
+    }
 
 
 def test_an_evaluation_survives_its_file_and_bytes_that_are_none_are_named() -> None:
