@@ -40,11 +40,13 @@ def own_ray(cpus: int) -> Iterator[None]:
     """A Ray of this process's own, on the loopback interface, without a dashboard; gone when the block ends."""
     # Ray has no option for this: without a cluster to join, its servers listen on 127.0.0.1 instead of every address.
     ray_constants.ENABLE_RAY_CLUSTER = False
-    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    quiet = {"include_dashboard": False, "log_to_driver": False, "configure_logging": False}
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        ray.init(address="local", num_cpus=cpus, _temp_dir=folder, **quiet)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def tuner(trials: int, progress: Progress) -> Tune:
