@@ -2,25 +2,28 @@
 PYTHON ?= $(or $(CLICKSTREAM_PYTHON),python3)
 MAPPING ?= rees46
 N ?= 50
+TRIALS ?= 0
 export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
 RUN := .venvs/tools/bin/python
-ROOMS := contracts plugins dags spark_apps flink_apps tools tests bench
+ROOMS := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down status doctor logs replay render bench fraud-report faults docs lock clean setup setup-tools setup-checks
+.PHONY: help demo test check up down status doctor logs replay render bench fraud-report recommender-benchmark faults docs lock clean \
+  setup setup-tools setup-checks setup-ray
 
 help: ## Print the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
 
 demo: setup ## Start everything, send a shop's days, publish a night, print what happened
 	@$(RUN) -m tools.demo
 
-test: setup setup-checks ## All tests, engines included
+test: setup setup-ray setup-checks ## All tests, engines included
 	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
 	@$(RUN) -m pytest tests/manifests
+	@.venvs/ray/bin/python -m pytest tests/ray_apps
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
@@ -57,6 +60,9 @@ bench: setup ## Measure, side by side, and print a table
 fraud-report: setup ## Run labelled attacks through the fraud job and print how many it sees: [SEED=1]
 	@$(RUN) -m bench.fraud $(if $(SEED),--seed $(SEED))
 
+recommender-benchmark: setup-ray ## Train and test the recommender on your files: SESSIONS=train.txt.gz TEST=queries.tsv.gz OUT=result.json [TRIALS=0]
+	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
+
 faults: setup ## Kill parts during work and see that nothing is lost
 	@$(RUN) -m pytest tests/faults
 
@@ -74,6 +80,9 @@ setup:
 
 setup-tools:
 	@$(PYTHON) -m tools.stack.bootstrap tools
+
+setup-ray:
+	@$(PYTHON) -m tools.stack.bootstrap ray
 
 setup-checks:
 	@$(PYTHON) -m tools.stack.bootstrap tools airflow manifests

@@ -20,7 +20,7 @@ def test_every_verb_link_and_test_that_a_page_names_exists(page: Path) -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.M)) <= VERBS
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / link).exists(), link
-    for path in re.findall(r"`((?:tests|spark_apps|flink_apps|tools|contracts|dags)/[\w/.]+)`", text):
+    for path in re.findall(r"`((?:tests|spark_apps|flink_apps|ray_apps|tools|contracts|dags)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
 
 

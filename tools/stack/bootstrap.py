@@ -1,6 +1,6 @@
 """The set-up: environments from lock files, jars from pom.xml, the Java function of Flink. What is there is left alone.
 
-Run by the machine's own Python as `python3 -m tools.stack.bootstrap [tools] [airflow] [spark] [flink] [manifests] [jars]`.
+Run by the machine's own Python as `python3 -m tools.stack.bootstrap [tools] [airflow] [spark] [flink] [ray] [manifests] [jars]`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ LOCKS = {
     "airflow": "requirements.lock",
     "spark": "spark_apps/requirements.lock",
     "flink": "flink_apps/requirements.lock",
+    "ray": "ray_apps/requirements.lock",
     "manifests": "manifests/requirements.lock",
 }
-# What `make demo` needs not: it only judges the manifests.
-CHECKS_ONLY = {"manifests"}
+# What `make demo` needs not: verbs that do name them.
+ON_DEMAND = {"ray", "manifests"}
 JARS = ROOT / ".jars"
 TOOLS = ROOT / ".tools"
 
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
     with (TOOLS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            make(argv or [*(name for name in LOCKS if name not in CHECKS_ONLY), "jars"])
+            make(argv or [*(name for name in LOCKS if name not in ON_DEMAND), "jars"])
         except CommandFailed as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -24,7 +24,7 @@ def main() -> int:
     TOOLS.mkdir(exist_ok=True)
     try:
         uv = find_uv(python)
-        for lock in [*LOCKS.values(), "ray_apps/requirements.lock", "tools/requirements.lock"]:
+        for lock in [*LOCKS.values(), "tools/requirements.lock"]:
             run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(python))
     except CommandFailed as error:
         print(f"error: {error}", file=sys.stderr)

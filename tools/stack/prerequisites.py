@@ -1,7 +1,8 @@
-"""What the machine must bring: Python, a JDK, Maven, make. Standard library only, and readable by an older Python."""
+"""What the machine must bring: Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -16,7 +17,7 @@ PYTHON_CURE = "install Python 3.11 or 3.12, or name one: CLICKSTREAM_PYTHON=/pat
 
 def problems() -> list[tuple[str, str]]:
     """What is missing, each with its cure."""
-    checks = (_python, _jdk, _maven, _make, _venv)
+    checks = (_python, _jdk, _maven, _make, _venv, _openmp)
     return [problem for problem in (check() for check in checks) if problem]
 
 
@@ -69,3 +70,12 @@ def _venv() -> tuple[str, str] | None:
     if shutil.which("uv") or importlib.util.find_spec("ensurepip"):
         return None
     return "Python cannot make environments (no ensurepip)", "install it, e.g. `apt-get install python3-venv`, or install uv"
+
+
+def _openmp() -> tuple[str, str] | None:
+    """LightGBM is linked with GNU's OpenMP on Linux and does not bring it."""
+    try:
+        ctypes.CDLL("libgomp.so.1" if sys.platform == "linux" else None)
+    except OSError:
+        return "no OpenMP library (libgomp.so.1)", "install it, e.g. `apt-get install libgomp1`"
+    return None

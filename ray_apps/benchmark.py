@@ -1,0 +1,103 @@
+"""Trains and tests the recommender on session files and writes what each method reaches: HR@20 and MRR@20 in percent.
+
+The protocol ranks all items for every query; items that were seen in the session stay in the lists.
+"""
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ray_apps import files, metrics, ranker
+from ray_apps.entry import Parser, whole_number
+from ray_apps.evaluation import Rank
+from ray_apps.metrics import TOP
+from ray_apps.progress import Progress
+from ray_apps.ranker import Recipe, TooFewSessions, Tune, keep
+from ray_apps.retrieval import RETRIEVERS, Index
+from ray_apps.sessions import Queries, Sessions
+
+Result = dict[str, float]
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark. Returns the exit code: 2 if the files cannot be used."""
+    args, progress = _parser().parse_args(argv), Progress()
+    try:
+        sessions, ids = files.read_sessions(args.sessions)
+        queries = files.read_queries(args.test, ids)
+        progress.say(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
+        found = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(found, indent=1) + "\n")
+    except (files.InputError, TooFewSessions) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{args.out}: {error.strerror or error}")
+    print(table(found))
+    return 0
+
+
+def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recipe, trials: int, progress: Progress) -> dict[str, Result]:
+    """Each method's quality on the queries, the seconds its training took and the milliseconds of one query.
+
+    V-SKNN and VSTAN share an index; its seconds are V-SKNN's.
+    """
+    index, results = Index(sessions.shortened(), item_count), {}
+    for name in RETRIEVERS:
+        begin = time.perf_counter()
+        getattr(index, name)
+        results[name] = _test(name, partial(index.rank, name), queries, time.perf_counter() - begin, progress)
+    begin = time.perf_counter()
+    model, _ = ranker.train(sessions, item_count, recipe, progress, _tuner(trials, progress))
+    results["two_stage"] = _test("two_stage", model.rank, queries, time.perf_counter() - begin, progress)
+    return results
+
+
+def _tuner(trials: int, progress: Progress) -> Tune:
+    if not trials:
+        return keep
+    # Ray takes seconds to import.
+    from ray_apps import tuning
+
+    return tuning.tuner(trials, progress)
+
+
+def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Progress) -> Result:
+    # The first call compiles.
+    rank(queries.between(0, 1), TOP)
+    begin = time.perf_counter()
+    found = np.concatenate([rank(some, TOP) for some in progress.through(name, queries)])
+    query_ms = 1000 * (time.perf_counter() - begin) / len(queries)
+    quality = metrics.summary(metrics.per_query(metrics.ranks(found, queries.labels)))
+    progress.say(f"{name}: {quality}")
+    return quality | {"train_s": float(f"{train_s:.3g}"), "query_ms": float(f"{query_ms:.3g}")}
+
+
+def table(results: dict[str, Result]) -> str:
+    """The results as aligned text."""
+    columns = next(iter(results.values()))
+    lines = [f"{'method':14}" + "".join(f"{column:>10}" for column in columns)]
+    return "\n".join(lines + [f"{name:14}" + "".join(f"{value:10.4g}" for value in one.values()) for name, one in results.items()])
+
+
+def _refuse(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> Parser:
+    parser = Parser("benchmark", __doc__)
+    parser.add_argument("--sessions", type=Path, required=True, help="training sessions, oldest first, one a line; .gz is unpacked")
+    parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; .gz is unpacked")
+    parser.add_argument("--out", type=Path, required=True, help="where the results go, as JSON")
+    parser.add_argument("--seed", type=whole_number, default=Recipe.seed, help="seed of the ranker (default: %(default)s)")
+    parser.add_argument("--trials", type=whole_number, default=0, help="settings of the ranker to try with Ray Tune first (default: none)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

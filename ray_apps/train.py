@@ -1,0 +1,84 @@
+"""Trains the recommender on the lake's sessions at a ref, and writes a model, its evaluation and a receipt.
+
+The newest sessions are held out. Candidate, popularity and champion answer them with an index of the sessions before;
+the model that is written has the same ranker and an index of all sessions, so that it knows the newest items too.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.settings import Settings
+from ray_apps import artefacts, data, entry, metrics, ranker, tuning
+from ray_apps.artefacts import Artefact, Manifest
+from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
+from ray_apps.places import open_place, write_bytes
+from ray_apps.progress import Progress
+from ray_apps.ranker import Model, Recipe, keep
+from ray_apps.retrieval import Index
+from ray_apps.sessions import Sessions, prefixes
+
+EVALUATION = "evaluation.npz"
+HELD_OUT = 0.05
+
+
+def main(argv: list[str]) -> int:
+    """Train and write. Returns the exit code."""
+    found = entry.parser("train", __doc__)
+    found.add_argument("--model", required=True, type=entry.place_uri, help="folder of the new model: s3:// or file://")
+    found.add_argument("--champion", default="", help="folder of the model in service; empty if there is none")
+    found.add_argument("--trials", type=entry.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
+    found.add_argument("--seed", type=entry.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
+    return entry.run("train", found, work, argv)
+
+
+def work(settings: Settings, args: argparse.Namespace) -> Receipt:
+    """One training."""
+    progress = Progress()
+    table, state = data.read(settings, args.ref)
+    sessions, ids = data.sessions(table)
+    progress.say(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
+    champion = artefacts.read(*open_place(args.champion, settings)) if args.champion else None
+    manifest, evaluation, trials = make(settings, args, sessions.shortened(), ids, champion, progress)
+    return Receipt(
+        app="train",
+        run=args.run,
+        inputs={data.TABLE: state},
+        outputs={"model": args.model, "evaluation": f"{args.model}/{EVALUATION}"},
+        rows={data.TABLE: table.num_rows},
+        content={"model": manifest.sha256},
+        facts={"metrics": manifest.metrics, "queries": len(evaluation.groups), "champion": evaluation.champion, "trials": trials},
+    )
+
+
+def make(
+    settings: Settings, args: argparse.Namespace, sessions: Sessions, ids: NDArray[Any], champion: Artefact | None, progress: Progress
+) -> tuple[Manifest, Evaluation, list[dict[str, Any]]]:
+    """Train, compare on the held-out sessions, write model and evaluation."""
+    end = int(len(sessions) * (1 - HELD_OUT))
+    past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
+    tune = tuning.tuner(args.trials, progress) if args.trials else keep
+    candidate, search = ranker.train(past, len(ids), Recipe(seed=args.seed), progress, tune)
+    rivals = _rivals(candidate, champion)
+    found = evaluate("", champion.manifest.sha256 if champion else "", rivals, held_out, progress)
+    about = Manifest(args.ref, args.seed, search.recipe.parameters, metrics.summary(found.values[CANDIDATE]))
+    model = Artefact(Model(Index(sessions, len(ids)), candidate.booster), ids, about)
+    manifest = artefacts.write(model, *open_place(args.model, settings))
+    found = replace(found, model=manifest.sha256)
+    write_bytes(f"{args.model}/{EVALUATION}", found.to_bytes(), settings)
+    return manifest, found, search.trials
+
+
+def _rivals(candidate: Model, champion: Artefact | None) -> dict[str, Rank]:
+    """All look at the same sessions: what differs is the ranker."""
+    rivals: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, "popularity")}
+    return rivals | ({CHAMPION: Model(candidate.index, champion.model.booster).rank} if champion else {})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
