@@ -37,7 +37,7 @@ def render(settings: Settings, found: Rules | None = None, doors: Doors | None =
         "alarms": "\nUNION ALL\n".join(_filled("fraud_alarm.sql", pattern=p.name, entity=p.entity) for p in patterns),
         "review_from": str(found.review_from),
         "block_from": str(found.block_from),
-        "quiet_ms": str(found.alert_again_after_minutes * 60_000),
+        "peace": str(found.alert_again_after_minutes),
     }
     return _fill((SQL / "fraud_scores.sql").read_text(), parts)
 

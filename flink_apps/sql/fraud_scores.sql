@@ -52,13 +52,17 @@ FROM (SELECT *{{no_risk_parts}}
 CREATE TEMPORARY VIEW alarms AS
 {{alarms}};
 
--- The first alarm of an attack raises the alert; those that follow without a pause belong to it.
+-- The first alarm after some peace raises the alert; those that follow belong to it. Of alarms of one moment it is the one with
+-- the smallest id, so that the alert is the same whatever order they were read in.
 CREATE TEMPORARY VIEW first_alarms AS
 SELECT * FROM (
-  SELECT *, LAG(event_ms) OVER (PARTITION BY `pattern`, entity, decision ORDER BY ts) AS before_ms
-  FROM (SELECT *, IF(score >= {{block_from}}, 'block', 'review') AS decision FROM alarms)
+  SELECT *, MIN(moment) OVER w AS first_moment, MIN(event_id) OVER w AS first_id
+  FROM (SELECT *, CAST(ts AS TIMESTAMP_LTZ(3)) AS moment, IF(score >= {{block_from}}, 'block', 'review') AS decision FROM alarms)
+  WINDOW w AS (
+    PARTITION BY `pattern`, entity, decision ORDER BY ts RANGE BETWEEN INTERVAL '{{peace}}' MINUTE PRECEDING AND CURRENT ROW
+  )
 )
-WHERE before_ms IS NULL OR event_ms - before_ms > {{quiet_ms}};
+WHERE moment = first_moment AND event_id = first_id;
 
 CREATE TEMPORARY TABLE scores (
   event_id STRING NOT NULL,

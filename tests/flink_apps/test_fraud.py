@@ -116,6 +116,7 @@ def test_a_score_says_why(judged: dict[str, list[dict[str, Any]]]) -> None:
 def test_one_attack_raises_at_most_one_alert_for_each_decision(judged: dict[str, list[dict[str, Any]]]) -> None:
     raised = [(a["pattern"], a["entity"], a["decision"]) for a in judged["alerts"]]
     assert len(raised) == len(set(raised)) == len({a["alert_id"] for a in judged["alerts"]})
+    assert [a["event_id"] for a in judged["alerts"] if a["entity"] == "u-same"] == ["same0"]
     assert {a["pattern"] for a in judged["alerts"]} == {pattern.name for pattern in rules().patterns}
 
 
@@ -137,6 +138,7 @@ BROKEN = [
     (ONE.replace("every event", "some"), "sees 'some'"),
     (ONE.replace("5 SECOND", "200 SECOND"), "within '200 SECOND'"),
     (ONE.replace("0.6", "1.6"), "score 1.6"),
+    (ONE + "alert_again_after_minutes: 100\n", "alert_again_after_minutes is 100"),
     (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
     (ONE.replace("name: x", "name: X y"), "a name is small letters"),
     (ONE.replace("reason:", "raeson:"), "raeson"),
