@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from clickstream.hooks.flink import FlinkError
-from clickstream_contracts import names
-from clickstream_contracts.schema import tables
+from clickstream_contracts import names, schema
+from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 
 # By topic and partition, the offset of a record.
@@ -41,6 +41,10 @@ class FlinkStates:
         ]
         return f"s3://{max(found)[2]}" if found else None
 
+    def tables(self) -> list[Contract]:
+        """The tables of the lake that the app writes."""
+        return [c for c in schema.tables().values() if c.writer == f"flink_apps.{self._app}"]
+
     def lake_end(self) -> Offsets:
         """By topic and partition, the offset after the last record that the app's tables hold; a topic without any is left out.
 
@@ -48,7 +52,7 @@ class FlinkStates:
         """
         from pyiceberg.catalog.rest import RestCatalog
 
-        mine = [c for c in tables().values() if c.writer == f"flink_apps.{self._app}"]
+        mine = self.tables()
         with RestCatalog("nessie", **self._settings.pyiceberg()) as lake:
             ends = {topic: self._end(lake, [c.id for c in mine if c.topic == topic]) for topic in {c.topic for c in mine}}
         return {topic: places for topic, places in sorted(ends.items()) if places}
