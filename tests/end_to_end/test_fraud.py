@@ -13,7 +13,8 @@ from tests.shop_day import Shop, eventually
 from tools.detection import detection
 from tools.shop.labels import ATTACKS
 
-LIVE = ("live", "--rate", "200", "--seconds", "60", "--seed", "77", "--attacks", "1", "--json")
+# In order: an event that comes a minute late is not judged by the stream, and an attack may hang on one event.
+LIVE = ("live", "--rate", "200", "--seconds", "60", "--seed", "77", "--attacks", "2", "--out-of-order", "0", "--late", "0", "--json")
 FIRING = 7
 
 
