@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,16 +13,25 @@ from tests.shop_day import ROOT, Shop, eventually
 
 pytestmark = pytest.mark.long
 SQL = ROOT / "flink_apps" / "sql" / "clicks_to_lake.sql"
-DEPLOY = f"deploy_{names.LAKE_JOB}"
+PATTERN = ROOT / "flink_apps" / "sql" / "fraud_pattern.sql"
 SMALL = ("--users", "2000", "--products", "500")
 
 
 @pytest.fixture
 def sql() -> Iterator[Path]:
-    """The job's statements, to be changed for the time of a test."""
-    original = SQL.read_text()
-    yield SQL
-    SQL.write_text(original)
+    """The lake job's statements, to be changed for the time of a test."""
+    with kept(SQL):
+        yield SQL
+
+
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """Afterwards the file is as it was."""
+    original = path.read_text()
+    try:
+        yield
+    finally:
+        path.write_text(original)
 
 
 def send(shop: Shop) -> None:
@@ -29,16 +39,28 @@ def send(shop: Shop) -> None:
     shop.run("tools.shop", "live", "--rate", "500", "--seconds", "4", "--seed", seed, *SMALL)
 
 
-def deploy(shop: Shop, expect: str = "success", **params: bool) -> dict[str, str]:
-    """One run of the streams' DAG; what its deploy task returned."""
+def deploy(shop: Shop, expect: str = "success", app: str = names.LAKE_JOB, **params: bool) -> dict[str, str]:
+    """One run of the streams' DAG; what the deploy task of one stream returned."""
     run_id = shop.finish(names.STREAMS, shop.airflow.trigger(names.STREAMS, params), expect)
-    return shop.receipt(run_id, DEPLOY, names.STREAMS) if expect == "success" else {"log": shop.task_log(run_id, DEPLOY, names.STREAMS)}
+    task = f"deploy_{app}"
+    return shop.receipt(run_id, task, names.STREAMS) if expect == "success" else {"log": shop.task_log(run_id, task, names.STREAMS)}
+
+
+def running(shop: Shop, app: str = names.LAKE_JOB) -> dict[str, str]:
+    """The names of a stream's running jobs, by their ids."""
+    found = httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"]
+    return {job["jid"]: job["name"] for job in found if job["state"] == "RUNNING" and job["name"].startswith(f"{app}@")}
 
 
 def jobs(shop: Shop) -> list[str]:
-    """The names of the running jobs."""
-    found = httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"]
-    return [job["name"] for job in found if job["state"] == "RUNNING"]
+    return list(running(shop).values())
+
+
+def cancel(shop: Shop, app: str) -> None:
+    """End a stream without a savepoint."""
+    [job] = running(shop, app)
+    httpx.patch(f"{shop.settings.flink_uri}/jobs/{job}", params={"mode": "cancel"}, timeout=30).raise_for_status()
+    eventually(lambda: not running(shop, app), "the job has ended")
 
 
 def balances(shop: Shop) -> bool:
@@ -73,9 +95,18 @@ def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
     deploy(shop)
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
-    [job] = [j["jid"] for j in httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"] if j["state"] == "RUNNING"]
-    httpx.patch(f"{shop.settings.flink_uri}/jobs/{job}", params={"mode": "cancel"}, timeout=30).raise_for_status()
-    eventually(lambda: jobs(shop) == [], "the job has ended")
+    cancel(shop, names.LAKE_JOB)
     assert deploy(shop, start_fresh=True)["restored_from"].startswith("the lake's end")
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
+
+
+def test_a_stream_outside_the_lake_begins_anew_when_nobody_can_read_its_state(shop: Shop) -> None:
+    """A checkpoint is no savepoint, but this stream has nothing to commit."""
+    deploy(shop)
+    cancel(shop, names.FRAUD_JOB)
+    with kept(PATTERN):
+        PATTERN.write_text(PATTERN.read_text().replace("    SELECT *{{derived}}", "    SELECT *, 'more' AS {{pattern}}_more{{derived}}"))
+        assert deploy(shop, app=names.FRAUD_JOB)["restored_from"] == "its own beginning"
+    # with the savepoint of a stop the way back is the same
+    assert deploy(shop, app=names.FRAUD_JOB)["restored_from"] == "its own beginning"
