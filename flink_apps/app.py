@@ -32,7 +32,8 @@ class App:
     """A stream: its statements, made without an engine, and where it begins to read when it has no state.
 
     `reads` names the placeholder of each topic's start in the statements. With `look_back_seconds` the stream begins so
-    long before now, otherwise at the offsets it is given or at the beginning of the topic.
+    long before now, otherwise at the offsets it is given or at the beginning of the topic. `pace` is its checkpoint interval
+    in intervals of the lake job: each checkpoint costs the object store a few requests, also when nothing happens.
     """
 
     name: str
@@ -40,11 +41,12 @@ class App:
     reads: dict[str, str]
     writes_lake: bool = True
     look_back_seconds: int | None = None
+    pace: int = 1
     sources: tuple[Path, ...] = field(default=(HERE / "engine.py",))
 
     def definition(self, settings: Settings) -> str:
         """The hash of everything that shapes the job: its statements, its functions, its options."""
-        sizes = f"{settings.flink_parallelism} {settings.checkpoint_seconds}"
+        sizes = f"{settings.flink_parallelism} {self.pace * settings.checkpoint_seconds}"
         texts = [self.render(settings), sizes, *(path.read_text() for path in self.sources)]
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
@@ -80,7 +82,8 @@ class App:
 
         if not statements_uri:
             wanted = self._own_definition(settings, wanted)
-        tables = engine.table_environment(engine.job_options(settings, self.name, wanted))
+        interval = {"execution.checkpointing.interval": f"{self.pace * settings.checkpoint_seconds}s"}
+        tables = engine.table_environment(engine.job_options(settings, self.name, wanted) | interval)
         text = engine.read_text(statements_uri) if statements_uri else self.render(settings)
         if self.writes_lake:
             engine.open_lake(tables, settings)

@@ -14,6 +14,7 @@ APP = App(
     reads={"startup": names.CLICKS_TOPIC},
     writes_lake=False,
     look_back_seconds=rules().longest_seconds,
+    pace=3,
 )
 
 if __name__ == "__main__":

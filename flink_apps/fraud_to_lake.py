@@ -39,7 +39,8 @@ def _column(contract: Contract, field: Field) -> str:
     return text if field.type == "string" else f"TRY_CAST({text} AS {flink_type(field)})"
 
 
-APP = App(names.FRAUD_LAKE_JOB, render, reads={"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC})
+READS = {"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC}
+APP = App(names.FRAUD_LAKE_JOB, render, reads=READS, pace=3)
 
 if __name__ == "__main__":
     sys.exit(APP.main(sys.argv[1:]))
