@@ -5,12 +5,14 @@ import time
 from collections import Counter
 
 import pytest
-from confluent_kafka import Producer
 
 from clickstream_contracts import names
 from flink_apps.fraud_rules import rules
 from tests.shop_day import Shop, eventually
 from tools.detection import detection
+from tools.kafka_producer import Records, Sender
+from tools.ledger.journal import Journal
+from tools.ledger.kinds import REPLAYED
 from tools.shop.labels import ATTACKS
 
 # In order: an event that comes a minute late is not judged by the stream, and an attack may hang on one event.
@@ -23,6 +25,13 @@ def live(shop: Shop) -> dict[str, int]:
     """A minute of a shop under attack."""
     done = json.loads(shop.run("tools.shop", *LIVE).stdout)
     return dict(done)
+
+
+def view(user: str, number: int) -> bytes:
+    """A product viewed now."""
+    who = {"event_id": f"{user}-{number}", "user_id": user, "session_id": user, "schema_version": names.EVENT_VERSION}
+    what = {"event_type": "view_item", "product_id": "p-1", "quantity": 1, "price": 9.5, "currency": "EUR"}
+    return json.dumps(who | what | {"event_time": int(time.time() * 1000)}).encode()
 
 
 def test_each_attack_is_seen(shop: Shop, live: dict[str, int]) -> None:
@@ -52,23 +61,13 @@ def test_every_payment_and_sign_in_has_one_score_or_came_late(shop: Shop, live: 
 def test_the_last_user_before_a_silence_is_flagged(shop: Shop, live: dict[str, int]) -> None:
     """No later event moves the stream's time on."""
     time.sleep(5)
-    producer, user = Producer({"bootstrap.servers": shop.settings.kafka_bootstrap}), f"u-firing-{time.time():.0f}"
-    for i in range(FIRING):
-        event = {
-            "event_id": f"{user}-{i}",
-            "event_type": "view_item",
-            "event_time": int(time.time() * 1000),
-            "user_id": user,
-            "session_id": user,
-            "product_id": "p-1",
-            "quantity": 1,
-            "price": 9.5,
-            "currency": "EUR",
-            "schema_version": names.EVENT_VERSION,
-        }
-        producer.produce(names.CLICKS_TOPIC, json.dumps(event), user)
-        producer.flush()
-        time.sleep(0.5)
+    user = f"u-firing-{time.time():.0f}"
+    with Journal(shop.settings, user, {}) as journal:
+        sender = Sender(shop.settings, journal)
+        for i in range(FIRING):
+            sender.send(Records([f"{user}-{i}"], [REPLAYED], [user.encode()], [view(user, i)]), [i])
+            sender.flush()
+            time.sleep(0.5)
 
     def flagged() -> bool:
         return any(alert["entity"] == user and alert["pattern"] == "rapid_fire" for alert in shop.topic(names.ALERTS_TOPIC))
