@@ -16,6 +16,7 @@ from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql, engine
 from flink_apps.clicks_to_lake import APP
+from flink_apps.template import filled
 
 SQL = Path(__file__).parent / "sql"
 
@@ -58,7 +59,7 @@ def environment(settings: Settings, folder: str) -> Any:
 def source_only(settings: Settings, folder: str, format_: str) -> Any:
     """Kafka to nowhere."""
     columns = ", ".join(f"`{f.name}` {'BIGINT' if f.type == 'timestamptz' else flink_type(f)}" for f in schema.event().fields)
-    text = filled("flink_source_only.sql", columns=columns, topic=names.CLICKS_TOPIC, format=format_)
+    text = filled(SQL / "flink_source_only.sql", {"columns": columns, "topic": names.CLICKS_TOPIC, "format": format_})
     return engine.one_job(environment(settings, folder), text, settings, APP.startup({}))
 
 
@@ -66,7 +67,7 @@ def lake(settings: Settings, folder: str) -> Any:
     """The job itself, reading to the present end of the topic into tables of its own."""
     tables = environment(settings, folder)
     columns = {name: _columns(schema.tables()[f"raw.{name}"]) for name in ("clicks", "quarantine")}
-    engine.one_job(tables, filled("flink_lake.sql", folder=folder, **columns), settings)
+    engine.one_job(tables, filled(SQL / "flink_lake.sql", {"folder": folder, **columns}), settings)
     text = clicks_sql.render(settings).replace(f"'{names.LAKE_GROUP}'", "'bench'")
     text = text.replace("'format' = 'raw'", "'scan.bounded.mode' = 'latest-offset', 'format' = 'raw'")
     return engine.one_job(tables, text, settings, APP.startup({}))
@@ -74,14 +75,6 @@ def lake(settings: Settings, folder: str) -> Any:
 
 def _columns(contract: Contract) -> str:
     return ", ".join(f"`{f.name}` {flink_type(f)}{' NOT NULL' * f.required}" for f in contract.fields)
-
-
-def filled(file: str, **parts: str) -> str:
-    """The SQL of a file with its {{...}} filled."""
-    text = (SQL / file).read_text()
-    for key, value in parts.items():
-        text = text.replace("{{" + key + "}}", value)
-    return text
 
 
 if __name__ == "__main__":

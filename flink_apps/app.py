@@ -82,8 +82,7 @@ class App:
 
         if not statements_uri:
             wanted = self._own_definition(settings, wanted)
-        interval = {"execution.checkpointing.interval": f"{self.pace * settings.checkpoint_seconds}s"}
-        tables = engine.table_environment(engine.job_options(settings, self.name, wanted) | interval)
+        tables = engine.table_environment(engine.job_options(settings, self.name, wanted, self.pace))
         text = engine.read_text(statements_uri) if statements_uri else self.render(settings)
         if self.writes_lake:
             engine.open_lake(tables, settings)

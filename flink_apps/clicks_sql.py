@@ -1,14 +1,13 @@
 """Renders the SQL of clicks_to_lake from the contract. Pure: needs no engine, so any process can compute the definition."""
 
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Contract, Field
 from clickstream_contracts.settings import Settings
+from flink_apps.template import SQL, filled, kafka_records, lake_table
 
-HERE = Path(__file__).parent
 END_OF_TIME_MS = 253_402_300_799_999  # 9999-12-31, the last day that every reader of the lake can show
 
 # Anything but a short plain number. It is asked before a number is made of the text: 1e999999999 as a decimal, or a
@@ -21,25 +20,16 @@ def render(settings: Settings) -> str:
     """The job's statements; addresses and credentials stay `${...}`, so the text can be kept and compared."""
     event = schema.event()
     parts = {
-        "topic": names.CLICKS_TOPIC,
-        "group": names.LAKE_GROUP,
+        "records": kafka_records("records", names.CLICKS_TOPIC, names.LAKE_GROUP, "startup"),
         "max_bytes": str(settings.event_max_bytes),
         "names": ",".join(f.name for f in event.fields),
         "columns": ",\n".join(f"  {_typed(f)} AS {_name(f)}" for f in event.fields),
         "problems": "\n".join(f"    {line}" for line in _problems(event, settings)),
-        "clicks": _table("raw.clicks"),
-        "quarantine": _table("raw.quarantine"),
+        "clicks": lake_table("raw.clicks"),
+        "quarantine": lake_table("raw.quarantine"),
         "click_names": ", ".join(_name(f) for f in event.fields),
     }
-    text = (HERE / "sql" / "clicks_to_lake.sql").read_text()
-    for key, value in parts.items():
-        text = text.replace("{{" + key + "}}", value)
-    return text
-
-
-def _table(name: str) -> str:
-    contract = schema.tables()[name]
-    return f"lake.`{contract.namespace}`.`{contract.table}`"
+    return filled(SQL / "clicks_to_lake.sql", parts)
 
 
 def _name(field: Field) -> str:

@@ -16,8 +16,8 @@ SQL = Path(__file__).parent / "sql"
 VIEW = re.compile(r"CREATE\s+TEMPORARY\s+VIEW\s+(?P<name>\w+)\s+AS\s(?P<query>.*)", re.S)
 
 
-def job_options(settings: Settings, app: str, definition: str) -> dict[str, str]:
-    """The job's own configuration; where the cluster's differs, this wins."""
+def job_options(settings: Settings, app: str, definition: str, pace: int = 1) -> dict[str, str]:
+    """The job's own configuration; where the cluster's differs, this wins. `pace`: see App."""
     return {
         "pipeline.name": names.flink_job(app, definition),
         "pipeline.object-reuse": "true",
@@ -27,7 +27,7 @@ def job_options(settings: Settings, app: str, definition: str) -> dict[str, str]
         "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
         # Iceberg would shuffle rows by day before writing; the writer keeps a file open for each day anyway
         "distribution-mode": "none",
-        "execution.checkpointing.interval": f"{settings.checkpoint_seconds}s",
+        "execution.checkpointing.interval": f"{pace * settings.checkpoint_seconds}s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.dir": f"s3://{settings.s3_bucket}/{names.checkpoints(app)}",
         "execution.checkpointing.savepoint-dir": f"s3://{settings.s3_bucket}/{names.savepoints(app)}",

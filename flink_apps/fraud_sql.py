@@ -1,25 +1,22 @@
 """Renders the SQL of fraud_scores from the rules and the contract. Pure: needs no engine."""
 
-from pathlib import Path
-
 from clickstream_contracts import schema
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.settings import Settings
 from flink_apps import fraud_doors
 from flink_apps.fraud_doors import Doors
-from flink_apps.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, Rules, rules
+from flink_apps.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, rules
+from flink_apps.template import SQL, filled
 
-SQL = Path(__file__).parent / "sql"
 
-
-def render(settings: Settings, found: Rules | None = None, doors: Doors | None = None) -> str:
+def render(settings: Settings, doors: Doors | None = None) -> str:
     """The job's statements; addresses stay `${...}`, so the text can be kept and compared."""
-    found, doors = found or rules(), doors or fraud_doors.kafka()
+    found = rules()
     patterns = found.patterns
     seeing_all = [p for p in patterns if p.sees == EVERY_EVENT]
     risk = [p for p in patterns if p.sees == RISK_EVENTS]
     parts = {
-        **doors,
+        **(doors or fraud_doors.kafka()),
         "version": found.version,
         "columns": ",\n".join(f"  `{f.name}` {'BIGINT' if f.type == 'timestamptz' else flink_type(f)}" for f in schema.event().fields),
         "scored": _texts(found.scored),
@@ -34,12 +31,12 @@ def render(settings: Settings, found: Rules | None = None, doors: Doors | None =
         "reasons": ", ".join(f"{p.name}_reason" for p in patterns),
         "no_risk_parts": "".join(f",\n  CAST(0 AS DOUBLE) AS {p.name}_part, CAST(NULL AS STRING) AS {p.name}_reason" for p in risk),
         "columns_of_patterns": "".join(f",\n  {p.name}_part, {p.name}_reason" for p in patterns),
-        "alarms": "\nUNION ALL\n".join(_filled("fraud_alarm.sql", pattern=p.name, entity=p.entity) for p in patterns),
+        "alarms": "\nUNION ALL\n".join(_alarm(p) for p in patterns),
         "review_from": str(found.review_from),
         "block_from": str(found.block_from),
         "peace": str(found.alert_again_after_minutes),
     }
-    return _fill((SQL / "fraud_scores.sql").read_text(), parts)
+    return filled(SQL / "fraud_scores.sql", parts)
 
 
 def _views(patterns: list[Pattern], source: str) -> list[str]:
@@ -52,49 +49,40 @@ def _last(patterns: list[Pattern], source: str) -> str:
 
 def view(pattern: Pattern, source: str) -> str:
     """The pattern as a view over `source`: its measures, its part score and its reason beside every row."""
-    names_ = {name: pattern.column(name) for name in (*pattern.measures, *pattern.derived)}
+    columns = {name: pattern.column(name) for name in (*pattern.measures, *pattern.derived)}
     limits = {f"limit.{name}": f"{value:g}" for name, value in pattern.limits.items()}
-    known = names_ | limits
-    conditions = "\n".join(f"      WHEN {_refer(part.when, known)} THEN CAST({part.score} AS DOUBLE)" for part in pattern.parts)
-    return _filled(
-        "fraud_pattern.sql",
-        pattern=pattern.name,
-        meaning=pattern.meaning,
-        source=source,
-        entity=pattern.entity,
-        measures=",\n".join(f"      {sql} OVER w AS {pattern.column(name)}" for name, sql in pattern.measures.items()),
-        derived="".join(f",\n      {_refer(sql, known)} AS {pattern.column(name)}" for name, sql in pattern.derived.items()),
-        conditions=conditions,
-        reason=_words(pattern.reason, names_, limits),
-        count=pattern.within.split()[0],
-        unit=pattern.within.split()[1],
-    )
+    known = columns | limits
+    count, unit = pattern.within.split()
+    parts = {
+        "pattern": pattern.name,
+        "meaning": pattern.meaning,
+        "source": source,
+        "entity": pattern.entity,
+        "measures": ",\n".join(f"      {sql} OVER w AS {pattern.column(name)}" for name, sql in pattern.measures.items()),
+        "derived": "".join(f",\n      {_refer(sql, known)} AS {pattern.column(name)}" for name, sql in pattern.derived.items()),
+        "conditions": "\n".join(f"      WHEN {_refer(p.when, known)} THEN CAST({p.score} AS DOUBLE)" for p in pattern.parts),
+        "reason": _words(_refer(pattern.reason, limits), columns),
+        "count": count,
+        "unit": unit,
+    }
+    return filled(SQL / "fraud_pattern.sql", parts).rstrip("\n")
+
+
+def _alarm(pattern: Pattern) -> str:
+    return filled(SQL / "fraud_alarm.sql", {"pattern": pattern.name, "entity": pattern.entity}).rstrip("\n")
 
 
 def _refer(text: str, known: dict[str, str]) -> str:
-    return REFERENCE.sub(lambda match: known[match[1]], text)
+    """`text` with the references that are `known` in place; the others stay."""
+    return REFERENCE.sub(lambda match: known.get(match[1], match[0]), text)
 
 
-def _words(reason: str, columns: dict[str, str], limits: dict[str, str]) -> str:
+def _words(reason: str, columns: dict[str, str]) -> str:
     """The reason as one SQL expression: texts between the numbers, the numbers from their columns."""
-    pieces = REFERENCE.split(_refer_limits(reason, limits))
+    pieces = REFERENCE.split(reason)
     said = [f"'{piece}'" if i % 2 == 0 else f"CAST({columns[piece]} AS STRING)" for i, piece in enumerate(pieces) if piece]
     return f"CONCAT({', '.join(said)})"
 
 
-def _refer_limits(text: str, limits: dict[str, str]) -> str:
-    return REFERENCE.sub(lambda match: limits.get(match[1], match[0]), text)
-
-
 def _texts(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
-
-
-def _filled(file: str, **parts: str) -> str:
-    return _fill((SQL / file).read_text().rstrip("\n"), parts)
-
-
-def _fill(text: str, parts: dict[str, str]) -> str:
-    for key, value in parts.items():
-        text = text.replace("{{" + key + "}}", value)
-    return text

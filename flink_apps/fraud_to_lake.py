@@ -1,26 +1,30 @@
 """Scores and alerts from their topics into the lake, exactly once. `python -m flink_apps.fraud_to_lake --help`."""
 
 import sys
-from pathlib import Path
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Contract, Field
 from clickstream_contracts.settings import Settings
 from flink_apps.app import App
+from flink_apps.template import SQL, filled, kafka_records, lake_table
 
-SQL = Path(__file__).parent / "sql" / "fraud_to_lake.sql"
+READS = {"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC}
 
 
 def render(settings: Settings) -> str:
     """The job's statements."""
-    tables = {"scores": schema.tables()["raw.fraud_scores"], "alerts": schema.tables()["raw.fraud_alerts"]}
-    text = SQL.read_text().replace("{{group}}", names.FRAUD_LAKE_JOB)
-    for name, contract in tables.items():
-        text = text.replace("{{" + name + "_topic}}", contract.topic)
-        text = text.replace("{{" + name + "_table}}", f"lake.`{contract.namespace}`.`{contract.table}`")
-        text = text.replace("{{" + name + "_columns}}", ",\n".join(f"  {_column(contract, f)} AS `{f.name}`" for f in contract.fields))
-    return text
+    return filled(SQL / "fraud_to_lake.sql", _parts("scores", "raw.fraud_scores") | _parts("alerts", "raw.fraud_alerts"))
+
+
+def _parts(name: str, table: str) -> dict[str, str]:
+    """One topic and the table it goes to."""
+    contract = schema.tables()[table]
+    return {
+        name: kafka_records(name, contract.topic, names.FRAUD_LAKE_JOB, f"startup_{name}"),
+        f"{name}_table": lake_table(table),
+        f"{name}_columns": ",\n".join(f"  {_column(contract, f)} AS `{f.name}`" for f in contract.fields),
+    }
 
 
 def _column(contract: Contract, field: Field) -> str:
@@ -39,7 +43,6 @@ def _column(contract: Contract, field: Field) -> str:
     return text if field.type == "string" else f"TRY_CAST({text} AS {flink_type(field)})"
 
 
-READS = {"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC}
 APP = App(names.FRAUD_LAKE_JOB, render, reads=READS, pace=3)
 
 if __name__ == "__main__":

@@ -3,19 +3,7 @@
 
 CREATE TEMPORARY FUNCTION json_fields AS 'io.clickstream.JsonFields';
 
-CREATE TEMPORARY TABLE records (
-  payload BYTES,
-  kafka_partition INT NOT NULL METADATA FROM 'partition' VIRTUAL,
-  kafka_offset BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL,
-  ingested_at TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL
-) WITH (
-  'connector' = 'kafka',
-  'topic' = '{{topic}}',
-  'properties.bootstrap.servers' = '${kafka_bootstrap}',
-  'properties.group.id' = '{{group}}',
-  ${startup},
-  'format' = 'raw'
-);
+{{records}}
 
 -- The only place where JSON is read. A function call would be repeated for each use; a joined row is made once.
 CREATE TEMPORARY VIEW parsed AS
