@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from rich.table import Table
 
 from bench.flink_lake import PYTHON, environment
 from tools import entry
-from tools.shop.labels import ATTACKS, BAITS, read
+from tools.shop.labels import ATTACKS, Attack, by_event, read
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
 REPO = Path(__file__).parents[1]
@@ -29,19 +28,11 @@ SEEDS = [1, 2, 3]
 UNTIL = "2026-01-05"
 
 
-@dataclass
-class Attack:
-    """One attack, or one group of bait, and what the job said of its events."""
-
-    pattern: str
-    events: dict[str, int] = field(default_factory=dict)
-    flagged: set[str] = field(default_factory=set)
-
-    def flagged_after(self) -> tuple[int, float]:
-        """(events up to and with the first flagged one, seconds from the first event to it)."""
-        order = sorted(self.events, key=lambda event: self.events[event])
-        first = next(i for i, event in enumerate(order) if event in self.flagged)
-        return first + 1, (self.events[order[first]] - self.events[order[0]]) / 1000
+def flagged_after(attack: Attack, accused: set[str]) -> tuple[int, float] | None:
+    """(events up to and with the first accused one, seconds from the first event to it); None if none is."""
+    order = sorted(attack.events, key=attack.events.__getitem__)
+    first = next((i for i, event in enumerate(order) if event in accused), None)
+    return None if first is None else (first + 1, (attack.events[order[first]] - attack.events[order[0]]) / 1000)
 
 
 @app.command()
@@ -87,50 +78,38 @@ def lines(folder: Path) -> Iterator[dict[str, Any]]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Everything the report says, from labels, scores and alerts."""
-    attacks, truth = _attacks(folder / "labels.jsonl")
+    attacks = read([folder / "labels.jsonl"])
+    guilty = by_event(attack for attack in attacks if not attack.is_bait)
     scores = {score["event_id"]: score for score in lines(folder / "scores")}
     alerts = list(lines(folder / "alerts"))
     flagged = [score for score in scores.values() if score["decision"] != "allow"]
-    for one in (*flagged, *alerts):
-        if attack := truth.get(one["event_id"]):
-            attack.flagged.add(one["event_id"])
-    good = [s for s in scores.values() if s["event_type"] == "purchase" and not _is_attack(truth.get(s["event_id"]))]
+    accused = {one["event_id"] for one in (*flagged, *alerts)}
+    good = [s for s in scores.values() if s["event_type"] == "purchase" and s["event_id"] not in guilty]
     fraud = sum(s["event_type"] == "purchase" for s in scores.values()) - len(good)
     return {
         "purchases": {"good": len(good), "fraud": fraud, "fraud_share": round(fraud / max(1, len(good) + fraud), 4)},
-        "patterns": {pattern: _pattern(pattern, attacks, flagged, alerts, truth) for pattern in ATTACKS},
+        "patterns": {
+            pattern: _pattern([a for a in attacks if a.pattern == pattern], accused, _accused_of(pattern, flagged, alerts), guilty)
+            for pattern in ATTACKS
+        },
         "fp_per_1000_good": round(1000 * sum(s["decision"] != "allow" for s in good) / len(good), 2),
-        "bait_entity_rate": _share([bool(a.flagged) for a in attacks.values() if a.pattern in BAITS]),
+        "bait_entity_rate": _share([not accused.isdisjoint(a.events) for a in attacks if a.is_bait]),
         "late": sum(1 for _ in lines(folder / "late")),
         "alerts": len(alerts),
     }
 
 
-def _attacks(path: Path) -> tuple[dict[str, Attack], dict[str, Attack]]:
-    """The attacks by name, and the attack of each labelled event."""
-    attacks: dict[str, Attack] = {}
-    truth: dict[str, Attack] = {}
-    for label in read([path]):
-        attack = attacks.setdefault(label["attack"], Attack(label["pattern"]))
-        attack.events[label["event_id"]] = label["event_time"]
-        truth[label["event_id"]] = attack
-    return attacks, truth
+def _accused_of(pattern: str, flagged: list[Any], alerts: list[Any]) -> set[str]:
+    scored = {score["event_id"] for score in flagged if pattern in score["patterns"].split(",")}
+    return scored | {alert["event_id"] for alert in alerts if alert["pattern"] == pattern}
 
 
-def _is_attack(attack: Attack | None) -> bool:
-    return attack is not None and attack.pattern in ATTACKS
-
-
-def _pattern(pattern: str, attacks: dict[str, Attack], flagged: list[Any], alerts: list[Any], truth: dict[str, Attack]) -> dict[str, Any]:
-    mine = [attack for attack in attacks.values() if attack.pattern == pattern]
-    seen = [attack.flagged_after() for attack in mine if attack.flagged]
-    accused = {s["event_id"] for s in flagged if pattern in s["patterns"].split(",")} | {
-        a["event_id"] for a in alerts if a["pattern"] == pattern
-    }
+def _pattern(attacks: list[Attack], accused: set[str], accused_of_it: set[str], guilty: dict[str, Attack]) -> dict[str, Any]:
+    seen = [found for attack in attacks if (found := flagged_after(attack, accused))]
     return {
-        "attacks": len(mine),
-        "attack_recall": _share([bool(attack.flagged) for attack in mine]),
-        "event_precision": _share([_is_attack(truth.get(event)) for event in accused]),
+        "attacks": len(attacks),
+        "attack_recall": _share([not accused.isdisjoint(attack.events) for attack in attacks]),
+        "event_precision": _share([event in guilty for event in accused_of_it]),
         "events_to_flag": median(count for count, _ in seen) if seen else None,
         "median_delay_s": round(median(seconds for _, seconds in seen), 1) if seen else None,
     }

@@ -33,9 +33,9 @@ def catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
     return RestCatalog("nessie", **settings.pyiceberg(ref))
 
 
-def rows(settings: Settings, table: str, ref: str = names.MAIN) -> int:
-    """A table's rows at a ref."""
-    snapshot = catalog(settings, ref).load_table(table).current_snapshot()
+def rows(at: RestCatalog, table: str) -> int:
+    """A table's rows, from its snapshot's summary."""
+    snapshot = at.load_table(table).current_snapshot()
     return int(snapshot.summary["total-records"]) if snapshot and snapshot.summary else 0
 
 

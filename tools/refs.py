@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from pyiceberg.catalog.rest import RestCatalog
 from rich.console import Console
 from rich.table import Table
 
@@ -76,13 +77,13 @@ def diff(left: Ref, right: Ref) -> None:
     """List the tables that differ between two refs, with their rows on both sides."""
     found = nessie("GET", f"trees/{left}/diff/{right}")["diffs"]
     changed = [".".join(d["key"]["elements"]) for d in found if (d.get("to") or d["from"])["type"] == "ICEBERG_TABLE"]
-    show(f"{left} -> {right}", ["table", left, right], [[name, rows(left, name), rows(right, name)] for name in sorted(changed)])
+    sides = [lake.catalog(here(), ref) for ref in (left, right)]
+    show(f"{left} -> {right}", ["table", left, right], [[name, *(rows(side, name) for side in sides)] for name in sorted(changed)])
 
 
-def rows(ref: str, table: str) -> str:
-    """The table's row count at a ref, `-` where it does not exist."""
-    there = lake.catalog(here(), ref).table_exists(table)
-    return str(lake.rows(here(), table, ref)) if there else "-"
+def rows(at: RestCatalog, table: str) -> str:
+    """The table's row count there, `-` where it does not exist."""
+    return str(lake.rows(at, table)) if at.table_exists(table) else "-"
 
 
 @app.command()

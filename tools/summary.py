@@ -26,6 +26,7 @@ def password(settings: Settings) -> str:
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
     """Everything the summary shows, from the ledger, the tables on main and the run's receipts."""
     release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
+    main = lake.catalog(settings)
     audits = (airflow.xcom(names.NIGHTLY, run_id, "audit") or {}).get("facts", {}).get("audits", [])
     return {
         "events": events(settings),
@@ -37,7 +38,7 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
             "tag": airflow.xcom(names.NIGHTLY, run_id, "tag"),
             "published": bool(release),
         },
-        "rows": {name: lake.rows(settings, name) for name in schema.tables()},
+        "rows": {name: lake.rows(main, name) for name in schema.tables()},
         "audits": {"passed": sum(not a["rows"] for a in audits), "total": len(audits), "results": audits},
         "seconds": seconds | {f"night.{t['task_id']}": t["duration"] for t in airflow.tasks(names.NIGHTLY, run_id) if t["duration"]},
         "fraud": detection(settings),

@@ -28,6 +28,9 @@ app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode
 EVENTS_PER_DAY = 20_000
 LATE = ("all", "on-time", "late")
 
+Days = Annotated[int, typer.Option(min=1, help="How many days.")]
+Until = Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")]
+Events = Annotated[int, typer.Option(min=0, help="Good events of all days together; default: 20,000 a day.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same events, down to their ids.")]
 Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of the good events.")]
 People = Annotated[int, typer.Option(min=2, help="Users of the shop.")]
@@ -42,9 +45,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")
 @app.command()
 @failing_in_one_line(SendError)
 def history(
-    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
-    until: Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")] = "",
-    events: Annotated[int, typer.Option(min=0, help="Good events of all days together; default: 20,000 a day.")] = 0,
+    days: Days = 1,
+    until: Until = "",
+    events: Events = 0,
     seed: Seed = 7,
     duplicates: Share = 0.001,
     broken: Share = 0.001,
@@ -55,9 +58,7 @@ def history(
     attacks: Attacks = 0,
     users: People = 50_000,
     products: Products = 10_000,
-    with_master_data: Annotated[
-        bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
-    ] = True,
+    with_master_data: MasterData = True,
     resume: Resume = False,
     run_name: RunName = "",
     as_json: Json = False,
@@ -93,9 +94,7 @@ def live(
     attacks: Attacks = 0,
     users: People = 50_000,
     products: Products = 10_000,
-    with_master_data: Annotated[
-        bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")
-    ] = True,
+    with_master_data: MasterData = True,
     start: Annotated[str, typer.Option(help="Repeat an earlier live run: the start that its summary names.")] = "",
     resume: Resume = False,
     run_name: RunName = "",
@@ -131,9 +130,9 @@ def _labels(settings: Settings, name: str) -> Labels:
 @app.command("corpus")
 def corpus_(
     out: Annotated[Path, typer.Option(help="Folder for events.json and labels.jsonl.")],
-    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
-    until: Annotated[str, typer.Option(help="The last day, YYYY-MM-DD; default: yesterday.")] = "",
-    events: Annotated[int, typer.Option(min=0, help="Good events of all days together; default: 20,000 a day.")] = 0,
+    days: Days = 1,
+    until: Until = "",
+    events: Events = 0,
     seed: Seed = 7,
     attacks: Attacks = 10,
     duplicates: Share = 0.001,

@@ -1,7 +1,8 @@
 """The truth about attacks: which event belongs to which. It goes to a file beside the ledger, never into an event."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,8 +61,28 @@ def folder(settings: Settings) -> Path:
     return Path(settings.stack_dir) / "labels"
 
 
-def read(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """All labels of some files."""
+@dataclass(frozen=True)
+class Attack:
+    """One attack, or one group of bait: its pattern, and when each of its events happened, in ms since 1970 by event id."""
+
+    pattern: str
+    events: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_bait(self) -> bool:
+        return self.pattern in BAITS
+
+
+def read(paths: Iterable[Path]) -> list[Attack]:
+    """All that was planted, from files of labels."""
+    attacks: dict[str, Attack] = {}
     for path in paths:
         with path.open() as file:
-            yield from map(json.loads, file)
+            for label in map(json.loads, file):
+                attacks.setdefault(label["attack"], Attack(label["pattern"])).events[label["event_id"]] = label["event_time"]
+    return list(attacks.values())
+
+
+def by_event(attacks: Iterable[Attack]) -> dict[str, Attack]:
+    """The attack of each labelled event."""
+    return {event: attack for attack in attacks for event in attack.events}
