@@ -15,6 +15,7 @@ from tools.shop.stream import Shop, arrivals
 def write(shop: Shop, windows: Iterable[Window], events: Path, labels: Path) -> int:
     """Write the good events as JSON lines, each with `arrived_ms`, and the labels of attacks; returns how many events."""
     encoder, count = Encoder(shop.world), 0
+    labels.unlink(missing_ok=True)
     with events.open("wb") as file, Labels(labels) as noted:
         for rows in arrivals(shop, windows):
             for batch in batches(rows):

@@ -37,11 +37,11 @@ def meaning(packed: int) -> dict[str, Any]:
 
 
 class Labels:
-    """A file of labels, one JSON line for each labelled event."""
+    """A file of labels, one JSON line for each labelled event; a run that is resumed adds to those of its first try."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w")
+        self._file = path.open("a")
 
     def note(self, rows: Rows, ids: list[str]) -> None:
         """Write the labels of `rows`, whose event ids are `ids`."""
