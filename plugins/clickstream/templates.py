@@ -1,6 +1,6 @@
 """What a task learns only when it runs, as Jinja; DAGs that use it pass MACROS."""
 
-from clickstream.runtime.base import SparkJob
+from clickstream.runtime.base import LONG_LIVED, SHORT_LIVED, SparkJob
 from clickstream_contracts import names
 
 MACROS = {"names": names}
@@ -11,8 +11,10 @@ BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
 REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
 KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
 
-# For an app whose executors work through every event: both compilers, which pay after some seconds.
-LONG_LIVED = (("spark.executor.extraJavaOptions", "-XX:+UseSerialGC"),)
+# Executors of a run that reads many events get both compilers, which pay after a minute; for few events they only cost.
+MANY_EVENTS = 500_000
+_KEPT = "ti.xcom_pull(task_ids='wait_for_lake')['facts']['cut'].values() | sum"
+JIT_BY_SIZE = (("spark.executor.extraJavaOptions", f"{{{{ '{LONG_LIVED}' if {_KEPT} > {MANY_EVENTS} else '{SHORT_LIVED}' }}}}"),)
 
 
 def fact(task_id: str, name: str) -> str:

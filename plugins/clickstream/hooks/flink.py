@@ -41,6 +41,7 @@ class Vitals:
 
     state: str
     checkpoints: int
+    checkpointing: bool
     restarts: int
     lag: int
 
@@ -106,9 +107,14 @@ class FlinkHook:
         return Vitals(
             state=self.job(job.id).state,
             checkpoints=counts["completed"],
+            checkpointing=counts["in_progress"] > 0,
             restarts=int(float(restarts[0]["value"])) if restarts else 0,
             lag=self._lag(job),
         )
+
+    def checkpoint(self, job: Job) -> None:
+        """Ask for a checkpoint now; one that cannot begin yet, since the job's tasks are still coming up, is none."""
+        self._retrying(self._send, "POST", f"/jobs/{job.id}/checkpoints", json={"checkpointType": "CONFIGURED"})
 
     def cause(self, job: Job) -> str:
         """Why the job last failed, in one line; '' if it never did."""

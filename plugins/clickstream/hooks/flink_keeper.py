@@ -14,7 +14,7 @@ from clickstream_contracts import names
 LOG = logging.getLogger(__name__)
 SMALL_LAG = 10_000
 # A job that has just started knows its whole lag only after a while: it falls behind if the lag grows every time.
-LOOKS = 3
+LOOKS, PAUSE_SECONDS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class StreamKeeper:
             now = self._next_checkpoint(job, before)
             if now.lag <= max(before.lag, SMALL_LAG):
                 return {"job": job.id, "name": job.name, "checkpoints": now.checkpoints, "restarts": now.restarts, "lag": now.lag}
+            time.sleep(PAUSE_SECONDS)
         raise FlinkError(f"{job.name} falls behind: {before.lag:,} records waited, now {now.lag:,}; raise CLICKSTREAM_FLINK_PARALLELISM")
 
     def _next_checkpoint(self, job: Job, before: Vitals) -> Vitals:
@@ -160,6 +161,9 @@ class StreamKeeper:
                 raise FlinkError(f"{job.name} is {now.state} after {now.restarts} restarts: {self.cluster.cause(job)}")
             if now.state == "RUNNING" and reached(now):
                 return now
+            # Waiting for the next one by the clock would take up to an interval; it may be minutes long.
+            if now.state == "RUNNING" and not now.checkpointing:
+                self.cluster.checkpoint(job)
             if time.monotonic() > end:
                 raise FlinkError(
                     f"{job.name} is {now.state} and completed no checkpoint in {self.patience:.0f} s. {self.cluster.cause(job)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from clickstream.runtime.base import QUIET, SparkJob, ToolJob
+from clickstream.runtime.base import QUIET, SHORT_LIVED, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts.settings import Settings
 
@@ -13,13 +13,11 @@ REPO = Path(__file__).parents[3]
 TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
 SPARK_BIN = REPO / ".venvs/spark/bin"
 PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 SPARK_CONF = QUIET | {
     "spark.executorEnv.PYTHONPATH": PYTHON_PATH,
     # All executors see the same disk: `--jars` would copy 110 MB to each of them, each time.
     "spark.driver.extraClassPath": f"{REPO}/.jars/spark/*",
     "spark.executor.extraClassPath": f"{REPO}/.jars/spark/*",
-    # Processes that live for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
     "spark.driver.extraJavaOptions": SHORT_LIVED,
     "spark.executor.extraJavaOptions": SHORT_LIVED,
     # A small night is done by one executor; a second one, which has to warm up too, comes when tasks wait for long.
@@ -27,7 +25,7 @@ SPARK_CONF = QUIET | {
     "spark.dynamicAllocation.enabled": "true",
     "spark.dynamicAllocation.minExecutors": "1",
     "spark.dynamicAllocation.maxExecutors": "2",
-    "spark.dynamicAllocation.schedulerBacklogTimeout": "5s",
+    "spark.dynamicAllocation.schedulerBacklogTimeout": "20s",
 }
 
 
