@@ -4,8 +4,14 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from airflow.sdk import Asset
+
 OWNER = "clickstream"
 SPARK_POOL = "spark"
+
+# What one DAG publishes and another waits for. Every event has its day as partition.
+RELEASE = Asset(name="clickstream_release", uri="clickstream://lake/release")
+FEATURES = Asset(name="clickstream_features", uri="clickstream://lake/features")
 
 
 class Tag(StrEnum):

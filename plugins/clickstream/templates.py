@@ -1,13 +1,26 @@
 """What a task learns only when it runs, as Jinja; DAGs that use it pass MACROS."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from clickstream.runtime.base import SparkJob
 from clickstream_contracts import names
 
-MACROS = {"names": names}
+
+def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
+    """What the newest of the asset events that started a run says of `key`; '' for a run that none started."""
+    found = sorted((event for several in events.values() for event in several), key=lambda event: event.timestamp)
+    return str(found[-1].extra[key]) if found else ""
+
+
+MACROS = {"names": names, "told": told}
 
 # A day asked for wins; else the partition's day; else, for a run by hand, the day before it was asked for.
 DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
 BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
+SEALED = "@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"
+RELEASED = "{{ told(triggering_asset_events, 'commit') }}"
+UNTIL = "{{ '--until=' ~ names.day(params.day) if params.day else '' }}"
 REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
 KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
 
