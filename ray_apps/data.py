@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
 from clickstream_contracts.settings import Settings
 from ray_apps import registry
 from ray_apps.sessions import Sessions

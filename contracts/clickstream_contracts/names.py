@@ -24,6 +24,7 @@ FRAUD_LAKE_JOB = "fraud_to_lake"
 STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB)
 
 NIGHTLY = "clickstream_nightly"
+FEATURES = "clickstream_features"
 STREAMS = "clickstream_streams"
 TRAIN = "clickstream_train"
 ROLLOUT = "clickstream_rollout"

@@ -1,9 +1,9 @@
 """Ray jobs: a head played by the test on one side, a cluster's resources on the other; the receipt is the verdict on both."""
 
+import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +51,7 @@ class Head:
         return httpx.Response(200, json=self._one_step_on(self.jobs[name]))
 
     def _take(self, request: httpx.Request) -> httpx.Response:
-        body = __import__("json").loads(request.content)
+        body = json.loads(request.content)
         if body["submission_id"] in self.jobs:
             return httpx.Response(400, text="exists")
         self.jobs[body["submission_id"]] = {"status": "PENDING", "entrypoint": body["entrypoint"], "message": ""}
@@ -76,12 +76,11 @@ def head() -> Head:
 
 
 @pytest.fixture(autouse=True)
-def _settings(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _settings(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ReceiptStore(LocalFileSystem(), str(tmp_path))
     monkeypatch.setattr(ReceiptStore, "from_settings", classmethod(lambda cls, settings: store))
     jobs = RayJobs("http://ray", "secret", attempts=3, transport=httpx.MockTransport(head.answer))
     monkeypatch.setattr(RayJobs, "from_settings", classmethod(lambda cls, settings: jobs))
-    return
 
 
 def task(text: str, code: int = 0) -> RayReceiptOperator:
@@ -130,7 +129,11 @@ def test_what_an_earlier_try_left_running_is_stopped_first(head: Head, context: 
 
 
 def test_a_head_that_forgot_the_job_is_named(head: Head, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "_one_step_on", lambda job: head.jobs.clear() or job)
+    def forget(job: dict[str, Any]) -> dict[str, Any]:
+        head.jobs.clear()
+        return job
+
+    monkeypatch.setattr(head, "_one_step_on", forget)
     with pytest.raises(AirflowException, match="started anew"):
         task(GOOD.to_json()).execute(context)
 

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from clickstream_contracts.settings import Settings
 from tests.tools.test_stack_engines import Small
 from tools.stack import layout, ray, running
 
@@ -63,7 +64,7 @@ def test_a_killed_head_comes_back_and_leaves_nothing_of_the_old_one(small: Small
 
 def test_clean_takes_the_short_way_along(tmp_path: Path) -> None:
     stack = Small(tmp_path / "stack")
-    known = layout.Stack(layout.resolve(layout.Settings.from_env({k: v for k, v in stack.env.items() if k.startswith("CLICKSTREAM_")})))
+    known = layout.Stack(layout.resolve(Settings.from_env({k: v for k, v in stack.env.items() if k.startswith("CLICKSTREAM_")})))
     layout.save(known)
     ray.parts(known)[0].prepare()
     assert ray.short(known).is_symlink()
