@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param, chain
+from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
-from clickstream.house import SPARK_POOL, Tag, defaults
+from clickstream.house import RELEASE, SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
-from clickstream.templates import DAY, JIT_BY_SIZE, KEEP, MACROS, REBUILD, days, fact, on_branch
+from clickstream.templates import DAY, JIT_BY_SIZE, KEEP, MACROS, REBUILD, SEALED, days, fact, on_branch
 from clickstream_contracts import names
 
 DOCS = """
@@ -15,7 +15,8 @@ DOCS = """
 
 Every night at 02:00 UTC, for the day before: wait until the lake holds every Kafka record sent so far, pin main, and write on a
 branch of its own. **curated** and **marts** are recomputed for every day that new records touch, late ones included. The audits
-read the sealed branch; if each answers with zero rows, one merge publishes all tables at once and a tag keeps that release.
+read the sealed branch; if each answers with zero rows, one merge publishes all tables at once and a tag keeps that release, which
+starts `clickstream_features`.
 
 | you want | do |
 |---|---|
@@ -34,8 +35,6 @@ PARAMS = {
     "rebuild": Param(False, type="boolean", title="Rebuild", description="Recompute the day even if nothing new arrived for it."),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
 }
-
-RELEASE = Asset(name="clickstream_release", uri="clickstream://lake/release")
 
 with DAG(
     dag_id=names.NIGHTLY,
@@ -61,10 +60,10 @@ with DAG(
     curate = rt.spark(curating, task_id="curate", **writes)
     marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **writes)
     seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["dimensions", "curate", "marts"])
-    audit = rt.spark(on_branch("audit", at="@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"), task_id="audit", **on_spark)
+    audit = rt.spark(on_branch("audit", "--namespaces=raw,curated,marts", at=SEALED), task_id="audit", **on_spark)
 
-    merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY, release=RELEASE)
-    tag = TagRelease(task_id="tag", release=merge.output)
+    merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
+    tag = TagRelease(task_id="tag", release=merge.output, asset=RELEASE)
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 
     chain(wait_for_lake, pin_main, create_branch.as_setup(), dimensions, curate, marts, seal, audit, merge, tag, drop_branch)

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.settings import Settings
+from ray_apps import registry
 from ray_apps.sessions import Sessions
 
 TABLE = "features.training_sessions"
@@ -16,7 +16,7 @@ TABLE = "features.training_sessions"
 
 def read(settings: Settings, ref: str) -> tuple[pa.Table, str]:
     """The table at a branch, a tag or `branch@hash`, and the metadata file that says which state it was."""
-    table = RestCatalog("nessie", **settings.pyiceberg(ref)).load_table(TABLE)
+    table = registry.catalog(settings, ref).load_table(TABLE)
     return table.scan(selected_fields=("session_id", "started_at", "items")).to_arrow(), table.metadata_location
 
 

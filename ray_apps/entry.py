@@ -1,12 +1,13 @@
 """What all Ray apps have in common: their arguments, their receipt and their exit code."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlparse
 
 from clickstream_contracts.receipt import Receipt
@@ -40,6 +41,17 @@ def place_uri(text: str) -> str:
     if urlparse(text).scheme not in ("s3", "file"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a place to write to: use s3://bucket/key or file:///path")
     return text
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """What another app left."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no JSON object")
+    return found
 
 
 def whole_number(text: str) -> int:

@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     try:
         settings = Settings.from_env()
-        verdict = _judge_stored(settings, args.model, args.evaluation, args.sha256, args.champion)
+        verdict = judge_stored(settings, args.model, args.evaluation, args.sha256, args.champion)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -112,7 +112,8 @@ def main(argv: list[str]) -> int:
     return 0 if verdict.passed else 1
 
 
-def _judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, champion: str) -> Verdict:
+def judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, champion: str) -> Verdict:
+    """Whether a stored model may take the place of `champion`; one that cannot be read may not."""
     try:
         artefacts.read(*open_place(model, settings), sha256)
         found = Evaluation.from_bytes(read_bytes(evaluation, settings))

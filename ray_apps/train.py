@@ -12,9 +12,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from ray_apps import artefacts, data, entry, metrics, ranker, tuning
+from ray_apps import artefacts, data, entry, metrics, ranker, registry, tuning
 from ray_apps.artefacts import Artefact, Manifest
 from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
 from ray_apps.places import open_place, write_bytes
@@ -30,9 +31,14 @@ HELD_OUT = 0.05
 def main(argv: list[str]) -> int:
     """Train and write. Returns the exit code."""
     found = entry.parser("train", __doc__)
-    found.add_argument("--model", required=True, type=entry.place_uri, help="folder of the new model: s3:// or file://")
-    found.add_argument("--champion", default="", help="folder of the model in service; empty if there is none")
+    found.add_argument("--model", type=entry.place_uri, help="folder of the new model: s3:// or file:// (default: by the run)")
+    champion = found.add_mutually_exclusive_group()
+    champion.add_argument("--champion", default="", help="folder of the model in service; empty if there is none")
+    champion.add_argument("--champion-at", default="", help="ref of the lake that knows the model in service")
     found.add_argument("--trials", type=entry.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
+    found.add_argument(
+        "--ray", default="", choices=("", "auto"), help="auto tries settings on the Ray that runs this job (default: an own one)"
+    )
     found.add_argument("--seed", type=entry.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
     return entry.run("train", found, work, argv)
 
@@ -43,8 +49,8 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     table, state = data.read(settings, args.ref)
     sessions, ids = data.sessions(table)
     progress.say(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
-    champion = artefacts.read(*open_place(args.champion, settings)) if args.champion else None
-    manifest, evaluation, trials = make(settings, args, sessions.shortened(), ids, champion, progress)
+    args.model = args.model or f"s3://{settings.s3_bucket}/{names.model(args.run)}"
+    manifest, evaluation, trials = make(settings, args, sessions.shortened(), ids, _champion(settings, args), progress)
     return Receipt(
         app="train",
         run=args.run,
@@ -52,8 +58,18 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
         outputs={"model": args.model, "evaluation": f"{args.model}/{EVALUATION}"},
         rows={data.TABLE: table.num_rows},
         content={"model": manifest.sha256},
-        facts={"metrics": manifest.metrics, "queries": len(evaluation.groups), "champion": evaluation.champion, "trials": trials},
+        facts=_facts(manifest, evaluation, trials),
     )
+
+
+def _champion(settings: Settings, args: argparse.Namespace) -> Artefact | None:
+    sha256, folder = registry.champion(registry.catalog(settings, args.champion_at)) if args.champion_at else ("", args.champion)
+    return artefacts.read(*open_place(folder, settings), sha256) if folder else None
+
+
+def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    about = {name: getattr(manifest, name) for name in ("data", "seed", "parameters", "metrics", "versions")}
+    return {**about, "queries": len(evaluation.groups), "champion": evaluation.champion, "trials": trials}
 
 
 def make(
@@ -62,7 +78,7 @@ def make(
     """Train, compare on the held-out sessions, write model and evaluation."""
     end = int(len(sessions) * (1 - HELD_OUT))
     past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
-    tune = tuning.tuner(args.trials, progress) if args.trials else keep
+    tune = tuning.tuner(args.trials, progress, args.ray) if args.trials else keep
     candidate, search = ranker.train(past, len(ids), Recipe(seed=args.seed), progress, tune)
     rivals = _rivals(candidate, champion)
     found = evaluate("", champion.manifest.sha256 if champion else "", rivals, held_out, progress)

@@ -49,11 +49,21 @@ def own_ray(cpus: int) -> Iterator[None]:
             ray.shutdown()
 
 
-def tuner(trials: int, progress: Progress) -> Tune:
-    """A search of this many trials on all cores of this machine."""
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """The Ray that runs already at `address`; it stays when the block ends."""
+    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def tuner(trials: int, progress: Progress, address: str = "") -> Tune:
+    """A search of this many trials on the Ray at `address`, or on one of its own with all cores of this machine."""
 
     def tune(learn: Part, stop: Part, recipe: Recipe) -> Search:
-        with own_ray(os.cpu_count() or 1):
+        with joined(address) if address else own_ray(os.cpu_count() or 1):
             return search(learn, stop, recipe, trials, progress)
 
     return tune

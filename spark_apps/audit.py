@@ -1,16 +1,18 @@
-"""Asks every question of the folder `audits`; the good answer to each is no row."""
+"""Asks the questions of the folder `audits` about the tables of some namespaces; the good answer to each is no row."""
 
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.schema import tables
 from spark_apps.engine import Lake, open_lake
-from spark_apps.entry import Opener, WorkFailed, one_line, parser, run
+from spark_apps.entry import Opener, Parser, WorkFailed, one_line, parser, run
 
 APP = "audit"
 AUDITS = Path(__file__).parent / "audits"
@@ -54,12 +56,21 @@ def read(path: Path) -> Audit:
     return Audit(path.stem, header["severity"], header["meaning"], header["owner"], text)
 
 
-def audits(folder: Path = AUDITS) -> list[Audit]:
-    """All audits. Raises ValueError if there is none: nothing asked is nothing proved."""
-    found = [read(path) for path in sorted(folder.glob("*.sql"))]
+def audits(folder: Path = AUDITS, namespaces: Sequence[str] = ()) -> list[Audit]:
+    """The audits of the namespaces' tables, of all without any. Raises ValueError if there is none: nothing asked is nothing proved."""
+    rules = {rule.name for contract in tables().values() if contract.namespace in namespaces for rule in contract.rules}
+    found = [read(path) for path in sorted(folder.glob("*.sql")) if not namespaces or path.stem in rules]
     if not found:
-        raise ValueError(f"no audit found in {folder}")
+        raise ValueError(f"no audit found in {folder}{' for ' * bool(namespaces)}{', '.join(namespaces)}")
     return found
+
+
+def namespaces(text: str) -> list[str]:
+    """Namespaces of the contract, with commas between them."""
+    known = sorted({contract.namespace for contract in tables().values()})
+    if unknown := sorted(set(text.split(",")) - set(known)):
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no namespace: use some of {','.join(known)}")
+    return text.split(",")
 
 
 def ask(lake: Lake, audit: Audit) -> Answer:
@@ -78,9 +89,9 @@ def _failure(answer: Answer) -> dict[str, Any]:
 
 
 def work(lake: Lake, args: argparse.Namespace, folder: Path = AUDITS) -> Receipt:
-    """Ask all, some at once. Raises WorkFailed if an answer blocks the run."""
+    """Ask them, some at once. Raises WorkFailed if an answer blocks the run."""
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda audit: ask(lake, audit), audits(folder)))
+        answers = list(pool.map(lambda audit: ask(lake, audit), audits(folder, args.namespaces)))
     failures = [answer for answer in answers if answer.blocks]
     receipt = Receipt(
         app=APP,
@@ -97,9 +108,16 @@ def work(lake: Lake, args: argparse.Namespace, folder: Path = AUDITS) -> Receipt
     return receipt
 
 
+def arguments() -> Parser:
+    """The arguments of this app."""
+    found = parser(APP, __doc__ or "")
+    found.add_argument("--namespaces", type=namespaces, default=[], help="whose tables' audits to ask, with commas; default all")
+    return found
+
+
 def main(argv: list[str], opener: Opener = open_lake) -> int:
     """Entry point: the arguments without the program's name, the exit code back."""
-    return run(APP, parser(APP, __doc__ or ""), work, argv, opener)
+    return run(APP, arguments(), work, argv, opener)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,10 @@ APP = "dimensions"
 DIMENSIONS = {"curated.users": "dimension_users", "curated.products": "dimension_products"}
 
 
-def refresh(lake: Lake, table: str) -> tuple[str, bool]:
-    """Bring one dimension up to date; the content, and whether it had to be written."""
-    versions = lake.sql(DIMENSIONS[table]).cache()
-    contents = lake.contents({"new": versions, "old": lake.table(table).select(*versions.columns)})
-    changed = contents["new"] != contents["old"]
-    if changed:
-        lake.replace(table, versions)
-    return contents["new"], changed
-
-
 def work(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Both dimensions; one whose content is the same already is left alone, so that a quiet night writes nothing."""
     with ThreadPoolExecutor(len(DIMENSIONS)) as pool:
-        answers = dict(zip(DIMENSIONS, pool.map(lambda table: refresh(lake, table), DIMENSIONS), strict=True))
+        answers = dict(zip(DIMENSIONS, pool.map(lambda table: lake.refresh(table, lake.sql(DIMENSIONS[table])), DIMENSIONS), strict=True))
     return Receipt(
         app=APP,
         run=args.run,

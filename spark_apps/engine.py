@@ -118,6 +118,15 @@ class Lake:
         # A dynamic partition overwrite would leave a partition as it was when nothing of it remains.
         rows.select(*columns).writeTo(self.catalog.name(table)).overwrite(F.lit(True) if where is None else where)
 
+    def refresh(self, table: str, rows: DataFrame) -> tuple[str, bool]:
+        """Make `rows` the whole table unless they are it already; the content, and whether it had to be written."""
+        rows.cache()
+        contents = self.contents({"new": rows, "old": self.table(table).select(*rows.columns)})
+        changed = contents["new"] != contents["old"]
+        if changed:
+            self.replace(table, rows)
+        return contents["new"], changed
+
     def table(self, table: str) -> DataFrame:
         """A table of the run's branch."""
         return self.spark.table(self.catalog.name(table))

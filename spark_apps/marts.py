@@ -15,7 +15,7 @@ from spark_apps.entry import Opener, day, parser, run
 
 APP = "marts"
 DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
-WHOLE = ("marts.retention_weekly",)
+WHOLE = ("marts.retention_weekly", "marts.fraud_daily")
 
 
 def days(text: str) -> list[date]:
@@ -35,7 +35,7 @@ def _whole(lake: Lake, table: str) -> DataFrame:
 
 
 def work(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Each daily mart for the days, and retention whole, since one event can move a user to another cohort."""
+    """Each daily mart for the days. Retention whole, since one event can move a user; fraud whole, since scores come on their own way."""
     tasks: dict[str, Callable[[], DataFrame]] = {}
     if args.days:
         tasks |= {table: lambda table=table: _daily(lake, table, args.days) for table in DAILY}  # type: ignore[misc]

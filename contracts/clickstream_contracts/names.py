@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import date
+from typing import Any
 
 MAIN = "main"
 CLICKS_TOPIC = "clicks.v1"
@@ -23,7 +24,11 @@ FRAUD_LAKE_JOB = "fraud_to_lake"
 STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB)
 
 NIGHTLY = "clickstream_nightly"
+FEATURES = "clickstream_features"
 STREAMS = "clickstream_streams"
+TRAIN = "clickstream_train"
+ROLLOUT = "clickstream_rollout"
+ROLLBACK = "clickstream_rollback"
 BRANCH_PREFIX = "etl_"
 
 QUARANTINE_REASONS = (
@@ -65,15 +70,30 @@ def receipt_key(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
     return f"receipts/{slug(dag_id)}/{slug(run_id)}/{slug(task_id)}_{attempt}.json"
 
 
+def model(run: str) -> str:
+    """Key prefix of the model that a run trains, below the bucket."""
+    return f"models/{slug(run)}"
+
+
+def release(day_text: str, model_sha256: str) -> str:
+    """The name, and the tag, of what is served once this model is rolled out."""
+    return f"release_{day(day_text)}_{model_sha256[:8]}"
+
+
 def namespace(component: str) -> str:
     """The Kubernetes namespace of a component, which is a folder of manifests/base."""
     return f"clickstream-{component}"
 
 
 def pod(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
-    """Name in Kubernetes of what one try of one task starts: the same try always gets the same name, no other does."""
+    """Name in a cluster of what one try of one task starts: the same try always gets the same name, no other does."""
     run = hashlib.sha256(f"{dag_id} {run_id} {task_id}".encode()).hexdigest()[:10]
     return f"{re.sub('[^a-z0-9]+', '-', task_id.lower()).strip('-')[:30]}-{run}-{attempt}"
+
+
+def pods(ti: Any) -> list[str]:
+    """Names in a cluster of every try of a task so far, the present one last."""
+    return [pod(ti.dag_id, ti.run_id, ti.task_id, number) for number in range(1, ti.try_number + 1)]
 
 
 def flink_job(app: str, definition: str) -> str:

@@ -25,24 +25,37 @@ JSON_TYPES = {"int": "integer", "long": "integer", "boolean": "boolean", "timest
 
 def flink_type(field: Field) -> str:
     """The type of a column in Flink SQL."""
-    return FLINK_TYPES.get(field.type, field.type.upper())
+    return _sql_type(field.type, FLINK_TYPES)
 
 
 def spark_type(field: Field) -> str:
     """The type of a column in Spark SQL."""
-    return SPARK_TYPES.get(field.type, field.type.upper())
+    return _sql_type(field.type, SPARK_TYPES)
+
+
+def _sql_type(type_: str, types: dict[str, str]) -> str:
+    item = item_type(type_)
+    return f"ARRAY<{types[item]}>" if item else types.get(type_, type_.upper())
+
+
+def item_type(type_: str) -> str:
+    """What a list holds: `string` for `list<string>`; '' for everything that is no list."""
+    return type_[5:-1] if type_.startswith("list<") else ""
 
 
 def iceberg_schema(contract: Contract) -> dict[str, Any]:
-    """The table's schema in the JSON form of the Iceberg specification; field ids count from 1 in contract order."""
+    """The table's schema in the JSON form of the Iceberg specification; ids count from 1 in contract order, those in lists go on."""
     rows = [
-        {"id": i, "name": f.name, "required": f.required, "type": _iceberg_type(f.type), "doc": f.description}
+        {"id": i, "name": f.name, "required": f.required, "type": _iceberg_type(f.type, len(contract.fields) + i), "doc": f.description}
         for i, f in enumerate(contract.fields, 1)
     ]
     return {"type": "struct", "schema-id": 0, "fields": rows}
 
 
-def _iceberg_type(type_: str) -> str:
+def _iceberg_type(type_: str, item_id: int) -> Any:
+    if item := item_type(type_):
+        # Engines do not know of a computed list that nothing in it is null, and refuse to write it where that is asked.
+        return {"type": "list", "element-id": item_id, "element": item, "element-required": False}
     return re.sub(r"decimal\((\d+),(\d+)\)", r"decimal(\1, \2)", type_)
 
 
@@ -66,7 +79,9 @@ def json_schema(contract: Contract) -> dict[str, Any]:
 
 
 def _json_property(field: Field) -> dict[str, Any]:
-    type_ = JSON_TYPES.get(field.type, "number" if field.type.startswith("decimal") else "string")
+    compound = {"decimal": "number", "list<": "array"}
+    other = next((name for start, name in compound.items() if field.type.startswith(start)), "string")
+    type_ = JSON_TYPES.get(field.type, other)
     limits = {"minimum": field.minimum, "maximum": field.maximum, "maxLength": field.max_length, "enum": list(field.choices) or None}
     return {
         "type": type_ if field.required else [type_, "null"],

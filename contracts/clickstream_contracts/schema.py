@@ -1,5 +1,6 @@
 """Reads the contracts: YAML in the Open Data Contract Standard v3, one file per event or table."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -8,6 +9,7 @@ from typing import Any
 import yaml
 
 TYPES = ("string", "int", "long", "double", "boolean", "date", "timestamptz", "binary")
+TYPE = re.compile(rf"({'|'.join(TYPES)}|decimal\(\d+,\d+\)|list<({'|'.join(TYPES)})>)")
 
 
 class ContractError(ValueError):
@@ -16,7 +18,7 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """One field: `type` is an Iceberg primitive type, `example` a value that a reader understands at once."""
+    """One field: `type` is an Iceberg primitive type or a list of one, `example` a value that a reader understands at once."""
 
     name: str
     type: str
@@ -73,8 +75,8 @@ class Contract:
 
 def _field(where: str, raw: dict[str, Any]) -> Field:
     type_ = raw.get("physicalType", "")
-    if type_ not in TYPES and not type_.startswith("decimal("):
-        raise ContractError(f"{where}.{raw.get('name')}: type {type_!r} is none of {', '.join(TYPES)}, decimal(p,s)")
+    if not TYPE.fullmatch(type_):
+        raise ContractError(f"{where}.{raw.get('name')}: type {type_!r} is none of {', '.join(TYPES)}, decimal(p,s), list<one of them>")
     if not raw.get("description") or not raw.get("examples"):
         raise ContractError(f"{where}.{raw.get('name')}: a description and an example are needed")
     options = raw.get("logicalTypeOptions", {})

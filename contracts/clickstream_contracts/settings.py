@@ -51,6 +51,12 @@ class Settings:
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
     spark_auth_secret_file: str = setting("", "File with the secret shared by Spark's processes; empty turns authentication off.")
 
+    ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray head's dashboard, which takes jobs and applications.")
+    ray_token_file: str = setting("", "File with the token that Ray asks for; empty sends none.")
+    serve_port: int = setting(8000, "Port of the recommendations' HTTP interface.", minimum=1)
+    serve_uri: str = setting("http://127.0.0.1:8000", "Address of the recommendations' HTTP interface.")
+    serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the recommendations' HTTP interface.")
+
     spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of Spark's drivers and executors in Kubernetes.")
     tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
@@ -67,6 +73,8 @@ class Settings:
     flink_rpc_port: int = setting(6123, "First of four ports of Flink's own traffic.", minimum=1)
     spark_port: int = setting(7077, "Port of the Spark master.", minimum=1)
     spark_page_port: int = setting(8082, "Port of the Spark master's page; the workers' pages take the next two.", minimum=1)
+    ray_port: int = setting(6379, "Port of the Ray head.", minimum=1)
+    ray_dashboard_port: int = setting(8265, "Port of the Ray page and of its Job REST.", minimum=1)
     kafka_port: int = setting(9092, "Port of Kafka; its controller takes the next one.", minimum=1)
     nessie_port: int = setting(19120, "Port of Nessie; its health takes the next one.", minimum=1)
     s3_port: int = setting(8333, "Port of S3; SeaweedFS takes the next three and, for each, the port 10000 above.", minimum=1)

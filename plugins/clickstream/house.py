@@ -4,8 +4,16 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from airflow.sdk import Asset
+
 OWNER = "clickstream"
 SPARK_POOL = "spark"
+
+# What one DAG publishes and another waits for. Every event has its day as partition.
+RELEASE = Asset(name="clickstream_release", uri="clickstream://lake/release")
+FEATURES = Asset(name="clickstream_features", uri="clickstream://lake/features")
+MODEL = Asset(name="clickstream_model", uri="clickstream://lake/model")
+ROLLOUT = Asset(name="clickstream_rollout", uri="clickstream://serving/rollout")
 
 
 class Tag(StrEnum):
@@ -14,6 +22,7 @@ class Tag(StrEnum):
     BATCH = "batch"
     STREAM = "stream"
     LAKE = "lake"
+    MODEL = "model"
 
 
 def defaults(minutes: int, retries: int = 2) -> dict[str, Any]:

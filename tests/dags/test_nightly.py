@@ -1,14 +1,12 @@
 """What the nightly's tasks run: every field renders, and the arguments are those of the apps."""
 
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clickstream_contracts import names
+from tests.dags import rendering
 
-RUN = "manual__2026-01-03T02:00:00+00:00"
 BRANCH = "etl_clickstream_nightly_manual_2026-01-03T02_00_00_00_00"
 ANSWERS = {
     "wait_for_lake": {"facts": {"cut": {"0": 120, "1": 98}}},
@@ -21,41 +19,14 @@ ANSWERS = {
 }
 
 
-class Macros:
-    timedelta = timedelta
-
-
 def rendered(bag: Any, task_id: str, partition_key: str | None = "2026-01-02", **params: Any) -> Any:
-    """The task with every templated field rendered, as it is just before it runs."""
-    dag = bag.dags[names.NIGHTLY]
-    task = dag.get_task(task_id).prepare_for_execution()
-
-    def pull(task_ids: Any = None, **_: Any) -> Any:
-        return ANSWERS[task_ids if isinstance(task_ids, str) else task_ids[0]]
-
-    ti = SimpleNamespace(xcom_pull=pull, task_id=task_id, id="0193", try_number=1)
-    dag_run = SimpleNamespace(partition_key=partition_key, run_after=datetime(2026, 1, 3, 9, tzinfo=UTC))
-    chosen = {"day": None, "rebuild": False, "keep_branch_on_failure": False} | params
-    context = {"ti": ti, "dag": dag, "task": task, "run_id": RUN, "dag_run": dag_run, "params": chosen, "macros": Macros}
-    task.render_template_fields(context)
-    return task
-
-
-def strings(value: Any) -> list[str]:
-    """Every string inside a value."""
-    if isinstance(value, dict):
-        return [s for v in value.values() for s in strings(v)]
-    if isinstance(value, list | tuple):
-        return [s for v in value for s in strings(v)]
-    return [value] if isinstance(value, str) else []
+    return rendering.rendered(bag.dags[names.NIGHTLY], task_id, ANSWERS, partition_key, **params)
 
 
 @pytest.mark.parametrize("runtime", ["local", "kubernetes"])
 def test_every_field_renders(bags: dict[str, Any], runtime: str) -> None:
     for task_id in bags[runtime].dags[names.NIGHTLY].task_ids:
-        task = rendered(bags[runtime], task_id)
-        left = [s for name in task.template_fields for s in strings(getattr(task, name)) if "{{" in s or "Undefined" in s]
-        assert left == [], task_id
+        assert rendering.left_over(rendered(bags[runtime], task_id)) == [], task_id
 
 
 @pytest.mark.parametrize(

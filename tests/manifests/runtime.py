@@ -10,5 +10,5 @@ SNAPSHOT = Path(__file__).with_name("runtime.yaml")
 
 
 def resources() -> list[Object]:
-    """A Spark application and a tool's pod."""
+    """A Spark application, a tool's pod and a Ray job."""
     return list(yaml.safe_load_all(SNAPSHOT.read_text()))

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 from tests.plugins.environment import ROOT  # isort: skip  # Airflow's environment comes before Airflow
 
 from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from clickstream.hooks.nessie import NessieHook, Ref
 
@@ -133,4 +133,4 @@ def context(request: pytest.FixtureRequest) -> Any:
     ti.xcom_push = push
     ti.xcom_pull = lambda task_ids, key: heads.get(task_ids)
     ti.get_task_states = lambda dag_id, run_ids: {run_ids[0]: states}
-    return {"ti": ti, "outlet_events": defaultdict(SimpleNamespace)}
+    return {"ti": ti, "outlet_events": OutletEventAccessors()}

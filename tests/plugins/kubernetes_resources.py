@@ -8,28 +8,32 @@ AT = ("clickstream_nightly", "scheduled__2026-01-02", "curate", 2)
 
 
 def rendered() -> str:
-    """A Spark application and a tool's pod, as the API server gets them."""
+    """A Spark application, a tool's pod and a Ray job, as the API server gets them."""
     from types import SimpleNamespace
 
     import yaml
     from kubernetes.client import ApiClient
 
-    from clickstream.runtime.base import SparkJob, ToolJob
+    from clickstream.runtime import rayjobs
+    from clickstream.runtime.base import RayJob, SparkJob, ToolJob
     from clickstream.runtime.kubernetes import Kubernetes
     from clickstream_contracts import names
     from clickstream_contracts.settings import Settings
 
     # The settings that Airflow's pods have, with the default images.
     lines = [line.partition("=") for line in SETTINGS_FILE.read_text().splitlines()]
-    runtime = Kubernetes(Settings.from_env({key: value for key, _, value in lines if not key.endswith("_IMAGE")}))
+    settings = Settings.from_env({key: value for key, _, value in lines if not key.endswith("_IMAGE")})
+    runtime = Kubernetes(settings)
     application = runtime.spark_application(SparkJob("curate", ("--ref", "main")))
     application["metadata"]["name"] = names.pod(*AT)
     tool = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", name="wait-for-lake")
     tool.__dict__["hook"] = SimpleNamespace(is_in_cluster=True)
     pod = ApiClient().sanitize_for_serialization(tool.build_pod_request_obj())
     pod["metadata"]["labels"].pop("airflow_version", None)
+    train = runtime.ray_job(RayJob("train", ("--ref", "features_2026-01-02_1a2b3c4d")), task_id="train")
+    job = rayjobs.resource(names.pod(*AT[:2], "train", 1), train.command, settings)
     whole = type("Whole", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
-    return yaml.dump_all([application, pod], Dumper=whole, width=140)
+    return yaml.dump_all([application, pod, job], Dumper=whole, width=140)
 
 
 if __name__ == "__main__":

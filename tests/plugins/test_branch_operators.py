@@ -30,7 +30,7 @@ def seal(context: Any, pinned: str) -> dict[str, Any]:
 
 
 def publish(context: Any, pinned: str, sealed: dict[str, Any]) -> dict[str, Any]:
-    task = PublishBranch(task_id="merge", pinned=pinned, sealed=sealed, day=DAY, release=RELEASE)
+    task = PublishBranch(task_id="merge", pinned=pinned, sealed=sealed, day=DAY)
     found: dict[str, Any] = task.execute(context)
     return found
 
@@ -59,6 +59,14 @@ def sealed(context: Any, lake: Lake, pinned: str, branch: str) -> dict[str, Any]
     return seal(context, pinned)
 
 
+def test_main_is_pinned_only_if_it_holds_the_release_that_started_the_run(context: Any, lake: Lake, sealed: dict[str, Any]) -> None:
+    release = lake.write("main", "curated.users").hash
+    pinned = lake.write("main", "raw.clicks").hash
+    assert PinMain(task_id="pin_main", after=release).execute(context) == pinned
+    with pytest.raises(AirflowFailException, match=f"does not hold {sealed['hash']}, which this run was started for"):
+        PinMain(task_id="pin_main", after=sealed["hash"]).execute(context)
+
+
 def test_the_seal_is_the_head_and_its_tables(context: Any, lake: Lake, sealed: dict[str, Any], branch: str) -> None:
     assert sealed == {"hash": lake.hook.head(branch).hash, "tables": ["curated.events", "marts.funnel_daily"]}
 
@@ -68,7 +76,7 @@ def test_a_branch_made_anew_after_the_work_is_not_sealed(context: Any, lake: Lak
     drop(context)
     CreateBranch(task_id="create_branch", pinned=pinned).execute(context)
     work(context, lake, branch, "marts", "marts.funnel_daily")
-    with pytest.raises(AirflowFailException, match=r"lacks the work of curate, which was not cleared along.*Clear the run from dimensions"):
+    with pytest.raises(AirflowFailException, match=r"lacks the work of curate, which was not cleared along.*Clear.* from create_branch"):
         seal(context, pinned)
 
 
@@ -91,9 +99,10 @@ def test_a_table_of_another_writer_is_not_sealed(context: Any, lake: Lake, pinne
 def test_a_release_is_one_commit_with_its_asset_event_and_its_tag(context: Any, lake: Lake, pinned: str, sealed: dict[str, Any]) -> None:
     release = publish(context, pinned, sealed)
     assert lake.hook.diff(Ref("main", pinned), Ref("main", release["commit"])) == ["curated.events", "marts.funnel_daily"]
-    assert context["outlet_events"][RELEASE].extra == release
-    tag = TagRelease(task_id="tag", release=release).execute(context)
+    tag = TagRelease(task_id="tag", release=release, asset=RELEASE).execute(context)
     assert lake.hook.head(tag).hash == release["commit"]
+    event = context["outlet_events"][RELEASE]
+    assert (event.extra, event.partition_keys) == ({**release, "tag": tag}, {DAY})
 
 
 def test_publishing_again_finds_the_release_even_without_the_branch(context: Any, lake: Lake, pinned: str, sealed: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from clickstream_contracts.schema import Contract, tables
 from spark_apps import audit, curate, dimensions, marts
 from spark_apps.engine import CATALOG, Lake
 
-OURS = [table for table in tables() if table.split(".")[0] in ("curated", "marts")]
+OURS = [table for table in tables() if table.split(".")[0] in ("curated", "marts", "features")]
 ARRIVAL = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -134,7 +134,7 @@ class LittleLake:
     def night(self, *more: str, run: str = "", day: str = "2026-01-02") -> Receipt:
         """A night whose result is audited and published."""
         receipt = self.work(*more, run=run, day=day)
-        code, audited = self.run(audit, day=day)
+        code, audited = self.run(audit, "--namespaces=raw,curated,marts", day=day)
         assert (code, audited.error) == (0, ""), audited.facts
         self.publish()
         return receipt

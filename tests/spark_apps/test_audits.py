@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from clickstream_contracts.schema import tables
-from spark_apps import audit
+from spark_apps import audit, features
 from spark_apps.engine import Catalog, Lake
-from spark_apps.entry import WorkFailed, parser
+from spark_apps.entry import WorkFailed
 from tests.spark_apps.little_lake import LittleLake, at
 
 NUMBERS = count()
@@ -61,9 +61,17 @@ def good(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         {"event_id": "c", "event_type": "view_item", "event_time": "2 18:00", "session_id": "s1", **buy},
         {"event_id": "c", "event_type": "view_item", "event_time": "2 18:00", "session_id": "s1", **buy},
         {"event_id": "d", "event_type": "page_view", "event_time": "1 09:00", "session_id": "s0"},
+        *(
+            {"event_id": f"v{n}", "event_type": "view_item", "event_time": f"2 12:0{n}", "session_id": "s2", "product_id": f"p{n}"}
+            for n in (1, 2, 3)
+        ),
     )
     lake.quarantine(1)
+    judged = {"kafka_partition": 0, "kafka_offset": 0, "event_id": "b", "event_time": at("2 10:01"), "ingested_at": at("2 10:02")}
+    lake.insert("raw.fraud_scores", judged | {"event_type": "purchase", "decision": "block", "patterns": "card_velocity", "amount": 5.0})
+    lake.insert("raw.fraud_alerts", judged | {"alert_id": "a1", "pattern": "card_velocity", "entity_type": "user_id", "entity": "u1"})
     lake.night(day="2026-01-02")
+    assert lake.run(features, day="2026-01-02")[0] == 0
     # Newer than the run: no audit may take offence at it.
     lake.send({"event_id": "z", "event_type": "view_item", "event_time": "2 19:00", "session_id": "s1"})
     return lake.lake
@@ -123,6 +131,25 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("products_match_events", "marts.product_daily", put(views="views + 1")),
     ("retention_bounded", "marts.retention_weekly", put(retention="1.5")),
     ("retention_bounded", "marts.retention_weekly", where("false")),
+    ("fraud_daily_matches_scores", "marts.fraud_daily", where("pattern <> 'all'")),
+    ("fraud_daily_matches_scores", "raw.fraud_scores", where("false")),
+    ("fraud_daily_matches_scores", "raw.fraud_alerts", where("false")),
+    ("fraud_daily_bounded", "marts.fraud_daily", put(blocked="events + 1")),
+    ("fraud_daily_bounded", "marts.fraud_daily", put(amount_blocked="amount_blocked + IF(pattern = 'all', 0, 1)")),
+    ("fraud_daily_bounded", "marts.fraud_daily", where("pattern <> 'all'")),
+    ("training_sessions_valid", "features.training_sessions", doubled),
+    ("training_sessions_valid", "features.training_sessions", put(items="array('p1')")),
+    ("training_sessions_valid", "features.training_sessions", put(event_day="event_day + INTERVAL 1 DAY")),
+    ("training_sessions_match_events", "features.training_sessions", where("false")),
+    ("training_sessions_match_events", "features.training_sessions", put(items="slice(items, 1, 2)")),
+    ("training_sessions_match_events", "curated.events", where("event_id <> 'v1'")),
+    ("neighbours_ranked", "features.item_neighbours", put(position="position + 1")),
+    ("neighbours_ranked", "features.item_neighbours", put(weight="CAST(position AS DOUBLE)")),
+    ("neighbours_ranked", "features.item_neighbours", put(neighbour_id="product_id")),
+    ("neighbours_cover_sessions", "features.item_neighbours", where("product_id <> 'p1'")),
+    ("neighbours_cover_sessions", "features.item_neighbours", plus(product_id="'ghost'")),
+    ("neighbours_mutual", "features.item_neighbours", where("neighbour_id <> 'p1'")),
+    ("neighbours_mutual", "features.item_neighbours", put(weight="IF(product_id = 'p1', 10 * weight, weight)")),
 ]  # fmt: skip
 
 
@@ -143,13 +170,28 @@ def test_every_audit_has_a_planted_violation() -> None:
 
 
 def test_good_data_passes_all(good: Lake) -> None:
-    receipt = audit.work(good, parser("audit", "").parse_args(WORDS))
+    receipt = audit.work(good, audit.arguments().parse_args(WORDS))
     assert {one["name"]: one["rows"] for one in receipt.facts["audits"]} == {one.name: 0 for one in audit.audits()}
 
 
 def test_the_audits_are_the_rules_of_the_contract() -> None:
     rules = {(rule.name, rule.severity) for contract in tables().values() for rule in contract.rules}
     assert rules == {(one.name, one.severity) for one in audit.audits()}
+
+
+def test_only_the_audits_of_the_namespaces_are_asked(good: Lake) -> None:
+    receipt = audit.work(good, audit.arguments().parse_args([*WORDS, "--namespaces", "features"]))
+    rules = {rule.name for contract in tables().values() if contract.namespace == "features" for rule in contract.rules}
+    assert {one["name"] for one in receipt.facts["audits"]} == rules
+    assert len(rules) == 5
+
+
+def test_namespaces_without_an_audit_are_a_failure_and_unknown_ones_a_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"no audit found in .* for landing"):
+        audit.audits(namespaces=["landing"])
+    with pytest.raises(SystemExit):
+        audit.main([*WORDS, "--namespaces", "features,martz"])
+    assert "'martz' is no namespace: use some of curated," in capsys.readouterr().err
 
 
 def copied(folder: Path, *names: str) -> Path:
@@ -161,7 +203,7 @@ def copied(folder: Path, *names: str) -> Path:
 def test_a_failed_audit_names_the_rule_and_shows_rows(good: Lake, tmp_path: Path) -> None:
     lake = plant(good, "curated.orders", put(revenue="revenue + 1"))
     with pytest.raises(WorkFailed) as failed:
-        audit.work(lake, parser("audit", "").parse_args(WORDS), copied(tmp_path, "orders_match_events", "events_unique"))
+        audit.work(lake, audit.arguments().parse_args(WORDS), copied(tmp_path, "orders_match_events", "events_unique"))
     receipt = failed.value.receipt
     assert receipt.error.startswith("orders_match_events: 1 rows")
     assert [(one["name"], one["sample"][0]["order_id"]) for one in receipt.facts["failures"]] == [("orders_match_events", "o1")]
@@ -173,14 +215,14 @@ def test_a_published_run_is_not_judged_again_by_its_quarantine(good: Lake) -> No
 
 def test_a_warning_blocks_nothing(good: Lake, tmp_path: Path) -> None:
     lake = plant(good, "curated.orders", put(lines="0"))
-    receipt = audit.work(lake, parser("audit", "").parse_args(WORDS), copied(tmp_path, "refunds_have_orders"))
+    receipt = audit.work(lake, audit.arguments().parse_args(WORDS), copied(tmp_path, "refunds_have_orders"))
     assert (receipt.error, receipt.facts["audits"][0]["rows"]) == ("", 1)
 
 
 def test_an_audit_that_cannot_be_asked_has_not_passed(good: Lake, tmp_path: Path) -> None:
     (tmp_path / "broken.sql").write_text("-- severity: warn\n-- meaning: m\n-- owner: o\nSELECT nothing FROM {curated.events}")
     with pytest.raises(WorkFailed, match=r"broken: .*nothing"):
-        audit.work(good, parser("audit", "").parse_args(WORDS), tmp_path)
+        audit.work(good, audit.arguments().parse_args(WORDS), tmp_path)
 
 
 def test_no_audit_is_a_failure(tmp_path: Path) -> None:

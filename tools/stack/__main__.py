@@ -11,7 +11,7 @@ import typer
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools import entry
-from tools.stack import checkup, daemon, doctor, layout, parts, ports, s3, start, status, stop
+from tools.stack import checkup, daemon, doctor, layout, parts, ports, ray, s3, start, status, stop
 from tools.stack.progress import say
 
 app = typer.Typer(
@@ -104,6 +104,7 @@ def clean() -> None:
         return say("✓", "stack", f"none was started in {stack.dir}")
     stop.take_down(stack, parts.parts(stack))
     shutil.rmtree(stack.dir, ignore_errors=True)
+    ray.short(stack).unlink(missing_ok=True)
     say("✓", "stack", f"{stack.dir} deleted")
 
 

@@ -27,7 +27,7 @@ LOCKS = {
     "manifests": "manifests/requirements.lock",
 }
 # What `make demo` needs not: verbs that do name them.
-ON_DEMAND = {"ray", "manifests"}
+ON_DEMAND = {"manifests"}
 JARS = ROOT / ".jars"
 TOOLS = ROOT / ".tools"
 

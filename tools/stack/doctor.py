@@ -12,7 +12,7 @@ from tools.stack.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_PYTHON = ROOT / ".venvs" / "tools" / "bin" / "python"
-MEMORY_GB = 6
+MEMORY_GB = 7
 DISK_GB = 10
 DISK_RUNNING_GB = 2
 

@@ -11,12 +11,12 @@ from tools.stack.part import Health
 TIMEOUT = 5.0
 
 
-def http_json(url: str, problem: Callable[[Any], str]) -> Health:
+def http_json(url: str, problem: Callable[[Any], str], headers: dict[str, str] | None = None) -> Health:
     """Asks `url` for JSON and lets `problem` judge it."""
 
     def probe(since: float) -> str:
         try:
-            answer = httpx.get(url, timeout=TIMEOUT, trust_env=False)
+            answer = httpx.get(url, timeout=TIMEOUT, trust_env=False, headers=headers)
         except httpx.HTTPError as error:
             return f"{url}: {error or type(error).__name__}"
         if answer.status_code != 200:

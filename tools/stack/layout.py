@@ -82,6 +82,10 @@ def resolve(settings: Settings) -> Settings:
         "nessie_uri": f"http://127.0.0.1:{settings.nessie_port}",
         "flink_uri": f"http://127.0.0.1:{settings.flink_port}",
         "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
+        "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
+        "serve_uri": f"http://127.0.0.1:{settings.serve_port}",
+        "serve_token_file": str(home / "secrets" / "serve_token"),
+        "ray_token_file": str(home / "secrets" / "ray_token"),
         "spark_auth_secret_file": str(home / "secrets" / "spark_auth"),
     }
     if settings.s3_server == "external":

@@ -2,11 +2,11 @@
 
 from graphlib import TopologicalSorter
 
-from tools.stack import airflow, flink, kafka, nessie, s3, spark
+from tools.stack import airflow, flink, kafka, nessie, ray, s3, spark
 from tools.stack.layout import Stack
 from tools.stack.part import Node, Part, Step
 
-COMPONENTS = (s3, nessie, kafka, flink, spark, airflow)
+COMPONENTS = (s3, nessie, kafka, flink, spark, ray, airflow)
 
 
 class UnknownPart(ValueError):

@@ -28,6 +28,9 @@ def ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
         "spark-master-page": ("spark_page_port", (page,)),
         "spark-worker-1": ("spark_page_port", (page + 1,)),
         "spark-worker-2": ("spark_page_port", (page + 2,)),
+        "ray-head": ("ray_port", (settings.ray_port,)),
+        "ray-head-dashboard": ("ray_dashboard_port", (settings.ray_dashboard_port,)),
+        "ray-head-serve": ("serve_port", (settings.serve_port,)),
         "airflow-api-server": ("airflow_port", (settings.airflow_port,)),
     }
 

@@ -25,10 +25,18 @@ class NessieOperator(BaseOperator):
 
 
 class PinMain(NessieOperator):
-    """Returns the commit of main that the whole run starts from."""
+    """Returns the commit of main that the whole run starts from, after checking that it holds the commit `after`, if one is named."""
+
+    template_fields: Sequence[str] = ("after",)
+
+    def __init__(self, *, after: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.after = after
 
     def execute(self, context: Context) -> str:
         pinned = self.nessie.head(names.MAIN)
+        if self.after and not self.nessie.contains(pinned, self.after):
+            raise AirflowFailException(f"{pinned} does not hold {self.after}, which this run was started for: was main moved back?")
         self.log.info("This run starts from %s", pinned)
         return pinned.hash
 
@@ -78,7 +86,7 @@ class SealBranch(NessieOperator):
         lost = [task for task in self.writers if context["ti"].xcom_pull(task_ids=task, key=HEAD) not in commits]
         faults = [f"it lacks the work of {task}, which was not cleared along" for task in lost] + list(self._foreign(changed))
         if faults:
-            raise AirflowFailException(f"{head} cannot be published: {'; '.join(faults)}. Clear the run from dimensions on")
+            raise AirflowFailException(f"{head} cannot be published: {'; '.join(faults)}. Clear the run from create_branch on")
         if not changed:
             raise AirflowSkipException(f"nothing arrived since the last release: {head} equals the pinned main, nothing to publish")
         self.log.info("%s differs from the pinned main in: %s", head, ", ".join(changed))
@@ -87,7 +95,7 @@ class SealBranch(NessieOperator):
     def _foreign(self, changed: Iterable[str]) -> Iterable[str]:
         for table in changed:
             writer = tables()[table].writer if table in tables() else "nobody"
-            if writer not in {f"spark_apps.{task}" for task in self.writers}:
+            if writer.partition(".")[2] not in self.writers:
                 yield f"{table} changed on it, whose writer is {writer}"
 
 
@@ -96,25 +104,22 @@ class PublishBranch(NessieOperator):
 
     template_fields: Sequence[str] = ("pinned", "sealed", "day")
 
-    def __init__(self, *, pinned: Any, sealed: Any, day: str, release: Asset, **kwargs: Any) -> None:
-        super().__init__(outlets=[release], **kwargs)
+    def __init__(self, *, pinned: Any, sealed: Any, day: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.pinned = pinned
         self.sealed = sealed
         self.day = day
-        self.release = release
 
     def execute(self, context: Context) -> dict[str, Any]:
         audited = Ref(self.branch(context), self.sealed["hash"])
         commit = self.nessie.published(audited, self.pinned) or self._publish(audited)
         self.log.info("Published %s as %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
-        release = {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
-        context["outlet_events"][self.release].extra = release
-        return release
+        return {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
 
     def _publish(self, audited: Ref) -> str:
         head = self.nessie.head(audited.name)
         if head != audited:
-            raise AirflowFailException(f"{head} is not what was audited ({audited.hash}): clear the run from dimensions on")
+            raise AirflowFailException(f"{head} is not what was audited ({audited.hash}): clear the run from create_branch on")
         try:
             return self.nessie.merge(audited, self.pinned, f"Release of {self.day} by {audited.name}")
         except NessieConflict as conflict:
@@ -122,18 +127,23 @@ class PublishBranch(NessieOperator):
 
 
 class TagRelease(NessieOperator):
-    """Tags the merge commit, so that this release can be read for ever."""
+    """Tags the merge commit, so that this release can be read for ever, and announces it as an event of `asset`."""
 
     template_fields: Sequence[str] = ("release",)
 
-    def __init__(self, *, release: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, release: Any, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[asset], **kwargs)
         self.release = release
+        self.asset = asset
 
     def execute(self, context: Context) -> str:
-        commit = self.release["commit"]
-        name = names.release_tag(context["ti"].dag_id, self.release["day"], commit)
-        return self.nessie.tag(name, Ref(names.MAIN, commit)).name
+        commit, day = self.release["commit"], self.release["day"]
+        tag = self.nessie.tag(names.release_tag(context["ti"].dag_id, day, commit), Ref(names.MAIN, commit)).name
+        event = context["outlet_events"][self.asset]
+        event.extra = {**self.release, "tag": tag}
+        # Whoever waits for days is started by events with a day only; a run by hand has none of its own.
+        event.add_partitions(day)
+        return tag
 
 
 class DropBranch(NessieOperator):

@@ -2,10 +2,10 @@
 
 from importlib import import_module
 
-from clickstream.runtime.base import FlinkStream, Runtime, SparkJob, ToolJob
+from clickstream.runtime.base import FlinkStream, RayJob, Runtime, SparkJob, ToolJob
 from clickstream_contracts.settings import Settings
 
-__all__ = ["FlinkStream", "Runtime", "SparkJob", "ToolJob", "rt"]
+__all__ = ["FlinkStream", "RayJob", "Runtime", "SparkJob", "ToolJob", "rt"]
 
 
 def _chosen(settings: Settings) -> Runtime:

@@ -36,6 +36,14 @@ class FlinkStream:
     app: str
 
 
+@dataclass(frozen=True)
+class RayJob:
+    """A Ray app, `ray_apps/<app>.py`, with its arguments; they may hold Jinja."""
+
+    app: str
+    args: tuple[str, ...] = ()
+
+
 class Runtime(Protocol):
     """Builds the operator that runs a job here. Task ids and arrows are the DAG's: they are the same in every runtime."""
 
@@ -44,6 +52,9 @@ class Runtime(Protocol):
 
     def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
         """The task that runs a tool and succeeds with its receipt."""
+
+    def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
+        """The task that runs a Ray app on the cluster that stands and succeeds with its receipt."""
 
     def flink_submit(self, stream: FlinkStream, **task: Any) -> BaseOperator:
         """The task that makes the stream run in its present definition."""

@@ -1,7 +1,11 @@
-"""There: apps are pods of the images that carry the same files, started through the Spark operator or directly."""
+"""There: apps are pods of the images that carry the same files, started through the operators of Spark and Ray or directly."""
 
+import time
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 from airflow.sdk import BaseOperator, Context
@@ -9,14 +13,14 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
 from clickstream.operators.receipt import ReceiptMixin
-from clickstream.runtime import pods
-from clickstream.runtime.base import QUIET, SparkJob, ToolJob
+from clickstream.runtime import pods, rayjobs
+from clickstream.runtime.base import QUIET, RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 SPARK_VERSION = "4.1.4"
-SPARK, TOOLS = names.namespace("spark"), names.namespace("tools")
+SPARK, TOOLS, RAY = (names.namespace(one) for one in ("spark", "tools", "ray"))
 FOLDER = "/opt/clickstream"
 # A finished application is kept an hour for those who look; a failed one is never started again by the operator itself.
 KEEP_SECONDS = 3600
@@ -38,8 +42,7 @@ class TellingSparkOperator(SparkKubernetesOperator):
     """SparkKubernetesOperator whose applications have names of their own and whose failure is told in the application's words."""
 
     def execute(self, context: Context) -> None:
-        ti = context["ti"]
-        tries = [names.pod(ti.dag_id, ti.run_id, ti.task_id, number) for number in range(1, ti.try_number + 1)]
+        tries = names.pods(context["ti"])
         # A driver that outlived the worker which started it must not write beside this try's.
         for earlier in tries[:-1]:
             self._delete(earlier)
@@ -84,16 +87,66 @@ class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
     arguments: list[str]
 
     def execute(self, context: Context) -> None:
-        ti = context["ti"]
-        self.name = names.pod(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
+        self.name = names.pods(context["ti"])[-1]
         super().execute(context)
 
     def add_arguments(self, arguments: list[str]) -> None:
         self.arguments = [a for a in [*self.arguments, *arguments] if a]
 
 
+class RayJobResourceOperator(BaseOperator):
+    """Applies a RayJob and waits for its end, which is told in the resource's words; a killed task deletes it, and with it the job."""
+
+    template_fields: Sequence[str] = ("command",)
+
+    def __init__(self, *, command: list[str], poll_seconds: float = 5.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.command = command
+        self.poll_seconds = poll_seconds
+        self._name = ""
+
+    def execute(self, context: Context) -> Any:
+        tries = names.pods(context["ti"])
+        # A job that outlived the worker which started it must not write beside this try's.
+        for earlier in tries[:-1]:
+            self._delete(earlier)
+        self._name = tries[-1]
+        self._jobs("patch", self._name, rayjobs.resource(self._name, self.command, Settings.from_env()), **rayjobs.APPLY)
+        while not rayjobs.is_over(status := self._jobs("get", self._name).get("status", {})):
+            time.sleep(self.poll_seconds)
+        if problem := rayjobs.problem(self._name, status):
+            raise AirflowException(problem)
+        self._delete(self._name)
+
+    def on_kill(self) -> None:
+        if self._name:
+            self._delete(self._name)
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._jobs("delete", name)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    def _jobs(self, verb: str, name: str, *body: Any, **how: Any) -> Any:
+        call = getattr(self.hook.custom_object_client, f"{verb}_namespaced_custom_object")
+        return call("ray.io", "v1", RAY, "rayjobs", name, *body, **how)
+
+    @cached_property
+    def hook(self) -> KubernetesHook:
+        return KubernetesHook(conn_id=KubernetesHook.default_conn_name)
+
+
+class RayJobReceiptOperator(ReceiptMixin, RayJobResourceOperator):
+    """A RayJob whose success is the app's receipt."""
+
+    def add_arguments(self, arguments: list[str]) -> None:
+        self.command = [a for a in [*self.command, *arguments] if a]
+
+
 class Kubernetes(FlinkSession):
-    """Spark by the Spark operator's SparkApplication, tools as pods."""
+    """Spark by the Spark operator's SparkApplication, Ray by its operator's RayJob, tools as pods."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -121,6 +174,9 @@ class Kubernetes(FlinkSession):
             do_xcom_push=False,
             **task,
         )
+
+    def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
+        return RayJobReceiptOperator(command=["python", "-m", f"ray_apps.{job.app}", *job.args], **task)
 
     def tool_pod(self, job: ToolJob) -> dict[str, Any]:
         """The pod of a tool, but for its command."""

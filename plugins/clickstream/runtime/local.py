@@ -5,12 +5,13 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from clickstream.runtime.base import QUIET, SHORT_LIVED, SparkJob, ToolJob
+from clickstream.runtime.base import QUIET, SHORT_LIVED, RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts.settings import Settings
 
 REPO = Path(__file__).parents[3]
 TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
+RAY_PYTHON = REPO / ".venvs/ray/bin/python"
 SPARK_BIN = REPO / ".venvs/spark/bin"
 PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
 SPARK_CONF = QUIET | {
@@ -30,7 +31,7 @@ SPARK_CONF = QUIET | {
 
 
 class Local(FlinkSession):
-    """Spark by spark-submit to the standalone master, tools as plain processes."""
+    """Spark by spark-submit to the standalone master, Ray by the Job REST of its head, tools as plain processes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -56,6 +57,11 @@ class Local(FlinkSession):
 
         command = ["env", f"PYTHONPATH={PYTHON_PATH}", str(TOOLS_PYTHON), "-m", f"tools.{job.tool}", *job.args]
         return ToolReceiptOperator(command=command, folder=str(REPO), **task)
+
+    def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
+        from clickstream.operators.ray import RayReceiptOperator
+
+        return RayReceiptOperator(command=[str(RAY_PYTHON), "-m", f"ray_apps.{job.app}", *job.args], **task)
 
 
 def _spark_environment() -> dict[str, str]:

@@ -1,0 +1,20 @@
+-- severity: error
+-- meaning: a day whose scored events or alerts differ from the distinct ones of raw.fraud_scores and raw.fraud_alerts
+-- owner: marts
+WITH counts AS (
+    SELECT day, events, alerts FROM {marts.fraud_daily} WHERE pattern = 'all'
+    UNION ALL
+    SELECT CAST(event_time AS DATE), -count(DISTINCT event_id), 0
+    FROM {raw.fraud_scores}
+    WHERE event_id IS NOT NULL AND event_time IS NOT NULL
+    GROUP BY CAST(event_time AS DATE)
+    UNION ALL
+    SELECT CAST(event_time AS DATE), 0, -count(DISTINCT alert_id)
+    FROM {raw.fraud_alerts}
+    WHERE alert_id IS NOT NULL AND event_time IS NOT NULL
+    GROUP BY CAST(event_time AS DATE)
+)
+SELECT day, sum(events) AS events_too_many, sum(alerts) AS alerts_too_many
+FROM counts
+GROUP BY day
+HAVING sum(events) <> 0 OR sum(alerts) <> 0

@@ -1,0 +1,67 @@
+"""The fraud mart counts each event and each alert once, by the first that arrived, on the day it happened."""
+
+from decimal import Decimal
+from typing import Any
+
+from tests.spark_apps.little_lake import LittleLake, at
+
+OFFSETS = iter(range(10_000))
+
+
+def score(event_id: str, when: str, decision: str, patterns: str, **more: Any) -> dict[str, Any]:
+    place = {"kafka_partition": 0, "kafka_offset": next(OFFSETS), "ingested_at": at("9 00:00")}
+    judged = {"event_id": event_id, "event_time": at(when), "decision": decision, "patterns": patterns, "event_type": "purchase"}
+    return place | judged | {"amount": 10.1} | more
+
+
+def alert(alert_id: str, when: str, pattern: str, entity: str, **more: Any) -> dict[str, Any]:
+    place = {"kafka_partition": 0, "kafka_offset": next(OFFSETS), "ingested_at": at("9 00:00")}
+    return place | {"alert_id": alert_id, "event_time": at(when), "pattern": pattern, "entity_type": "user_id", "entity": entity} | more
+
+
+def found(lake: LittleLake) -> dict[tuple[str, str], tuple[Any, ...]]:
+    columns = ("string(day)", "pattern", "alerts", "entities", "events", "reviewed", "blocked", "amount_blocked")
+    return {(day, pattern): tuple(rest) for day, pattern, *rest in lake.table("marts.fraud_daily").selectExpr(*columns).collect()}
+
+
+def test_each_event_and_each_alert_counts_once_on_its_day(lake: LittleLake) -> None:
+    lake.send({"event_id": "x", "event_type": "page_view", "event_time": "2 10:00", "session_id": "s"})
+    lake.insert(
+        "raw.fraud_scores",
+        score("a", "2 10:00", "block", "card_testing,rapid_fire"),
+        score("b", "2 11:00", "block", "card_testing", event_type="login"),
+        score("c", "2 23:59:59.999", "review", "rapid_fire"),
+        score("d", "3 00:00", "allow", ""),
+        # Given twice after a recovery, and once more by other rules: the first stands.
+        score("a", "2 10:00", "block", "card_testing,rapid_fire"),
+        score("a", "2 10:00", "allow", "", ingested_at=at("9 00:01")),
+        {"kafka_partition": 1, "kafka_offset": 0, "ingested_at": at("9 00:00"), "payload": bytearray(b"not json")},
+    )
+    lake.insert(
+        "raw.fraud_alerts",
+        alert("1", "2 10:00", "card_testing", "u1"),
+        alert("2", "2 10:01", "rapid_fire", "u1"),
+        alert("3", "2 10:02", "rapid_fire", "u2"),
+        alert("3", "2 10:02", "rapid_fire", "u2"),
+        # Of an event that is no payment and no sign-in, which has no score.
+        alert("4", "4 10:00", "scraping_bot", "d1", entity_type="device_id"),
+    )
+    lake.night()
+    assert found(lake) == {
+        ("2026-01-02", "all"): (3, 2, 3, 1, 2, Decimal("10.10")),
+        ("2026-01-02", "card_testing"): (1, 1, 2, 0, 2, Decimal("10.10")),
+        ("2026-01-02", "rapid_fire"): (2, 2, 2, 1, 1, Decimal("10.10")),
+        ("2026-01-03", "all"): (0, 0, 1, 0, 0, Decimal("0.00")),
+        ("2026-01-04", "all"): (1, 1, 0, 0, 0, Decimal("0.00")),
+        ("2026-01-04", "scraping_bot"): (1, 1, 0, 0, 0, Decimal("0.00")),
+    }
+
+
+def test_scores_that_reach_the_lake_late_are_counted_by_the_next_night(lake: LittleLake) -> None:
+    lake.send({"event_id": "x", "event_type": "page_view", "event_time": "2 10:00", "session_id": "s"})
+    lake.insert("raw.fraud_scores", score("a", "2 10:00", "allow", ""))
+    lake.night(run="one", day="2026-01-02")
+    lake.send({"event_id": "y", "event_type": "page_view", "event_time": "3 10:00", "session_id": "s"})
+    lake.insert("raw.fraud_scores", score("b", "2 10:01", "review", "rapid_fire"))
+    lake.night(run="two", day="2026-01-03")
+    assert found(lake)["2026-01-02", "all"] == (0, 0, 2, 1, 0, Decimal("0.00"))

@@ -1,0 +1,77 @@
+"""Ray: one head that takes jobs by its Job REST and serves models. Who asks it for anything must show the stack's token."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from tools.stack import health
+from tools.stack.layout import ROOT, Stack
+from tools.stack.part import Part
+
+CPUS = 2
+OBJECT_STORE_BYTES = 200_000_000
+TOKEN = "ray_token"
+
+
+def parts(stack: Stack) -> list[Part]:
+    """The head."""
+    home, settings = stack.folder("ray"), stack.settings
+    token = stack.secret(TOKEN)
+    flags = {
+        "port": settings.ray_port,
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": settings.ray_dashboard_port,
+        # The agent's port is nobody's but Ray's own: any free one will do, beside another stack too.
+        "dashboard-agent-listen-port": 0,
+        "num-cpus": CPUS,
+        "object-store-memory": OBJECT_STORE_BYTES,
+        "temp-dir": short(stack),
+        "include-log-monitor": "false",
+    }
+    options = ("--head", "--block", "--disable-usage-stats", "--no-monitor")
+    return [
+        Part(
+            name="ray-head",
+            argv=(str(ROOT / ".venvs" / "ray" / "bin" / "ray"), "start", *options, *(f"--{key}={value}" for key, value in flags.items())),
+            home=home,
+            env=environment(stack),
+            address=settings.ray_uri,
+            health=health.http_json(f"{settings.ray_uri}/api/version", lambda body: "", {"Authorization": f"Bearer {token}"}),
+            prepare=lambda: _prepare(stack),
+            stop_seconds=15,
+        )
+    ]
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """What the head, its workers and its jobs share."""
+    return {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": stack.settings.ray_token_file,
+        # Without clusters, Ray takes the loopback interface for its address and listens nowhere else.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_START_HOOK": "ray_apps.head.without_client",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "DASHBOARD_METRIC_PORT": "0",
+    }
+
+
+def short(stack: Stack) -> Path:
+    """A short way to Ray's folder: it makes sockets some 70 characters below, and the system takes no path above 107."""
+    return Path("/tmp") / f"ray-{hashlib.sha256(str(stack.dir).encode()).hexdigest()[:10]}"
+
+
+def _prepare(stack: Stack) -> None:
+    """Link the short way to the folder, and clear away what earlier sessions logged."""
+    home, link = stack.folder("ray"), short(stack)
+    for session in home.glob("session_*"):
+        session.unlink() if session.is_symlink() else shutil.rmtree(session, ignore_errors=True)
+    if link.is_symlink() and link.lstat().st_uid == os.getuid():
+        link.unlink()
+    try:
+        link.symlink_to(home)
+    except FileExistsError:
+        raise RuntimeError(f"{link} is not this user's: delete it, or start the stack in another folder") from None
