@@ -21,7 +21,7 @@ customProperties:
 
 
 def test_each_table_names_one_writer_and_a_room_that_may_write_its_namespace() -> None:
-    rooms = {"raw": "flink_apps", "landing": "tools", "curated": "spark_apps", "marts": "spark_apps"}
+    rooms = {"raw": "flink_apps", "landing": "tools", "curated": "spark_apps", "marts": "spark_apps", "serving": "ray_apps"}
     assert {c.id: c.writer.split(".")[0] for c in schema.tables().values()} == {c.id: rooms[c.namespace] for c in schema.tables().values()}
 
 
