@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
+
+from tools.stack import haproxy
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240
@@ -36,10 +38,26 @@ class Head:
         with urlopen(f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", timeout=30) as answer:
             return dict(json.load(answer)["applications"])
 
+    def put(self, config: dict[str, Any]) -> None:
+        """Let Serve run this."""
+        body = {"http_options": {"host": "127.0.0.1", "port": int(self.env["CLICKSTREAM_SERVE_PORT"])}, **config}
+        headers = {"Content-Type": "application/json"}
+        request = Request(f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", json.dumps(body).encode(), headers, method="PUT")
+        urlopen(request, timeout=60).close()
+
     def replicas(self) -> dict[str, int]:
         """Process ids of the replicas that run."""
         found = [one for app in self.applications().values() for part in app["deployments"].values() for one in part["replicas"]]
         return {one["replica_id"]: one["pid"] for one in found if one["state"] == "RUNNING"}
+
+    def processes(self) -> list[int]:
+        """Every process of this head, its replicas and HAProxy among them: they leave their parent's group, but name the folder."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if f"={self.folder}/haproxy\0" in place.read_text(errors="replace"):
+                    found.append(int(place.parent.name))
+        return found
 
     def logs(self) -> str:
         """The ends of Serve's logs."""
@@ -61,6 +79,7 @@ def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
     """A head run by this Python, its replicas in the environment `env`."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    haproxy.write(folder / "haproxy")
     head = Head(_environment(env, ports, folder), folder)
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(_command(python, ports, folder), env=head.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -68,7 +87,7 @@ def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
         _wait(head, process)
         yield head
     finally:
-        _stop(process, folder)
+        _stop(head, process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -88,12 +107,10 @@ def _command(python: Path, ports: Mapping[str, int], folder: Path) -> list[str]:
 
 
 def _environment(env: Mapping[str, str], ports: Mapping[str, int], folder: Path) -> dict[str, str]:
-    haproxy = {"CONFIG_FILE_LOC": "cfg", "SOCKET_PATH": "admin.sock", "SERVER_STATE_FILE": "state", "METRICS_SOCKET_PATH": "metrics.sock"}
     return {
         **os.environ,
         **env,
-        **{f"RAY_SERVE_HAPROXY_{name}": str(folder / "haproxy" / file) for name, file in haproxy.items()},
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder / "haproxy"),
+        **haproxy.environment(folder / "haproxy"),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["metrics"]),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["stats"]),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -121,21 +138,11 @@ def _wait(head: Head, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(1)
 
 
-def _stop(process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    """End the head, then whatever of it is left: Ray's processes leave their parent's group, but name its folder."""
+def _stop(head: Head, process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(30)
-    for pid in _of(folder):
+    for pid in head.processes():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-
-
-def _of(folder: Path) -> list[int]:
-    found = []
-    for place in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if f"RAY_SERVE_HAPROXY_SERVER_STATE_BASE={folder}/" in place.read_text(errors="replace"):
-                found.append(int(place.parent.name))
-    return found

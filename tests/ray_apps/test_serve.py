@@ -17,7 +17,6 @@ import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from pyarrow import fs
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StringType
@@ -59,9 +58,8 @@ class Shop:
         return Producer({"bootstrap.servers": self.settings.kafka_bootstrap, "linger.ms": 0})
 
     def deploy(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "ray_apps.serve"], env=self.head.env, cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "ray_apps.serve"]
+        done = subprocess.run(command, env=self.head.env, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr + self.head.logs()
 
     def model(self, data: str, flip: bool = False) -> str:
@@ -72,16 +70,8 @@ class Shop:
             content = bytearray(read_bytes(f"{uri}/{FILES[0]}", self.settings))
             content[len(content) // 2] ^= 1
             write_bytes(f"{uri}/{FILES[0]}", bytes(content), self.settings)
-        texts = {
-            "data_tag": data,
-            "data_commit": "c",
-            "parameters": "{}",
-            "metrics": "{}",
-            "trials": "[]",
-            "code_versions": "{}",
-            "run": "r",
-        }
-        row = {"model_sha256": sha256, "uri": uri, "created_at": now(), "seed": 7, "passed": True, "verdict": "{}", **texts}
+        texts = dict.fromkeys(("parameters", "metrics", "trials", "code_versions", "verdict"), "{}") | {"data_commit": "c", "run": "r"}
+        row = {"model_sha256": sha256, "uri": uri, "created_at": now(), "data_tag": data, "seed": 7, "passed": True, **texts}
         self.append(MODELS, row)
         return sha256
 
@@ -190,7 +180,7 @@ def test_a_view_changes_the_list_within_a_second(shop: Shop, stable: str) -> Non
 def test_nothing_listens_for_others(shop: Shop, stable: str) -> None:
     import psutil  # Ray brings its own copy and puts it on the path.
 
-    own = set(shop.head.replicas().values())
+    own = set(shop.head.processes())
     found = {one.laddr.ip for one in psutil.net_connections("inet") if one.pid in own and one.status == psutil.CONN_LISTEN}
     assert {address.removeprefix("::ffff:") for address in found} == {"127.0.0.1"}
 
@@ -221,9 +211,8 @@ def test_a_candidate_with_a_flipped_byte_leaves_the_stable_share_alone(shop: Sho
     users = [f"u-{number}" for number in range(30)]
     before = {user: shop.ask("/recommend", {"items": ITEMS, "user_id": user})[1] for user in users}
     shop.point(Pointer("r1", stable, bad, 50))
-    shop.until(
-        "/recommend", lambda answer: answer["fallback"] == "candidate failed", {"items": ITEMS, "user_id": users_of(users, CANDIDATE)[0]}
-    )
+    chosen = next(user for user in users if arm(user, 50) == CANDIDATE)
+    shop.until("/recommend", lambda answer: answer["fallback"] == "candidate failed", {"items": ITEMS, "user_id": chosen})
     for user in users:
         status, answer = shop.ask("/recommend", {"items": ITEMS, "user_id": user})
         assert (status, answer) == (200, before[user] | ({"fallback": "candidate failed"} if arm(user, 50) == CANDIDATE else {}))
@@ -232,10 +221,6 @@ def test_a_candidate_with_a_flipped_byte_leaves_the_stable_share_alone(shop: Sho
     assert (told[CANDIDATE]["model"], told[STABLE]["errors"]) == ("", 0)
     shop.point(Pointer("r1", stable))
     shop.until("/arms", lambda answer: answer["arms"][CANDIDATE]["requests"] == 0)
-
-
-def users_of(users: list[str], wanted: str) -> list[str]:
-    return [user for user in users if arm(user, 50) == wanted]
 
 
 def test_load_brings_a_second_replica_and_quiet_takes_it_away(shop: Shop, stable: str) -> None:
