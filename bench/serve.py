@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.ray_apps.client import Client, Seen, clients
@@ -67,7 +66,8 @@ def figures(rounds: list[Seen]) -> dict[str, Any]:
     """One server's figures; every answer must be a model's."""
     kinds = {kind for seen in rounds for kind in seen.kinds}
     statuses = {status for seen in rounds for status in seen.statuses}
-    assert statuses == {200} and all(model and not fallback for _, model, fallback in kinds), (statuses, kinds)
+    if statuses != {200} or any(fallback or not model for _, model, fallback in kinds):
+        raise RuntimeError(f"not every answer is a model's: {statuses}, {kinds}")
     times = sorted(one for seen in rounds for one in seen.times)
     return {
         "requests_per_second": round(statistics.median(len(seen.times) / SECONDS for seen in rounds)),
