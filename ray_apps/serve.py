@@ -60,8 +60,9 @@ class Replica:
 
 async def _tallies() -> dict[str, Any]:
     """The counts of all replicas."""
-    answers = serve.get_deployment_handle(NAME, APP).broadcast("tallies")
-    return together(await answers.results_async(timeout_s=10))
+    answers = await serve.get_deployment_handle(NAME, APP).broadcast("tallies").results_async(timeout_s=10, return_exceptions=True)
+    # A replica that has just died has nothing to say.
+    return together([one for one in answers if not isinstance(one, BaseException)])
 
 
 app = Replica.bind()  # type: ignore[attr-defined]
