@@ -63,6 +63,7 @@ def clients(count: int, uri: str, token: str, items: list[str], users: int = 100
         client, turn = Client(uri, token), number
         while not stop.is_set():
             begin = time.monotonic()
+            status: Any
             try:
                 status, answer = client("/recommend", {"items": items, "user_id": f"u-{turn % users}"})
             except OSError as error:

@@ -79,6 +79,10 @@ class Shop:
         row = {**pointer.__dict__, "at": now(), "data_tag": "t", "rule_version": "1", "action": "step", "reason": "", "run": "r"}
         self.append(ROLLOUT, row)
 
+    def until_it_follows(self, pointer: Pointer) -> None:
+        wanted = [pointer.stable, pointer.candidate]
+        self.until("/arms", lambda answer: [one["model"] for one in answer["arms"].values()] == wanted)
+
     def append(self, table: str, row: dict[str, Any]) -> None:
         there = self.lake.load_table(table)
         there.append(pa.Table.from_pylist([row], there.schema().as_arrow()))
@@ -197,8 +201,7 @@ def test_a_pointer_moves_users_and_moves_them_back_without_a_lost_answer(shop: S
     with clients(4, shop.head.uri, read_secret(shop.settings.serve_token_file), ITEMS) as seen:
         for pointer in (Pointer("r2", stable, candidate, 50), Pointer("r2", candidate), Pointer("r1", stable)):
             shop.point(pointer)
-            told = [pointer.stable, pointer.candidate]
-            shop.until("/arms", lambda answer, told=told: [one["model"] for one in answer["arms"].values()] == told)
+            shop.until_it_follows(pointer)
             time.sleep(2)
     print(f"{sum(seen.statuses.values())} answers, the longest after {seen.longest:.2f} s: {seen.kinds}")
     assert set(seen.statuses) == {200}

@@ -21,8 +21,9 @@ class Broker:
     def list_topics(self, topic: str, timeout: float) -> Any:
         return SimpleNamespace(topics={topic: SimpleNamespace(error=self._error, partitions=dict(enumerate(self._partitions)))})
 
-    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
-        return self._partitions[place.partition]
+    def get_watermark_offsets(self, place: Any, timeout: float) -> tuple[int, int]:
+        first, following = self._partitions[place.partition]
+        return first, following
 
     def offsets_for_times(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return [TopicPartition(one.topic, one.partition, self._since) for one in places]
