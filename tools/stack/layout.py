@@ -85,8 +85,6 @@ def resolve(settings: Settings) -> Settings:
         "serve_token_file": str(home / "secrets" / "serve_token"),
         "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
         "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
-        "serve_uri": f"http://127.0.0.1:{settings.serve_port}",
-        "serve_token_file": str(home / "secrets" / "serve_token"),
         "ray_token_file": str(home / "secrets" / "ray_token"),
         "spark_auth_secret_file": str(home / "secrets" / "spark_auth"),
     }

@@ -5,13 +5,14 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.stack import health
+from tools.stack import haproxy, health
 from tools.stack.layout import ROOT, Stack
 from tools.stack.part import Part
 
 CPUS = 2
 OBJECT_STORE_BYTES = 200_000_000
 TOKEN = "ray_token"
+HAPROXY = "haproxy"
 
 
 def parts(stack: Stack) -> list[Part]:
@@ -56,6 +57,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "DASHBOARD_METRIC_PORT": "0",
+        **haproxy.environment(short(stack) / HAPROXY),
     }
 
 
@@ -67,6 +69,7 @@ def short(stack: Stack) -> Path:
 def _prepare(stack: Stack) -> None:
     """Link the short way to the folder, and clear away what earlier sessions logged."""
     home, link = stack.folder("ray"), short(stack)
+    haproxy.write(stack.folder("ray", HAPROXY))
     for session in home.glob("session_*"):
         session.unlink() if session.is_symlink() else shutil.rmtree(session, ignore_errors=True)
     if link.is_symlink() and link.lstat().st_uid == os.getuid():
