@@ -3,9 +3,9 @@
 import sys
 
 from clickstream_contracts import names
+from clickstream_contracts.fraud_rules import rules
 from flink_apps import fraud_sql
 from flink_apps.app import App
-from flink_apps.fraud_rules import rules
 
 # Without state it reads its longest window first: what it judges then, it judges as if it had always run.
 APP = App(

@@ -1,11 +1,11 @@
 """Renders the SQL of fraud_scores from the rules and the contract. Pure: needs no engine."""
 
 from clickstream_contracts import schema
+from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, refer, rules
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.settings import Settings
 from flink_apps import fraud_doors
 from flink_apps.fraud_doors import Doors
-from flink_apps.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, rules
 from flink_apps.template import SQL, filled
 
 
@@ -49,8 +49,7 @@ def _last(patterns: list[Pattern], source: str) -> str:
 
 def view(pattern: Pattern, source: str) -> str:
     """The pattern as a view over `source`: its measures, its part score and its reason beside every row."""
-    columns = {name: pattern.column(name) for name in (*pattern.measures, *pattern.derived)}
-    limits = {f"limit.{name}": f"{value:g}" for name, value in pattern.limits.items()}
+    columns, limits = pattern.columns, pattern.literals
     known = columns | limits
     count, unit = pattern.within.split()
     parts = {
@@ -59,9 +58,9 @@ def view(pattern: Pattern, source: str) -> str:
         "source": source,
         "entity": pattern.entity,
         "measures": ",\n".join(f"      {sql} OVER w AS {pattern.column(name)}" for name, sql in pattern.measures.items()),
-        "derived": "".join(f",\n      {_refer(sql, known)} AS {pattern.column(name)}" for name, sql in pattern.derived.items()),
-        "conditions": "\n".join(f"      WHEN {_refer(p.when, known)} THEN CAST({p.score} AS DOUBLE)" for p in pattern.parts),
-        "reason": _words(_refer(pattern.reason, limits), columns),
+        "derived": "".join(f",\n      {refer(sql, known)} AS {pattern.column(name)}" for name, sql in pattern.derived.items()),
+        "conditions": "\n".join(f"      WHEN {refer(p.when, known)} THEN CAST({p.score} AS DOUBLE)" for p in pattern.parts),
+        "reason": _words(refer(pattern.reason, limits), columns),
         "count": count,
         "unit": unit,
     }
@@ -70,11 +69,6 @@ def view(pattern: Pattern, source: str) -> str:
 
 def _alarm(pattern: Pattern) -> str:
     return filled(SQL / "fraud_alarm.sql", {"pattern": pattern.name, "entity": pattern.entity}).rstrip("\n")
-
-
-def _refer(text: str, known: dict[str, str]) -> str:
-    """`text` with the references that are `known` in place; the others stay."""
-    return REFERENCE.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 def _words(reason: str, columns: dict[str, str]) -> str:

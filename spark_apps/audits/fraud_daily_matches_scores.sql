@@ -1,12 +1,15 @@
 -- severity: error
--- meaning: a day whose scored events or alerts differ from the distinct ones of raw.fraud_scores and raw.fraud_alerts
+-- meaning: a day whose scored events or alerts differ from the distinct ones of raw.fraud_scores, marts.late_fraud_scores and raw.fraud_alerts
 -- owner: marts
-WITH counts AS (
+WITH scores AS (
+    SELECT event_id, event_time FROM {raw.fraud_scores} WHERE event_id IS NOT NULL AND event_time IS NOT NULL
+    UNION ALL
+    SELECT event_id, event_time FROM {marts.late_fraud_scores}
+), counts AS (
     SELECT day, events, alerts FROM {marts.fraud_daily} WHERE pattern = 'all'
     UNION ALL
     SELECT CAST(event_time AS DATE), -count(DISTINCT event_id), 0
-    FROM {raw.fraud_scores}
-    WHERE event_id IS NOT NULL AND event_time IS NOT NULL
+    FROM scores
     GROUP BY CAST(event_time AS DATE)
     UNION ALL
     SELECT CAST(event_time AS DATE), 0, -count(DISTINCT alert_id)

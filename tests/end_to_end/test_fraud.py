@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from clickstream_contracts import names
-from flink_apps.fraud_rules import rules
+from clickstream_contracts.fraud_rules import rules
 from tests.shop_day import Shop, eventually
 from tools.detection import detection
 from tools.kafka_producer import Records, Sender

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flink_apps.fraud_rules import RulesError, parse, rules
+from clickstream_contracts.fraud_rules import RulesError, parse, rules
 from flink_apps.fraud_scores import APP
 from tests.flink_apps.conftest import REPO
 from tests.flink_apps.fraud_oracle import MINUTE, SECOND, judge

@@ -134,6 +134,10 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("fraud_daily_matches_scores", "marts.fraud_daily", where("pattern <> 'all'")),
     ("fraud_daily_matches_scores", "raw.fraud_scores", where("false")),
     ("fraud_daily_matches_scores", "raw.fraud_alerts", where("false")),
+    ("fraud_daily_matches_scores", "marts.late_fraud_scores", doubled),
+    ("payments_judged", "raw.fraud_scores", where("false")),
+    ("payments_judged", "marts.late_fraud_scores", where("false")),
+    ("payments_judged", "marts.late_fraud_scores", doubled),
     ("fraud_daily_bounded", "marts.fraud_daily", put(blocked="events + 1")),
     ("fraud_daily_bounded", "marts.fraud_daily", put(amount_blocked="amount_blocked + IF(pattern = 'all', 0, 1)")),
     ("fraud_daily_bounded", "marts.fraud_daily", where("pattern <> 'all'")),
@@ -184,6 +188,13 @@ def test_only_the_audits_of_the_namespaces_are_asked(good: Lake) -> None:
     rules = {rule.name for contract in tables().values() if contract.namespace == "features" for rule in contract.rules}
     assert {one["name"] for one in receipt.facts["audits"]} == rules
     assert len(rules) == 5
+
+
+def test_an_audit_that_no_contract_names_is_asked_everywhere(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "events_unique", "neighbours_ranked")
+    (folder / "mine.sql").write_text("-- severity: error\n-- meaning: m\n-- owner: o\nSELECT 1")
+    assert [one.name for one in audit.audits(folder, ["curated"])] == ["events_unique", "mine"]
+    assert [one.name for one in audit.audits(folder, ["features"])] == ["mine", "neighbours_ranked"]
 
 
 def test_namespaces_without_an_audit_are_a_failure_and_unknown_ones_a_clear_line(capsys: pytest.CaptureFixture[str]) -> None:

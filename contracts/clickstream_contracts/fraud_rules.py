@@ -1,4 +1,4 @@
-"""Reads rules/fraud.yaml: the patterns of fraud, their limits, and what score a decision begins at."""
+"""Reads rules/fraud.yaml, by which the stream and the night judge: the patterns, their limits, what score a decision begins at."""
 
 import re
 from dataclasses import dataclass, field
@@ -46,6 +46,16 @@ class Pattern:
         return f"{self.name}_{name}"
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The column of each measure, derived ones too."""
+        return {name: self.column(name) for name in (*self.measures, *self.derived)}
+
+    @property
+    def literals(self) -> dict[str, str]:
+        """Each limit as the rules refer to it, e.g. `limit.events`, and as SQL says it."""
+        return {f"limit.{name}": f"{value:g}" for name, value in self.limits.items()}
+
+    @property
     def seconds(self) -> int:
         """Length of the window."""
         count, unit = self.within.split()
@@ -68,6 +78,11 @@ class Rules:
     def longest_seconds(self) -> int:
         """The longest window: how far back a job must read to judge as if it had always run."""
         return max(pattern.seconds for pattern in self.patterns)
+
+
+def refer(text: str, known: dict[str, str]) -> str:
+    """`text` with the references that are `known` in place; the others stay."""
+    return REFERENCE.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 @cache
