@@ -15,7 +15,8 @@ DOCS = """
 After each release of `clickstream_features`, at its tag: **train** tries settings with Ray Tune, trains the best, and lets it, the model
 in service and mere popularity answer the newest sessions, which none of them has seen. **register** judges the model and writes
 `ml.models` and `ml.evaluations` on a branch of its own, refused models too; one merge publishes both tables.
-**gate** announces a model that passed, which starts `clickstream_rollout`; a refused one ends the run here, and what serves stays.
+**gate** announces a model that passed, which starts `clickstream_rollout`.
+A refused one ends the run here, and what serves stays.
 
 | you want | do |
 |---|---|
@@ -29,9 +30,7 @@ few sessions. `train` *Ray does not know ...*: the head was started anew; the ta
 """
 
 PARAMS = {
-    "tag": Param(
-        None, type=["null", "string"], title="Tag", description="Default: the release that started this, or main."
-    ),
+    "tag": Param(None, type=["null", "string"], title="Tag", description="Default: the release that started this, or main."),
     "trials": Param(4, type="integer", minimum=0, maximum=200, title="Trials", description="Settings to try."),
     "seed": Param(7, type="integer", minimum=0, title="Seed", description="Of search and training."),
 }

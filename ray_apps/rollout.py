@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
@@ -39,7 +40,6 @@ def main(argv: list[str]) -> int:
     found.add_argument("action", choices=("start", "step", "finish", "back", "rollback"))
     found.add_argument("--release", default="", help="name of the release to start, or to roll back to")
     found.add_argument("--candidate", default="", help="sha256 of the model that starts")
-    found.add_argument("--data-tag", default="", help="tag of the data that it was made from")
     found.add_argument("--rule-version", default="", help="version of the fraud rules in force")
     found.add_argument("--share", type=entry.whole_number, default=10, help="percent of users for the candidate (default: %(default)s)")
     found.add_argument("--reason", default="", help="why, in words and numbers")
@@ -51,12 +51,18 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     lake = registry.catalog(settings, args.ref)
     steps = registry.steps(lake)
     pointer = pointer_of(steps)
-    after = moved(pointer, args, steps)
+    after = moved(pointer, args, steps, lake)
+    if args.action == "back" and pointer.release != args.release:
+        return _receipt(settings, args, pointer, after, taken=True)
     taken = bool(steps) and pointer == after and (steps[-1]["action"], steps[-1]["run"]) == (args.action, args.run)
     if not taken:
         for sha256 in {after.stable, after.candidate} - {""}:
             artefacts.read(*open_place(registry.model(lake, sha256)["uri"], settings), sha256)
         _commit(settings, args, after)
+    return _receipt(settings, args, pointer, after, taken)
+
+
+def _receipt(settings: Settings, args: argparse.Namespace, pointer: Pointer, after: Pointer, taken: bool) -> Receipt:
     table = registry.catalog(settings, args.ref).load_table(ROLLOUT)
     return Receipt(
         app="rollout",
@@ -73,10 +79,10 @@ def pointer_of(steps: list[Row]) -> Pointer:
     return Pointer(**{name: steps[-1][name] or type(default)() for name, default in Pointer().__dict__.items()}) if steps else Pointer()
 
 
-def moved(pointer: Pointer, args: argparse.Namespace, steps: list[Row]) -> Pointer:
+def moved(pointer: Pointer, args: argparse.Namespace, steps: list[Row], lake: RestCatalog) -> Pointer:
     """Where the pointer stands after the step. Raises RolloutError if the step makes no sense from here."""
     if args.action == "start":
-        return _started(pointer, args)
+        return _started(pointer, args, lake)
     if args.action == "rollback":
         return _released(args.release, steps)
     own = pointer.release == args.release
@@ -89,12 +95,15 @@ def moved(pointer: Pointer, args: argparse.Namespace, steps: list[Row]) -> Point
     return replace(pointer, stable=pointer.candidate or pointer.stable, candidate="", share=0)
 
 
-def _started(pointer: Pointer, args: argparse.Namespace) -> Pointer:
+def _started(pointer: Pointer, args: argparse.Namespace, lake: RestCatalog) -> Pointer:
     if not args.release or not args.candidate:
         raise RolloutError("a start needs --release and --candidate")
     if pointer.candidate and pointer.release != args.release:
         raise RolloutError(f"{pointer.release} is being rolled out: finish it or take it back first")
-    return Pointer(args.release, pointer.stable, args.candidate, _share(args.share), args.data_tag, args.rule_version)
+    model = registry.model(lake, args.candidate)
+    if not model["passed"]:
+        raise RolloutError(f"the gate refused model {args.candidate[:12]}: {model['verdict'][:300]}")
+    return Pointer(args.release, pointer.stable, args.candidate, _share(args.share), model["data_tag"], args.rule_version)
 
 
 def _released(release: str, steps: list[Row]) -> Pointer:

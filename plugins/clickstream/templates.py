@@ -1,10 +1,14 @@
 """What a task learns only when it runs, as Jinja; DAGs that use it pass MACROS."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clickstream.runtime.base import LONG_LIVED, SHORT_LIVED, RayJob, SparkJob
 from clickstream_contracts import names
+
+RULE_FILE = Path(__file__).parents[2] / "flink_apps" / "rules" / "fraud.yaml"
 
 
 def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
@@ -13,7 +17,13 @@ def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
     return str(found[-1].extra[key]) if found else ""
 
 
-MACROS = {"names": names, "told": told}
+def fraud_rules() -> str:
+    """The version of the fraud rules that are deployed."""
+    found = re.search(r'^version: "?([^"\n]+)', RULE_FILE.read_text(), re.M)
+    return found[1] if found else ""
+
+
+MACROS = {"names": names, "told": told, "fraud_rules": fraud_rules}
 
 # A day asked for wins; else the partition's day; else, for a run by hand, the day before it was asked for.
 DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
@@ -21,6 +31,9 @@ DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - 
 TODAY = "{{ dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d') }}"
 TAG = "{{ params.tag or told(triggering_asset_events, 'tag') }}"
 BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
+RULES = "{{ fraud_rules() }}"
+ASKED_MODEL = "{{ params.model or told(triggering_asset_events, 'model_sha256') }}"
+NEW_RELEASE = f"{{{{ names.release({TODAY[3:-3]}, {ASKED_MODEL[3:-3]}) }}}}"
 SEALED = "@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"
 RELEASED = "{{ told(triggering_asset_events, 'commit') }}"
 UNTIL = "{{ '--until=' ~ names.day(params.day) if params.day else '' }}"
@@ -56,6 +69,11 @@ def pulled(task_id: str, key: str) -> str:
 def on_ray(app: str, ref: str, *args: str) -> RayJob:
     """A Ray app of this run, which reads or writes `ref`."""
     return RayJob(app, ("--ref", ref, "--run", BRANCH, *args))
+
+
+def on_main(app: str, *args: str) -> RayJob:
+    """A Ray app that commits to main itself."""
+    return on_ray(app, names.MAIN, *args)
 
 
 def on_branch(app: str, *args: str, at: str = "", conf: tuple[tuple[str, str], ...] = ()) -> SparkJob:

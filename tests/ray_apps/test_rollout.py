@@ -116,7 +116,7 @@ def test_a_rollout_is_a_row_and_a_commit_for_each_step(lake: Lake, trained: Rece
     _publish(lake)
     sha = trained.content["model"]
     release = ("--release", "release_1")
-    start = ("start", *release, "--candidate", sha, "--data-tag", TAG, "--rule-version", "1")
+    start = ("start", *release, "--candidate", sha, "--rule-version", "1")
     assert step(lake, *start).facts["message"] == "Rollout: start of release_1"
     assert lake.messages()[0] == "Rollout: start of release_1"
     assert pointer(lake) == ("release_1", "", sha, 10, "start")

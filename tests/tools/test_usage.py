@@ -6,6 +6,7 @@ import sys
 import pytest
 
 WRONG = {
+    "arms": (["check", "--candidate", "x", "--receipt", "r", "--probes", "none"], "--probes"),
     "demo": (["--events", "few"], "--events"),
     "ledger": (["chek"], "chek"),
     "master_data": (["--users", "nowhere.csv"], "nowhere.csv"),

@@ -53,7 +53,8 @@ class RayJobs:
 
     def logs(self, name: str) -> str:
         """All that the job printed so far."""
-        return str(self._ask("GET", f"{name}/logs").json().get("logs") or "")
+        answer = self._ask("GET", f"{name}/logs", allowed=(404,))
+        return "" if answer.status_code == 404 else str(answer.json().get("logs") or "")
 
     def stop(self, name: str) -> None:
         """End the job, if it is there and runs."""
