@@ -23,6 +23,11 @@ HERE = Path(__file__).parent
 Offsets = dict[str, dict[int, int]]
 
 
+def java(name: str) -> Path:
+    """The source of a function in Java."""
+    return HERE / "java" / "io" / "clickstream" / f"{name}.java"
+
+
 class DefinitionError(ValueError):
     """The asked definition is not the one that this code makes."""
 
@@ -33,7 +38,8 @@ class App:
 
     `reads` names the placeholder of each topic's start in the statements. With `look_back_seconds` the stream begins so
     long before now, otherwise at the offsets it is given or at the beginning of the topic. `pace` is its checkpoint interval
-    in intervals of the lake job: each checkpoint costs the object store a few requests, also when nothing happens.
+    in intervals of the lake job: each checkpoint costs the object store a few requests, also when nothing happens. `options` are
+    Flink's, beside those that every job has.
     """
 
     name: str
@@ -42,12 +48,14 @@ class App:
     writes_lake: bool = True
     look_back_seconds: int | None = None
     pace: int = 1
+    options: dict[str, str] = field(default_factory=dict)
     sources: tuple[Path, ...] = field(default=(HERE / "engine.py",))
 
     def definition(self, settings: Settings) -> str:
         """The hash of everything that shapes the job: its statements, its functions, its options."""
         sizes = f"{settings.flink_parallelism} {self.pace * settings.checkpoint_seconds}"
-        texts = [self.render(settings), sizes, *(path.read_text() for path in self.sources)]
+        options = [f"{key}: {value}" for key, value in sorted(self.options.items())]
+        texts = [self.render(settings), sizes, *options, *(path.read_text() for path in self.sources)]
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     def startup(self, offsets: Offsets) -> dict[str, str]:
@@ -82,7 +90,7 @@ class App:
 
         if not statements_uri:
             wanted = self._own_definition(settings, wanted)
-        tables = engine.table_environment(engine.job_options(settings, self.name, wanted, self.pace))
+        tables = engine.table_environment(engine.job_options(settings, self.name, wanted, self.pace) | self.options)
         text = engine.read_text(statements_uri) if statements_uri else self.render(settings)
         if self.writes_lake:
             engine.open_lake(tables, settings)

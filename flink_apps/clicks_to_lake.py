@@ -4,10 +4,10 @@ import sys
 
 from clickstream_contracts import names
 from flink_apps import clicks_sql
-from flink_apps.app import HERE, App
+from flink_apps.app import HERE, App, java
 
-FUNCTIONS = tuple(sorted((HERE / "java").rglob("*.java")))
-APP = App(names.LAKE_JOB, clicks_sql.render, reads={"startup": names.CLICKS_TOPIC}, sources=(HERE / "engine.py", *FUNCTIONS))
+SOURCES = (HERE / "engine.py", java("JsonFields"))
+APP = App(names.LAKE_JOB, clicks_sql.render, reads={"startup": names.CLICKS_TOPIC}, sources=SOURCES)
 
 if __name__ == "__main__":
     sys.exit(APP.main(sys.argv[1:]))

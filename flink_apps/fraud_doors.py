@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from clickstream_contracts import names
+from flink_apps.template import options
 
 # By placeholder of fraud_scores.sql, the text that fills it.
 Doors = dict[str, str]
@@ -20,11 +21,11 @@ def kafka() -> Doors:
     return {
         "arrived_column": "arrived TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         "arrived": "arrived",
-        "door_records": _options(_KAFKA | clicks) + ",\n  ${startup}",
-        "door_ticks": _options({"connector": "datagen", "rows-per-second": "2"}),
-        "door_scores": _options(_KAFKA | _keyed(names.SCORES_TOPIC, "event_id")),
-        "door_alerts": _options(_KAFKA | _keyed(names.ALERTS_TOPIC, "alert_id")),
-        "door_late": _options(_KAFKA | _keyed(names.LATE_TOPIC, "event_id")),
+        "door_records": options(_KAFKA | clicks) + ",\n  ${startup}",
+        "door_ticks": options({"connector": "datagen", "rows-per-second": "2"}),
+        "door_scores": options(_KAFKA | _keyed(names.SCORES_TOPIC, "event_id")),
+        "door_alerts": options(_KAFKA | _keyed(names.ALERTS_TOPIC, "alert_id")),
+        "door_late": options(_KAFKA | _keyed(names.LATE_TOPIC, "event_id")),
     }
 
 
@@ -33,9 +34,9 @@ def files(events: Path, folder: Path) -> Doors:
     return {
         "arrived_column": "arrived_ms BIGINT",
         "arrived": "TO_TIMESTAMP_LTZ(arrived_ms, 3)",
-        "door_records": _options(_file(events) | {"json.ignore-parse-errors": "true"}),
-        "door_ticks": _options({"connector": "datagen", "number-of-rows": "1"}),
-        **{f"door_{name}": _options(_file(folder / name)) for name in ("scores", "alerts", "late")},
+        "door_records": options(_file(events) | {"json.ignore-parse-errors": "true"}),
+        "door_ticks": options({"connector": "datagen", "number-of-rows": "1"}),
+        **{f"door_{name}": options(_file(folder / name)) for name in ("scores", "alerts", "late")},
     }
 
 
@@ -55,7 +56,3 @@ def _keyed(topic: str, key: str) -> dict[str, str]:
 
 def _file(path: Path) -> dict[str, str]:
     return {"connector": "filesystem", "path": f"file://{path}", "format": "json"}
-
-
-def _options(options: dict[str, str]) -> str:
-    return ",\n".join(f"  '{key}' = '{value}'" for key, value in options.items())

@@ -16,6 +16,11 @@ def filled(path: Path, parts: Mapping[str, str]) -> str:
     return text
 
 
+def options(of: Mapping[str, str]) -> str:
+    """The options of a table's door, one a line."""
+    return ",\n".join(f"  '{key}' = '{value}'" for key, value in of.items())
+
+
 def kafka_records(table: str, topic: str, group: str, startup: str) -> str:
     """The statement for a topic's records as bytes with their places; `startup` is the placeholder of where to begin."""
     return filled(SQL / "kafka_records.sql", {"table": table, "topic": topic, "group": group, "startup": startup}).rstrip("\n")

@@ -15,14 +15,16 @@ LAKE_GROUP = "clicks_to_lake"
 SCORES_TOPIC = "fraud.scores.v1"
 ALERTS_TOPIC = "fraud.alerts.v1"
 LATE_TOPIC = "clicks.late.v1"
+NEIGHBOURS_TOPIC = "item.neighbours.v1"
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
-TOPICS = (CLICKS_TOPIC, SCORES_TOPIC, ALERTS_TOPIC, LATE_TOPIC)
+TOPICS = (CLICKS_TOPIC, SCORES_TOPIC, ALERTS_TOPIC, LATE_TOPIC, NEIGHBOURS_TOPIC, RECOMMENDATIONS_TOPIC)
 
 FRAUD_JOB = "fraud_scores"
 FRAUD_LAKE_JOB = "fraud_to_lake"
+RECOMMENDATIONS_JOB = "recommendations"
 
 # In the order in which the streams feed one another.
-STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB)
+STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB, RECOMMENDATIONS_JOB)
 
 NIGHTLY = "clickstream_nightly"
 FEATURES = "clickstream_features"

@@ -30,10 +30,16 @@ UNION ALL
 SELECT CAST(tick AS STRING), 'tick', tick, '', '', '', '', '', '', CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), ts
 FROM ticks;
 
+-- The only place where the watermark is asked: each place hears of it at its own moment, and what is late for the late topic must not
+-- be prompt for the scores. The joined row keeps the question behind the UNION, where both clocks have been heard.
+CREATE TEMPORARY VIEW timed AS
+SELECT events.*, IF(is_event, CURRENT_WATERMARK(ts), CAST(NULL AS TIMESTAMP_LTZ(3))) AS clock
+FROM events CROSS JOIN UNNEST(ARRAY[event_type <> 'tick']) AS asked (is_event);
+
 CREATE TEMPORARY VIEW prompt AS
-SELECT * FROM events
+SELECT * FROM timed
 WHERE event_type <> 'tick' AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
-  AND (CURRENT_WATERMARK(ts) IS NULL OR ts > CURRENT_WATERMARK(ts));
+  AND (clock IS NULL OR ts > clock);
 {{views_of_all}}
 
 CREATE TEMPORARY VIEW risky AS
@@ -136,7 +142,7 @@ CREATE TEMPORARY TABLE late (
 );
 
 INSERT INTO late
-SELECT event_id, event_type, event_ms, 1000 * UNIX_TIMESTAMP(CAST(CURRENT_WATERMARK(ts) AS STRING))
-FROM events
+SELECT event_id, event_type, event_ms, 1000 * UNIX_TIMESTAMP(CAST(clock AS STRING))
+FROM timed
 WHERE event_type IN ({{scored}}) AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
-  AND ts <= CURRENT_WATERMARK(ts);
+  AND ts <= clock;

@@ -1,6 +1,7 @@
 """fraud_scores over a labelled file and over hand-made edges: what the job says of every event is what the oracle says."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,13 +121,31 @@ def test_one_attack_raises_at_most_one_alert_for_each_decision(judged: dict[str,
     assert {a["pattern"] for a in judged["alerts"]} == {pattern.name for pattern in rules().patterns}
 
 
-def test_no_python_operator_is_on_the_way(flink_environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.flink_apps.plan", APP.name, str(tmp_path)]
+@pytest.fixture(scope="module")
+def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The optimized execution plan."""
+    command = [sys.executable, "-m", "tests.flink_apps.plan", APP.name, str(tmp_path_factory.mktemp("plan"))]
     done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
-    plan = done.stdout.partition("== Optimized Execution Plan ==")[2]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.partition("== Optimized Execution Plan ==")[2]
+
+
+def test_no_python_operator_is_on_the_way(plan: str) -> None:
     assert "Python" not in plan
     assert plan.count("Sink(") == 3
     assert plan.count("table=[[default_catalog, default_database, records,") == 1
+
+
+def test_lateness_is_asked_once_behind_both_clocks(plan: str) -> None:
+    """Two askers would hear of the watermark at two moments, and an event could be late for none of them or for both."""
+    asker, correlate, union = plan.strip().splitlines()[:3]
+    assert plan.count("CURRENT_WATERMARK(") == asker.count("CURRENT_WATERMARK(") == 1
+    assert ("Correlate(" in correlate, "Union(" in union) == (True, True)
+    assert plan.count("default_database, ticks]") == 1
+    [shared] = re.findall(r"\(reuse_id=\[(\d+)\]\)", asker)
+    late = plan.partition("Sink(table=[default_catalog.default_database.late]")[2]
+    assert f"Reused(reference_id=[{shared}])" in late
+    assert plan.count(f"Reused(reference_id=[{shared}])") == 2
 
 
 GOOD = "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nscored: [purchase]\nlooking: []\npatterns:\n"

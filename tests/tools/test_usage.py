@@ -10,6 +10,7 @@ WRONG = {
     "demo": (["--events", "few"], "--events"),
     "ledger": (["chek"], "chek"),
     "master_data": (["--users", "nowhere.csv"], "nowhere.csv"),
+    "neighbours": (["--ref", "main"], "--receipt"),
     "refs": (["diff", "main"], "right"),
     "replay": (["--file", "nowhere.csv", "--mapping", "rees46"], "nowhere.csv"),
     "shop": (["history", "--days", "soon"], "--days"),

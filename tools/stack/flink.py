@@ -12,7 +12,8 @@ from tools.stack.part import Part
 Options = dict[str, str | int | bool]
 
 LOOPBACK = "127.0.0.1"
-SLOTS = 4
+# One for each stream, and two to spare: a slot of a stopped job is free only some time later.
+SLOTS = 6
 LOGGING = """rootLogger.level=INFO
 rootLogger.appenderRef.console.ref=console
 appender.console.name=console
