@@ -4,8 +4,8 @@ from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
 from clickstream.house import FEATURES, RELEASE, SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
-from clickstream.runtime import rt
-from clickstream.templates import DAY, KEEP, MACROS, RELEASED, SEALED, UNTIL, on_branch
+from clickstream.runtime import ToolJob, rt
+from clickstream.templates import DAY, KEEP, MACROS, RELEASED, SEALED, TAGGED, UNTIL, on_branch
 from clickstream_contracts import names
 
 DOCS = """
@@ -14,7 +14,7 @@ DOCS = """
 After each release of `clickstream_nightly`, with its day: pin main, which holds that release, and write on a branch of its own.
 **features** makes the training sessions of the last 180 days and each product's nearest 50 from the curated tables; it writes only
 what is new. The audits read the sealed branch; if each answers with zero rows, one merge publishes both tables and a tag keeps them:
-training reads that tag.
+training reads that tag, and **neighbours** hands it to the stream of recommendations.
 
 | you want | do |
 |---|---|
@@ -55,8 +55,10 @@ with DAG(
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
     tag = TagRelease(task_id="tag", release=merge.output, asset=FEATURES)
+    neighbours = rt.tool(ToolJob("neighbours", ("--ref", TAGGED)), task_id="neighbours")
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 
     chain(pin_main, create_branch.as_setup(), features, seal, audit, merge, tag, drop_branch)
+    tag >> neighbours
     # Its failure does not decide the run: a teardown that did would hide a failed audit. `make doctor` names a branch left over.
     drop_branch.as_teardown(setups=create_branch)

@@ -21,6 +21,7 @@ from ray_apps.serving.tally import together
 NAME = "recommender"
 HOST = "127.0.0.1"
 PATH = "/api/serve/applications/"
+PAUSE_SECONDS = 3
 
 
 @serve.deployment(
@@ -72,10 +73,11 @@ def main(argv: list[str]) -> int:
     """Deploy and wait until it answers. Returns the exit code."""
     parser = Parser("serve", __doc__)
     parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must run (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="stay, and deploy again whenever the head lost it")
     args = parser.parse_args(argv)
     try:
         settings = Settings.from_env()
-        said = deploy(settings, args.wait)
+        said = keep(settings, args.wait) if args.keep else deploy(settings, args.wait)
     except SettingsError as error:
         return _refuse(str(error), 2)
     except HTTPError as error:
@@ -99,6 +101,17 @@ def deploy(settings: Settings, wait: int) -> str:
             return f"the application is {found.get('status', 'not there')} after {wait} s: {found.get('message', '').strip()[-500:]}"
         time.sleep(1)
     return ""
+
+
+def keep(settings: Settings, wait: int) -> str:
+    """Deploy whenever the application is not there: a head that was started anew knows nothing of it. Returns what is wrong."""
+    while True:
+        try:
+            if APP not in _call(settings, "GET")["applications"] and (said := deploy(settings, wait)):
+                return said
+        except URLError as error:
+            print(f"ray_apps.serve: {settings.ray_uri}: {error.reason}; asking again", file=sys.stderr, flush=True)
+        time.sleep(PAUSE_SECONDS)
 
 
 def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:

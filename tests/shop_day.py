@@ -49,7 +49,7 @@ class Shop:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """A DAG's runs."""
-        return list(self.airflow.call("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 100})["dag_runs"])
+        return self.airflow.runs(dag_id)
 
     def start_streams(self) -> None:
         """Let Airflow deploy the stream and wait for its run."""

@@ -63,6 +63,11 @@ class Airflow:
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
         return str(run["dag_run_id"])
 
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """A DAG's runs, the newest first."""
+        newest = {"limit": 100, "order_by": "-run_after"}
+        return list(self.call("GET", f"/dags/{dag_id}/dagRuns", params=newest)["dag_runs"])
+
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The run's task instances."""
         found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})

@@ -7,21 +7,23 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
-from tools import detection, entry, summary
+from tools import detection, entry, shopper, summary
 from tools.airflow_api import Airflow, AirflowError
+from tools.runs import Chain, RunError, run_dag
 from tools.stack import layout, running
 from tools.stack.progress import say
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-STREAM_DEADLINE, NIGHT_DEADLINE = 300.0, 900.0
+STREAM_DEADLINE, NIGHT_DEADLINE = 600.0, 900.0
 
 
 class DemoError(RuntimeError):
@@ -72,17 +74,6 @@ def _environment() -> dict[str, str]:
     return {**(running(settings.stack_dir).to_env() if home.exists() else {}), **os.environ}
 
 
-def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any] | None = None) -> str:
-    """Run a DAG and show each task as it ends; returns the run's id. Raises DemoError when the run fails."""
-    airflow.unpause(dag_id)
-    run_id = airflow.trigger(dag_id, conf)
-    marks = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "!"}
-    state = airflow.wait(dag_id, run_id, deadline, lambda task, is_: say(marks[is_], f"  {task}", is_) if is_ in marks else None)
-    if state != "success":
-        raise DemoError(f"{dag_id} ended as {state}: open {airflow.base}/dags/{dag_id}/runs/{run_id} and read the red task's log")
-    return run_id
-
-
 @app.command()
 def demo(
     events: Annotated[int, typer.Option(min=1000, help="Events of the simulated days.")] = 120_000,
@@ -90,10 +81,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
     live: Annotated[int, typer.Option(min=1, help="Seconds of live traffic beside the night, with attacks each minute.")] = 120,
 ) -> None:
-    """Start the stack, open the shop, switch the streams on, publish a night, and say what happened."""
+    """Start everything, open the shop, publish a night, train on it, roll the model out, and say what happened."""
     clock = Clock()
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
-    with clock.step("stack", "S3, Nessie, Kafka, Flink, Spark and Airflow as processes on 127.0.0.1"):
+    with clock.step("stack", "S3, Nessie, Kafka, Flink, Spark, Ray and Airflow as processes on 127.0.0.1"):
         command("tools.stack", "up")
     settings = running(Settings.from_env().stack_dir)
     airflow = Airflow.of(settings, summary.password(settings))
@@ -104,12 +95,21 @@ def demo(
             "tools.shop", "history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume"
         )
     attacked = ("live", "--rate", "200", "--seconds", str(live), "--seed", str(seed), "--attacks", "1")
+    chain = Chain(airflow)
     meanwhile = f"Airflow publishes {yesterday} from a branch of the lake; the shop is open and under attack meanwhile"
     with clock.step("night", meanwhile), beside("tools.shop", *attacked):
         run_id = run_dag(airflow, names.NIGHTLY, NIGHT_DEADLINE, {"day": yesterday})
     with clock.step("detection", "the last scores and alerts reach the lake"):
         detection.wait_for_lake(settings)
-    found = summary.collect(settings, airflow, run_id, clock.seconds)
+    with clock.step("features", "the release starts clickstream_features: what the recommender learns from"):
+        chain.follow(names.FEATURES)
+    with clock.step("training", "Ray tunes and trains at the features' tag; the gate compares with popularity and the champion"):
+        chain.follow(names.TRAIN, may_fail="gate")
+    with clock.step("rollout", "the model meets 10, 50 and 100 % of the users"):
+        chain.follow(names.ROLLOUT)
+    with clock.step("shoppers", "three users view a product each, and ask for their lists before and after"):
+        changes = list(shopper.changes(settings, users=3, views=1, k=5, seed=seed))
+    found = summary.collect(settings, airflow, run_id, clock.seconds) | {"model": chain.model(), "lists": [asdict(one) for one in changes]}
     path = Path(settings.stack_dir) / "summary.json"
     layout.write_private(path, json.dumps(found, indent=1, default=str) + "\n")
     summary.show(found, path)
@@ -119,7 +119,7 @@ def main() -> None:
     """Run the demo; an expected failure is one clear line."""
     try:
         entry.run(app)
-    except (DemoError, AirflowError, SettingsError) as error:
+    except (DemoError, RunError, AirflowError, SettingsError, shopper.NoChange) as error:
         print(f"error: {error}\n`make doctor` says what is stuck.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -15,6 +15,9 @@ from tools.airflow_api import Airflow
 from tools.detection import detection
 from tools.ledger import read
 
+# What the search looks at, and the gate's numbers that tell most, in percent: the bounds are the sure gain.
+SCORE = "ndcg20"
+GATE = ("queries", "candidate_hr20", "popularity_hr20", "all_hr20_over_popularity", "champion_hr20", "all_hr20_over_champion")
 PASSWORDS = Path("secrets") / "airflow_passwords.json"
 
 
@@ -24,7 +27,7 @@ def password(settings: Settings) -> str:
 
 
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
-    """Everything the summary shows, from the ledger, the tables on main and the run's receipts."""
+    """Everything that the night itself tells, from the ledger, the tables on main and the run's receipts."""
     release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
     main = lake.catalog(settings)
     audits = (airflow.xcom(names.NIGHTLY, run_id, "audit") or {}).get("facts", {}).get("audits", [])
@@ -82,6 +85,8 @@ def show(found: dict[str, Any], path: Path) -> None:
         "Rows on main": found["rows"],
         "Audits": {"passed": f"{found['audits']['passed']} of {found['audits']['total']}"},
         "Fraud": _fraud(found["fraud"]),
+        "Model": _model(found["model"]),
+        "Lists": {f"{one['user']} viewed {one['viewed']}": _lists(one) for one in found["lists"]},
         "Seconds": found["seconds"],
         "Addresses": {**found["addresses"], "login": found["login"]},
     }
@@ -97,6 +102,27 @@ def _fraud(found: dict[str, Any]) -> dict[str, str]:
     rows = found["patterns"].items()
     said = {name: f"{row['caught']} of {row['planted']} attacks caught, after {row['median_seconds']} s" for name, row in rows}
     return said | {"alerts": f"{found['alerts']}, of them false: {found['false_alarms']}"}
+
+
+def _model(found: dict[str, Any]) -> dict[str, str]:
+    if found["model"] is None:
+        return {"trained": "nothing: no release of the features came of this night"}
+    done = [trial for trial in found["trials"] if trial["state"] == "done"]
+    best = max(done, key=lambda trial: trial[SCORE], default=None)
+    numbers = found["numbers"]
+    return {
+        "trials": f"{len(done)} of {len(found['trials'])}" + (f", the best {SCORE} {best[SCORE]:.4f}" if best else ""),
+        "gate": "passed" if found["passed"] else f"refused: {'; '.join(found['reasons'])}",
+        **{name: numbers[name] for name in GATE if name in numbers},
+        "model": found["model"],
+        "trained at": found["tag"],
+        "release": found["release"] or "none",
+    }
+
+
+def _lists(change: dict[str, Any]) -> str:
+    times = f"changed after {change['milliseconds']:.0f} ms"
+    return f"{times}\nbefore: {', '.join(change['before'])}\nafter:  {', '.join(change['after'])}"
 
 
 def _pairs(counts: dict[str, int]) -> str:

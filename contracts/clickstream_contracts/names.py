@@ -32,6 +32,7 @@ STREAMS = "clickstream_streams"
 TRAIN = "clickstream_train"
 ROLLOUT = "clickstream_rollout"
 ROLLBACK = "clickstream_rollback"
+BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
 
 QUARANTINE_REASONS = (
@@ -81,6 +82,13 @@ def model(run: str) -> str:
 def release(day_text: str, model_sha256: str) -> str:
     """The name, and the tag, of what is served once this model is rolled out."""
     return f"release_{day(day_text)}_{model_sha256[:8]}"
+
+
+def receipts(branch_name: str) -> str:
+    """Key prefix of the receipts of the run with this branch, below the bucket; '' for a branch of no run."""
+    rest = branch_name.removeprefix(BRANCH_PREFIX)
+    dags = [dag_id for dag_id in BATCH_DAGS if rest.startswith(f"{dag_id}_")]
+    return f"receipts/{dags[0]}/{rest.removeprefix(f'{dags[0]}_')}/" if dags else ""
 
 
 def namespace(component: str) -> str:

@@ -45,14 +45,14 @@ def random_events(seed: int, count: int) -> list[dict[str, Any]]:
 
 def burst() -> list[dict[str, Any]]:
     """One device that looks at a product each second, then buys."""
-    seen = [{"event_type": "view_item", "event_time": f"2 12:00:{n:02d}"} for n in range(59)]
-    bought = {"event_type": "purchase", "event_time": "2 12:00:59", "price": "9.99", "quantity": 1}
+    seen: list[dict[str, Any]] = [{"event_type": "view_item", "event_time": f"2 12:00:{n:02d}"} for n in range(59)]
+    bought: dict[str, Any] = {"event_type": "purchase", "event_time": "2 12:00:59", "price": "9.99", "quantity": 1}
     return [one | {"event_id": f"b{n}", "session_id": "bot", "device_id": "bot"} for n, one in enumerate([*seen, bought])]
 
 
 def for_oracle(event: dict[str, Any]) -> dict[str, Any]:
-    nothing = dict.fromkeys(("user_id", "device_id", "payment_token", "order_id", "coupon", "latitude", "longitude"))
-    price = {"price": float(event["price"])} if "price" in event else {}
+    nothing: dict[str, Any] = dict.fromkeys(("user_id", "device_id", "payment_token", "order_id", "coupon", "latitude", "longitude"))
+    price: dict[str, Any] = {"price": float(event["price"])} if "price" in event else {}
     return nothing | event | price | {"event_time": round(at(event["event_time"]).timestamp() * 1000)}
 
 

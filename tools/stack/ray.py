@@ -1,4 +1,7 @@
-"""Ray: one head that takes jobs by its Job REST and serves models. Who asks it for anything must show the stack's token."""
+"""Ray: one head that takes jobs by its Job REST and serves models, and the one who keeps the recommendations deployed on it.
+
+Who asks the head for anything must show the stack's token.
+"""
 
 import hashlib
 import os
@@ -16,7 +19,7 @@ HAPROXY = "haproxy"
 
 
 def parts(stack: Stack) -> list[Part]:
-    """The head."""
+    """The head and the recommendations."""
     home, settings = stack.folder("ray"), stack.settings
     token = stack.secret(TOKEN)
     flags = {
@@ -41,7 +44,16 @@ def parts(stack: Stack) -> list[Part]:
             health=health.http_json(f"{settings.ray_uri}/api/version", lambda body: "", {"Authorization": f"Bearer {token}"}),
             prepare=lambda: _prepare(stack),
             stop_seconds=15,
-        )
+        ),
+        Part(
+            name="serve",
+            argv=(str(ROOT / ".venvs" / "ray" / "bin" / "python"), "-m", "ray_apps.serve", "--keep"),
+            home=home,
+            env=environment(stack),
+            address=settings.serve_uri,
+            health=health.http_json(f"{settings.serve_uri}/healthz", lambda body: ""),
+            needs=("ray-head", "lake", "topics"),
+        ),
     ]
 
 

@@ -1,0 +1,73 @@
+"""Runs of DAGs as a person at the terminal follows them: each task as it ends, and what one run starts in turn."""
+
+import time
+from typing import Any
+
+from clickstream_contracts import names
+from tools.airflow_api import Airflow
+from tools.stack.progress import say
+
+MARKS = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "!"}
+APPEARS_SECONDS, ENDS_SECONDS = 60.0, 900.0
+
+
+class RunError(RuntimeError):
+    """A run failed; the text says where to look."""
+
+
+def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any] | None = None) -> str:
+    """Trigger a DAG and show each task as it ends; returns the run's id. Raises RunError when the run fails."""
+    airflow.unpause(dag_id)
+    run_id = airflow.trigger(dag_id, conf)
+    _watch(airflow, dag_id, run_id, deadline)
+    return run_id
+
+
+def _watch(airflow: Airflow, dag_id: str, run_id: str, deadline: float, may_fail: str = "") -> None:
+    state = airflow.wait(dag_id, run_id, deadline, lambda task, is_: say(MARKS[is_], f"  {task}", is_) if is_ in MARKS else None)
+    failed = {task["task_id"] for task in airflow.tasks(dag_id, run_id) if task["state"] == "failed"}
+    if state != "success" and failed != {may_fail}:
+        raise RunError(f"{dag_id} ended as {state}: open {airflow.base}/dags/{dag_id}/runs/{run_id} and read the red task's log")
+
+
+class Chain:
+    """The DAGs that a nightly release starts one after the other: it knows which runs are of this release."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        self._airflow = airflow
+        self._dags = (names.FEATURES, names.TRAIN, names.ROLLOUT)
+        self._earlier = {dag_id: {run["dag_run_id"] for run in airflow.runs(dag_id)} for dag_id in self._dags}
+        self._runs: dict[str, str] = {}
+        for dag_id in self._dags:
+            airflow.unpause(dag_id)
+
+    def follow(self, dag_id: str, may_fail: str = "") -> None:
+        """Watch the run that the DAG before it started, if it did. Raises RunError when it fails elsewhere than in `may_fail`."""
+        before = self._dags[: self._dags.index(dag_id)]
+        run_id = self._new_run(dag_id, 1.0 if any(one not in self._runs for one in before) else APPEARS_SECONDS)
+        if run_id:
+            self._runs[dag_id] = run_id
+            _watch(self._airflow, dag_id, run_id, ENDS_SECONDS, may_fail)
+        else:
+            say("!", f"  {dag_id}", "not started: nothing new came from the step before")
+
+    def _new_run(self, dag_id: str, patience: float) -> str:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            for run in self._airflow.runs(dag_id):
+                if run["dag_run_id"] not in self._earlier[dag_id]:
+                    return str(run["dag_run_id"])
+            time.sleep(1)
+        return ""
+
+    def model(self) -> dict[str, Any]:
+        """What was trained, how the gate judged it, and the release that came of it; '' and {} where there was none."""
+        trained, registered = (self._facts(names.TRAIN, task) for task in ("train", "register"))
+        told = {name: registered.get(name) for name in ("model", "passed", "reasons", "numbers", "champion", "tag")}
+        return {**told, "trials": trained.get("trials", []), "release": self._xcom(names.ROLLOUT, "tag") or ""}
+
+    def _facts(self, dag_id: str, task_id: str) -> dict[str, Any]:
+        return dict((self._xcom(dag_id, task_id) or {}).get("facts", {}))
+
+    def _xcom(self, dag_id: str, task_id: str) -> Any:
+        return self._airflow.xcom(dag_id, self._runs[dag_id], task_id) if dag_id in self._runs else None
