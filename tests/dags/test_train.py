@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,7 +83,7 @@ def test_the_registration_gets_the_whole_receipt_of_the_training_through_a_shell
 def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(bag: Any) -> None:
     dag = bag.dags[names.ROLLOUT]
     order = ["start", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         assert after in dag.get_task(before).downstream_task_ids
     shares = [words(rendered(bag, names.ROLLOUT, step)) for step in ("start", "widen_50", "widen_100")]
     assert [found[found.index("--share") + 1] for found in shares] == ["10", "50", "100"]
