@@ -112,17 +112,21 @@ def now() -> datetime:
 
 @pytest.fixture(scope="module")
 def lake_and_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    home = tmp_path_factory.mktemp("stack")
+    """Three parts of a stack. TEST_STACK_DIR names one that is up already and is left as it is."""
+    kept = os.environ.get("TEST_STACK_DIR")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home), **ports}
     stack = [str(ROOT / ".venvs" / "tools" / "bin" / "python"), "-m", "tools.stack"]
     try:
-        subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)
-        settings = Settings.from_env(read_env_file(Path(home) / "settings.env"))
+        if not kept:
+            subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)
+        settings = Settings.from_env(read_env_file(home / "settings.env"))
         prepare(settings)
         yield settings
     finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
+        if not kept:
+            subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
 
 
 def prepare(settings: Settings) -> None:
