@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -146,7 +147,8 @@ def shop(lake_and_kafka: Settings) -> Iterator[Shop]:
     with a_head(Path(sys.executable), lake_and_kafka.to_env()) as head:
         found = Shop(replace(lake_and_kafka, serve_uri=head.uri), head)
         found.deploy()
-        yield found
+        with closing(found.ask):
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +164,9 @@ def test_without_a_model_there_is_an_answer_and_without_the_token_there_is_none(
     shop.view("u-first", "p-9")
     answer = shop.until("/recommend/u-first", lambda answer: bool(answer["items"]))
     assert answer == {"items": [{"id": "p-9"}], "release": "", "model": "", "arm": "none", "fallback": "no model yet"}
-    assert Client(shop.head.uri, "wrong")("/recommend/u-first")[0] == 401
-    assert Client(shop.head.uri, "wrong")("/healthz")[0] == 200
+    with closing(Client(shop.head.uri, "wrong")) as stranger:
+        assert stranger("/recommend/u-first")[0] == 401
+        assert stranger("/healthz")[0] == 200
     assert shop.ask("/recommend/u-first?k=0")[0] == 422
     shop.producer.produce(names.RECOMMENDATIONS_TOPIC, json.dumps({"user_id": "u-list", "items": ["a", "b"]}).encode(), b"u-list")
     shop.producer.flush(10)
