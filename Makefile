@@ -54,7 +54,7 @@ render: setup-tools ## Write what a cluster would get to rendered/local.yaml and
 	@mkdir -p rendered && for overlay in local production; do .venvs/tools/bin/kubectl kustomize manifests/overlays/$$overlay >rendered/$$overlay.yaml || exit 1; done
 	@grep -c '^kind:' rendered/*.yaml
 
-bench: setup ## Measure, side by side, and print a table
+bench: setup setup-ray ## Measure, side by side, and print a table
 	@$(RUN) -m bench
 
 fraud-report: setup ## Run labelled attacks through the fraud job and print how many it sees: [SEED=1]

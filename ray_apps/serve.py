@@ -1,0 +1,119 @@
+"""The recommendations as a Ray Serve application, `ray_apps.serve:app`; run as a program it deploys itself to the running head.
+
+Deploying is safe to repeat: what is there already stays, and a changed application takes over when its replica is ready.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from ray import serve
+
+from clickstream_contracts.settings import Settings, SettingsError, read_secret
+from ray_apps.entry import Parser, whole_number
+from ray_apps.serving import replica, web
+from ray_apps.serving.config import APP, serve_config
+from ray_apps.serving.tally import together
+
+NAME = "recommender"
+HOST = "127.0.0.1"
+PATH = "/api/serve/applications/"
+
+
+@serve.deployment(
+    name=NAME,
+    # Two fit beside a trial of the tuning.
+    ray_actor_options={"num_cpus": 0.5},
+    max_ongoing_requests=100,
+    # A new version is ready before the old one goes.
+    max_surge_percent=100,
+    autoscaling_config={
+        "min_replicas": 1,
+        "max_replicas": 2,
+        "target_ongoing_requests": 8,
+        "look_back_period_s": 5,
+        "metrics_interval_s": 1,
+        "upscale_delay_s": 3,
+        "downscale_delay_s": 15,
+    },
+    logging_config={"enable_access_log": False},
+)
+@serve.ingress()
+class Replica:
+    """One replica: it holds both arms, so a split costs no second hop."""
+
+    def __init__(self) -> None:
+        settings = Settings.from_env()
+        self._token = read_secret(settings.serve_token_file)
+        self._recommender = replica.start(settings)
+
+    def __serve_build_asgi_app__(self) -> Any:
+        return web.build(self._recommender, self._token, _tallies)
+
+    def tallies(self) -> dict[str, Any]:
+        """This replica's counts."""
+        return self._recommender.arms.tallies()
+
+
+async def _tallies() -> dict[str, Any]:
+    """The counts of all replicas."""
+    answers = await serve.get_deployment_handle(NAME, APP).broadcast("tallies").results_async(timeout_s=10, return_exceptions=True)
+    # A replica that has just died has nothing to say.
+    return together([one for one in answers if not isinstance(one, BaseException)])
+
+
+app = Replica.bind()  # type: ignore[attr-defined]
+
+
+def main(argv: list[str]) -> int:
+    """Deploy and wait until it answers. Returns the exit code."""
+    parser = Parser("serve", __doc__)
+    parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must run (default: %(default)s)")
+    args = parser.parse_args(argv)
+    try:
+        settings = Settings.from_env()
+        said = deploy(settings, args.wait)
+    except SettingsError as error:
+        return _refuse(str(error), 2)
+    except HTTPError as error:
+        return _refuse(f"{error.url}: {error.code} {error.read().decode(errors='replace').strip()[-500:]}", 1)
+    except URLError as error:
+        return _refuse(f"no Ray head answers at {settings.ray_uri}: {error.reason}; start it with `make up` or set CLICKSTREAM_RAY_URI", 1)
+    if said:
+        return _refuse(said, 1)
+    print(f"serving at http://{HOST}:{settings.serve_port}")
+    return 0
+
+
+def deploy(settings: Settings, wait: int) -> str:
+    """Hand the application to the head and wait. Returns what is wrong, or ''."""
+    # Better told here than in a replica's log.
+    read_secret(settings.serve_token_file)
+    _call(settings, "PUT", serve_config(HOST, settings.serve_port))
+    until = time.monotonic() + wait
+    while (found := _call(settings, "GET")["applications"].get(APP, {})).get("status") != "RUNNING":
+        if found.get("status") == "DEPLOY_FAILED" or time.monotonic() > until:
+            return f"the application is {found.get('status', 'not there')} after {wait} s: {found.get('message', '').strip()[-500:]}"
+        time.sleep(1)
+    return ""
+
+
+def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
+    headers = {"Content-Type": "application/json"}
+    if settings.ray_token_file:
+        headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
+    data = json.dumps(body).encode() if body is not None else None
+    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=30) as answer:
+        return json.loads(answer.read() or b"{}")
+
+
+def _refuse(text: str, code: int) -> int:
+    print(f"ray_apps.serve: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
