@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from tests.ray_apps.client import Client, Seen, clients
@@ -81,7 +81,8 @@ def wait(uri: str) -> None:
     until = time.monotonic() + 300
     while True:
         try:
-            status, answer = Client(uri, TOKEN)("/recommend", {"items": ITEMS})
+            with closing(Client(uri, TOKEN)) as client:
+                status, answer = client("/recommend", {"items": ITEMS})
         except OSError as error:
             status, answer = 0, error
         if status == 200:

@@ -22,7 +22,7 @@ def rendered(dag: Any, task_id: str, answers: dict[str, Any], partition_key: str
         "task": task,
         "run_id": "manual__2026-01-03T02:00:00+00:00",
         "dag_run": SimpleNamespace(partition_key=partition_key, run_after=datetime(2026, 1, 3, 9, tzinfo=UTC)),
-        "params": {name: dag.params[name] for name in dag.params} | params,
+        "params": {name: dag.params[name] for name in dag.params if name not in params} | params,
         "triggering_asset_events": events or {},
         "macros": Macros,
     }

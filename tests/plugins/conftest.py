@@ -102,7 +102,8 @@ def _lake(nessie_uri: str) -> Lake:
     lake = Lake(nessie_uri)
     head = lake.hook.head("main")
     spaces = [
-        {"type": "PUT", "key": {"elements": [n]}, "content": {"type": "NAMESPACE", "elements": [n]}} for n in ("raw", "curated", "marts")
+        {"type": "PUT", "key": {"elements": [n]}, "content": {"type": "NAMESPACE", "elements": [n]}}
+        for n in ("raw", "curated", "marts", "serving")
     ]
     body = {"commitMeta": {"message": "namespaces"}, "operations": spaces}
     httpx.post(f"{nessie_uri}/api/v2/trees/{head}/history/commit", json=body).raise_for_status()

@@ -19,6 +19,10 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._connection = http.client.HTTPConnection(self._where, timeout=60)
 
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
     def __call__(self, path: str, body: Any = None) -> tuple[int, Any]:
         """GET, or POST if there is a body. A server may close a connection between two requests, never instead of an answer."""
         content = None if body is None else json.dumps(body)
@@ -71,6 +75,7 @@ def clients(count: int, uri: str, token: str, items: list[str], users: int = 100
             with lock:
                 seen.add(status, answer, time.monotonic() - begin)
             turn += count
+        client.close()
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(count)]
     for thread in threads:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ from tools.stack import haproxy
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240
-PORTS = ("ray", "dashboard", "serve", "metrics", "stats")
+PORTS = ("ray", "client", "dashboard", "serve", "metrics", "stats")
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,18 @@ class Head:
 
     def applications(self) -> dict[str, Any]:
         """What Serve says of its applications."""
-        with urlopen(f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", timeout=30) as answer:
-            return dict(json.load(answer)["applications"])
+        return dict(self._call("GET")["applications"])
 
     def put(self, config: dict[str, Any]) -> None:
         """Let Serve run this."""
-        body = {"http_options": {"host": "127.0.0.1", "port": int(self.env["CLICKSTREAM_SERVE_PORT"])}, **config}
-        headers = {"Content-Type": "application/json"}
-        request = Request(f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", json.dumps(body).encode(), headers, method="PUT")
-        urlopen(request, timeout=60).close()
+        self._call("PUT", {"http_options": {"host": "127.0.0.1", "port": int(self.env["CLICKSTREAM_SERVE_PORT"])}, **config})
+
+    def _call(self, method: str, body: Any = None) -> Any:
+        token = Path(self.env["RAY_AUTH_TOKEN_PATH"]).read_text()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        url, data = f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", json.dumps(body).encode() if body else None
+        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:
+            return json.loads(answer.read() or b"{}")
 
     def replicas(self) -> dict[str, int]:
         """Process ids of the replicas that run."""
@@ -81,6 +85,7 @@ def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     haproxy.write(folder / "haproxy")
     head = Head(_environment(env, ports, folder), folder)
+    (folder / "token").write_text(secrets.token_urlsafe(32))
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(_command(python, ports, folder), env=head.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -94,6 +99,7 @@ def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
 def _command(python: Path, ports: Mapping[str, int], folder: Path) -> list[str]:
     flags = {
         "port": ports["ray"],
+        "ray-client-server-port": ports["client"],
         "dashboard-host": "127.0.0.1",
         "dashboard-port": ports["dashboard"],
         "dashboard-agent-listen-port": 0,
@@ -120,7 +126,9 @@ def _environment(env: Mapping[str, str], ports: Mapping[str, int], folder: Path)
         "DASHBOARD_METRIC_PORT": "0",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
         "CLICKSTREAM_RAY_URI": f"http://127.0.0.1:{ports['dashboard']}",
-        "CLICKSTREAM_RAY_TOKEN_FILE": "",
+        "CLICKSTREAM_RAY_TOKEN_FILE": str(folder / "token"),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
         "CLICKSTREAM_SERVE_PORT": str(ports["serve"]),
         "CLICKSTREAM_SERVE_URI": f"http://127.0.0.1:{ports['serve']}",
         "CLICKSTREAM_SERVE_FOLLOW_SECONDS": "1",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -112,17 +113,21 @@ def now() -> datetime:
 
 @pytest.fixture(scope="module")
 def lake_and_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    home = tmp_path_factory.mktemp("stack")
+    """Three parts of a stack. TEST_STACK_DIR names one that is up already and is left as it is."""
+    kept = os.environ.get("TEST_STACK_DIR")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home), **ports}
     stack = [str(ROOT / ".venvs" / "tools" / "bin" / "python"), "-m", "tools.stack"]
     try:
-        subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)
-        settings = Settings.from_env(read_env_file(Path(home) / "settings.env"))
+        if not kept:
+            subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)
+        settings = Settings.from_env(read_env_file(home / "settings.env"))
         prepare(settings)
         yield settings
     finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
+        if not kept:
+            subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
 
 
 def prepare(settings: Settings) -> None:
@@ -142,7 +147,8 @@ def shop(lake_and_kafka: Settings) -> Iterator[Shop]:
     with a_head(Path(sys.executable), lake_and_kafka.to_env()) as head:
         found = Shop(replace(lake_and_kafka, serve_uri=head.uri), head)
         found.deploy()
-        yield found
+        with closing(found.ask):
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +164,9 @@ def test_without_a_model_there_is_an_answer_and_without_the_token_there_is_none(
     shop.view("u-first", "p-9")
     answer = shop.until("/recommend/u-first", lambda answer: bool(answer["items"]))
     assert answer == {"items": [{"id": "p-9"}], "release": "", "model": "", "arm": "none", "fallback": "no model yet"}
-    assert Client(shop.head.uri, "wrong")("/recommend/u-first")[0] == 401
-    assert Client(shop.head.uri, "wrong")("/healthz")[0] == 200
+    with closing(Client(shop.head.uri, "wrong")) as stranger:
+        assert stranger("/recommend/u-first")[0] == 401
+        assert stranger("/healthz")[0] == 200
     assert shop.ask("/recommend/u-first?k=0")[0] == 422
     shop.producer.produce(names.RECOMMENDATIONS_TOPIC, json.dumps({"user_id": "u-list", "items": ["a", "b"]}).encode(), b"u-list")
     shop.producer.flush(10)

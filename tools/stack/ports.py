@@ -30,7 +30,7 @@ def ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
         "spark-worker-2": ("spark_page_port", (page + 2,)),
         "ray-head": ("ray_port", (settings.ray_port,)),
         "ray-head-dashboard": ("ray_dashboard_port", (settings.ray_dashboard_port,)),
-        "ray-head-serve": ("serve_port", (settings.serve_port,)),
+        "ray-head-serve": ("serve_port", tuple(settings.serve_port + offset for offset in range(3))),
         "airflow-api-server": ("airflow_port", (settings.airflow_port,)),
     }
 

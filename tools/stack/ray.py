@@ -15,7 +15,6 @@ from tools.stack.part import Part
 CPUS = 2
 OBJECT_STORE_BYTES = 200_000_000
 TOKEN = "ray_token"
-HAPROXY = "haproxy"
 
 
 def parts(stack: Stack) -> list[Part]:
@@ -68,8 +67,11 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_START_HOOK": "ray_apps.head.without_client",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        **haproxy.environment(short(stack) / "haproxy"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(stack.settings.serve_port + 1),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stack.settings.serve_port + 2),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "DASHBOARD_METRIC_PORT": "0",
-        **haproxy.environment(short(stack) / HAPROXY),
     }
 
 
@@ -79,9 +81,9 @@ def short(stack: Stack) -> Path:
 
 
 def _prepare(stack: Stack) -> None:
-    """Link the short way to the folder, and clear away what earlier sessions logged."""
+    """Link the short way to the folder, write HAProxy's stand-in, and clear away what earlier sessions logged."""
     home, link = stack.folder("ray"), short(stack)
-    haproxy.write(stack.folder("ray", HAPROXY))
+    haproxy.write(stack.folder("ray", "haproxy"))
     for session in home.glob("session_*"):
         session.unlink() if session.is_symlink() else shutil.rmtree(session, ignore_errors=True)
     if link.is_symlink() and link.lstat().st_uid == os.getuid():
