@@ -11,7 +11,7 @@ WITH seen AS (
     FROM {curated.events} AS e
     WHERE e.event_day IN ({read_days})
         -- Who shares nothing with an unjudged event cannot count for it.
-        AND ({{reach}})
+        AND (e.event_id IN (SELECT event_id FROM unjudged) OR {{reach}})
 ),
 {{patterns_of_all}}risky AS (
     SELECT * FROM {{all}} WHERE event_type NOT IN ({{looking}})
