@@ -10,6 +10,9 @@ from tests.shop_day import Shop
 from tools.ledger.kinds import BROKEN
 from tools.ledger.lake import end_offsets
 
+# Part of `make faults`: its two nights take as long as the other tests together.
+pytestmark = pytest.mark.long
+
 EVENTS, UNTIL = 1_000_000, "2026-03-02"
 HISTORY = ("--days", "2", "--until", UNTIL, "--seed", "11", "--duplicates", "0.001", "--broken", "0.001", "--late", "0.002", "--json")
 
