@@ -14,7 +14,7 @@ from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.entry import Parser, whole_number
-from ray_apps.serving import replica, web
+from ray_apps.serving import listening, replica, web
 from ray_apps.serving.config import APP, serve_config
 from ray_apps.serving.tally import together
 
@@ -47,6 +47,7 @@ class Replica:
     """One replica: it holds both arms, so a split costs no second hop."""
 
     def __init__(self) -> None:
+        listening.on_the_node_only()
         settings = Settings.from_env()
         self._token = read_secret(settings.serve_token_file)
         self._recommender = replica.start(settings)

@@ -2,10 +2,10 @@
 
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tools.stack import haproxy
+from tools.stack.ports import is_taken
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240
@@ -70,12 +71,12 @@ class Head:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with_sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in with_sockets]
-    for one in with_sockets:
-        one.close()
-    return ports
+    """Ports in a row that nobody listens on, below those that the system hands out: Ray's own would take them before HAProxy does."""
+    for _ in range(1000):
+        first = random.randrange(23_000, 30_000 - count)
+        if not any(is_taken(first + more) for more in range(count)):
+            return list(range(first, first + count))
+    raise RuntimeError(f"no {count} free ports in a row")
 
 
 @contextmanager
