@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("shop", "flink_lake", "night", "batch", "serve")
+BENCHMARKS = ("shop", "flink_lake", "streams", "night", "batch", "serve")
 
 
 def main(argv: list[str]) -> int:
