@@ -1,14 +1,11 @@
 """What a task learns only when it runs, as Jinja; DAGs that use it pass MACROS."""
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from clickstream.runtime.base import LONG_LIVED, SHORT_LIVED, RayJob, SparkJob
 from clickstream_contracts import names
-
-RULE_FILE = Path(__file__).parents[2] / "flink_apps" / "rules" / "fraud.yaml"
+from clickstream_contracts.fraud_rules import rules
 
 
 def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
@@ -17,13 +14,7 @@ def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
     return str(found[-1].extra[key]) if found else ""
 
 
-def fraud_rules() -> str:
-    """The version of the fraud rules that are deployed."""
-    found = re.search(r'^version: "?([^"\n]+)', RULE_FILE.read_text(), re.M)
-    return found[1] if found else ""
-
-
-MACROS = {"names": names, "told": told, "fraud_rules": fraud_rules}
+MACROS = {"names": names, "told": told, "rules": rules}
 
 # A day asked for wins; else the partition's day; else, for a run by hand, the day before it was asked for.
 DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
@@ -31,7 +22,7 @@ DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - 
 TODAY = "{{ dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d') }}"
 TAG = "{{ params.tag or told(triggering_asset_events, 'tag') }}"
 BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
-RULES = "{{ fraud_rules() }}"
+RULES = "{{ rules().version }}"
 ASKED_MODEL = "{{ params.model or told(triggering_asset_events, 'model_sha256') }}"
 NEW_RELEASE = f"{{{{ names.release({TODAY[3:-3]}, {ASKED_MODEL[3:-3]}) }}}}"
 SEALED = "@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"
