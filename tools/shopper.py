@@ -22,6 +22,8 @@ from tools.ledger.kinds import REPLAYED
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 POLL_SECONDS, PATIENCE_SECONDS = 0.01, 10.0
+# The longest list: a view of a product with few neighbours may leave the first places as they were.
+MOST = 100
 
 
 class NoChange(RuntimeError):
@@ -65,15 +67,15 @@ class Shopper:
 
     def change(self, user: str, product: str, k: int) -> Change:
         """One view and what it changed. Raises NoChange if the list is still the same after PATIENCE_SECONDS."""
-        before, begin = _ids(self.asked(user, k)), time.monotonic()
+        before, begin = _ids(self.asked(user, MOST)), time.monotonic()
         self.view(user, product)
-        while (after := _ids(answer := self.asked(user, k))) == before:
+        while (after := _ids(answer := self.asked(user, MOST))) == before:
             if time.monotonic() - begin > PATIENCE_SECONDS:
                 raise NoChange(f"the list of {user} is the same {PATIENCE_SECONDS:.0f} s after a view of {product}; see `make doctor`")
             time.sleep(POLL_SECONDS)
         passed = round(1000 * (time.monotonic() - begin), 1)
         about = {name: answer[name] for name in ("release", "model", "arm", "fallback")}
-        return Change(user, self._name(product), [*map(self._name, before)], [*map(self._name, after)], passed, about)
+        return Change(user, self._name(product), [*map(self._name, before[:k])], [*map(self._name, after[:k])], passed, about)
 
     def _name(self, product: str) -> str:
         return str(self.products.get(product, {}).get("name") or product)

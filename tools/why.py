@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -92,7 +93,7 @@ def of_run(settings: Settings, run: str) -> Found:
     """A run by its branch: the receipts that its tasks left."""
     prefix = names.receipts(run)
     pages = lake.s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", ())] if prefix else []
+    keys = [i["Key"] for page in pages for i in page.get("Contents", ()) if i["Key"].endswith(".json")] if prefix else []
     return {"run": run, "receipts": {f"s3://{settings.s3_bucket}/{key}": _account(settings, key) for key in keys}}
 
 
@@ -123,7 +124,8 @@ def why(
     if as_json:
         typer.echo(json.dumps(found, indent=1, default=str))
     else:
-        Console().print(_grown(Tree(sought), found))
+        # Piped output is as wide as the addresses in it: they are for copying.
+        Console(width=None if sys.stdout.isatty() else 250).print(_grown(Tree(sought), found))
 
 
 def _grown(tree: Tree, found: Any) -> Tree:
