@@ -3,24 +3,20 @@
 Deploying is safe to repeat: what is there already stays, and a changed application takes over when its replica is ready.
 """
 
-import json
 import sys
-import time
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.entry import Parser, whole_number
 from ray_apps.serving import replica, web
-from ray_apps.serving.config import APP, serve_config
+from ray_apps.serving.config import APP
+from ray_apps.serving.deploy import HOST, deploy
 from ray_apps.serving.tally import together
 
 NAME = "recommender"
-HOST = "127.0.0.1"
-PATH = "/api/serve/applications/"
 
 
 @serve.deployment(
@@ -86,28 +82,6 @@ def main(argv: list[str]) -> int:
         return _refuse(said, 1)
     print(f"serving at http://{HOST}:{settings.serve_port}")
     return 0
-
-
-def deploy(settings: Settings, wait: int) -> str:
-    """Hand the application to the head and wait. Returns what is wrong, or ''."""
-    # Better told here than in a replica's log.
-    read_secret(settings.serve_token_file)
-    _call(settings, "PUT", serve_config(HOST, settings.serve_port))
-    until = time.monotonic() + wait
-    while (found := _call(settings, "GET")["applications"].get(APP, {})).get("status") != "RUNNING":
-        if found.get("status") == "DEPLOY_FAILED" or time.monotonic() > until:
-            return f"the application is {found.get('status', 'not there')} after {wait} s: {found.get('message', '').strip()[-500:]}"
-        time.sleep(1)
-    return ""
-
-
-def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
-    headers = {"Content-Type": "application/json"}
-    if settings.ray_token_file:
-        headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
-    data = json.dumps(body).encode() if body is not None else None
-    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=30) as answer:
-        return json.loads(answer.read() or b"{}")
 
 
 def _refuse(text: str, code: int) -> int:
