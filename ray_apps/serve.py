@@ -3,25 +3,20 @@
 Deploying is safe to repeat: what is there already stays, and a changed application takes over when its replica is ready.
 """
 
-import json
 import sys
-import time
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.entry import Parser, whole_number
 from ray_apps.serving import listening, replica, web
-from ray_apps.serving.config import APP, serve_config
+from ray_apps.serving.config import APP
+from ray_apps.serving.deploy import HOST, deploy
 from ray_apps.serving.tally import together
 
 NAME = "recommender"
-HOST = "127.0.0.1"
-PATH = "/api/serve/applications/"
-PAUSE_SECONDS = 3
 
 
 @serve.deployment(
@@ -74,11 +69,10 @@ def main(argv: list[str]) -> int:
     """Deploy and wait until it answers. Returns the exit code."""
     parser = Parser("serve", __doc__)
     parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must run (default: %(default)s)")
-    parser.add_argument("--keep", action="store_true", help="stay, and deploy again whenever the head lost it")
     args = parser.parse_args(argv)
     try:
         settings = Settings.from_env()
-        said = keep(settings, args.wait) if args.keep else deploy(settings, args.wait)
+        said = deploy(settings, args.wait)
     except SettingsError as error:
         return _refuse(str(error), 2)
     except HTTPError as error:
@@ -89,39 +83,6 @@ def main(argv: list[str]) -> int:
         return _refuse(said, 1)
     print(f"serving at http://{HOST}:{settings.serve_port}")
     return 0
-
-
-def deploy(settings: Settings, wait: int) -> str:
-    """Hand the application to the head and wait. Returns what is wrong, or ''."""
-    # Better told here than in a replica's log.
-    read_secret(settings.serve_token_file)
-    _call(settings, "PUT", serve_config(HOST, settings.serve_port))
-    until = time.monotonic() + wait
-    while (found := _call(settings, "GET")["applications"].get(APP, {})).get("status") != "RUNNING":
-        if found.get("status") == "DEPLOY_FAILED" or time.monotonic() > until:
-            return f"the application is {found.get('status', 'not there')} after {wait} s: {found.get('message', '').strip()[-500:]}"
-        time.sleep(1)
-    return ""
-
-
-def keep(settings: Settings, wait: int) -> str:
-    """Deploy whenever the application is not there: a head that was started anew knows nothing of it. Returns what is wrong."""
-    while True:
-        try:
-            if APP not in _call(settings, "GET")["applications"] and (said := deploy(settings, wait)):
-                return said
-        except URLError as error:
-            print(f"ray_apps.serve: {settings.ray_uri}: {error.reason}; asking again", file=sys.stderr, flush=True)
-        time.sleep(PAUSE_SECONDS)
-
-
-def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
-    headers = {"Content-Type": "application/json"}
-    if settings.ray_token_file:
-        headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
-    data = json.dumps(body).encode() if body is not None else None
-    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=30) as answer:
-        return json.loads(answer.read() or b"{}")
 
 
 def _refuse(text: str, code: int) -> int:

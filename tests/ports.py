@@ -15,9 +15,9 @@ PARTS = {
     "kafka_port": 12,
     "nessie_port": 15,
     "s3_port": 18,
-    "ray_port": 30,
-    "ray_dashboard_port": 31,
-    "serve_port": 32,
+    "ray_port": 22,
+    "ray_dashboard_port": 23,
+    "serve_port": 24,
 }
 
 

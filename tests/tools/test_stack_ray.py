@@ -62,6 +62,21 @@ def test_a_killed_head_comes_back_and_leaves_nothing_of_the_old_one(small: Small
         time.sleep(1)
 
 
+def test_answers_come_back_after_the_head_is_killed(small: Small) -> None:
+    small.run("up", "--only", "serve")
+    settings = running(small.home)
+    token = {"Authorization": f"Bearer {Path(settings.serve_token_file).read_text()}"}
+    assert httpx.get(f"{settings.serve_uri}/recommend/u-1", headers=token).json()["fallback"] == "no model yet"
+    assert httpx.get(f"{settings.serve_uri}/recommend/u-1").status_code == 401
+    os.kill(small.parts()["ray-head"]["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 300
+    time.sleep(5)
+    while small.parts()["serve"]["state"] != "up":
+        assert time.monotonic() < deadline, "nobody answers"
+        time.sleep(1)
+    assert httpx.get(f"{settings.serve_uri}/recommend/u-1", headers=token).status_code == 200
+
+
 def test_clean_takes_the_short_way_along(tmp_path: Path) -> None:
     stack = Small(tmp_path / "stack")
     known = layout.Stack(layout.resolve(Settings.from_env({k: v for k, v in stack.env.items() if k.startswith("CLICKSTREAM_")})))

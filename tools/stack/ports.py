@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from clickstream_contracts.settings import Settings
 
 GRPC = 10_000
+# The interface, two pages of HAProxy, and the replicas behind it.
+SERVE_PORTS = 10
 
 
 def ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -30,7 +32,7 @@ def ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
         "spark-worker-2": ("spark_page_port", (page + 2,)),
         "ray-head": ("ray_port", (settings.ray_port,)),
         "ray-head-dashboard": ("ray_dashboard_port", (settings.ray_dashboard_port,)),
-        "ray-head-serve": ("serve_port", tuple(settings.serve_port + offset for offset in range(3))),
+        "ray-head-serve": ("serve_port", tuple(settings.serve_port + offset for offset in range(SERVE_PORTS))),
         "airflow-api-server": ("airflow_port", (settings.airflow_port,)),
     }
 

@@ -1,7 +1,4 @@
-"""Ray: one head that takes jobs by its Job REST and serves models, and the one who keeps the recommendations deployed on it.
-
-Who asks the head for anything must show the stack's token.
-"""
+"""Ray: one head that takes jobs by its Job REST, and a keeper that has it serve. Who asks it for anything must show the stack's token."""
 
 import hashlib
 import os
@@ -11,14 +8,21 @@ from pathlib import Path
 from tools.stack import haproxy, health
 from tools.stack.layout import ROOT, Stack
 from tools.stack.part import Part
+from tools.stack.ports import SERVE_PORTS
 
+BIN = ROOT / ".venvs" / "ray" / "bin"
+PYTHON_PATH = f"{ROOT}:{ROOT / 'contracts'}"
 CPUS = 2
 OBJECT_STORE_BYTES = 200_000_000
 TOKEN = "ray_token"
 
 
 def parts(stack: Stack) -> list[Part]:
-    """The head and the recommendations."""
+    """The head and the keeper."""
+    return [_head(stack), _keeper(stack)]
+
+
+def _head(stack: Stack) -> Part:
     home, settings = stack.folder("ray"), stack.settings
     token = stack.secret(TOKEN)
     flags = {
@@ -33,33 +37,38 @@ def parts(stack: Stack) -> list[Part]:
         "include-log-monitor": "false",
     }
     options = ("--head", "--block", "--disable-usage-stats", "--no-monitor")
-    return [
-        Part(
-            name="ray-head",
-            argv=(str(ROOT / ".venvs" / "ray" / "bin" / "ray"), "start", *options, *(f"--{key}={value}" for key, value in flags.items())),
-            home=home,
-            env=environment(stack),
-            address=settings.ray_uri,
-            health=health.http_json(f"{settings.ray_uri}/api/version", lambda body: "", {"Authorization": f"Bearer {token}"}),
-            prepare=lambda: _prepare(stack),
-            stop_seconds=15,
-        ),
-        Part(
-            name="serve",
-            argv=(str(ROOT / ".venvs" / "ray" / "bin" / "python"), "-m", "ray_apps.serve", "--keep"),
-            home=home,
-            env=environment(stack),
-            address=settings.serve_uri,
-            health=health.http_json(f"{settings.serve_uri}/healthz", lambda body: ""),
-            needs=("ray-head", "lake", "topics"),
-        ),
-    ]
+    return Part(
+        name="ray-head",
+        argv=(str(BIN / "ray"), "start", *options, *(f"--{key}={value}" for key, value in flags.items())),
+        home=home,
+        env=environment(stack),
+        address=settings.ray_uri,
+        health=health.http_json(f"{settings.ray_uri}/api/version", lambda body: "", {"Authorization": f"Bearer {token}"}),
+        prepare=lambda: _prepare(stack),
+        stop_seconds=15,
+    )
+
+
+def _keeper(stack: Stack) -> Part:
+    """Hands the application to the head, also to one that was started anew; it is healthy when shoppers are answered."""
+    uri = stack.settings.serve_uri
+    return Part(
+        name="serve",
+        argv=(str(BIN / "python"), "-m", "ray_apps.keeper"),
+        home=stack.folder("ray"),
+        env={"PYTHONPATH": PYTHON_PATH},
+        address=uri,
+        health=health.http_json(f"{uri}/healthz", lambda body: "" if body["status"] == "ok" else str(body)),
+        needs=("ray-head",),
+        # What it follows; without them it serves what is popular.
+        after=("lake", "topics"),
+    )
 
 
 def environment(stack: Stack) -> dict[str, str]:
     """What the head, its workers and its jobs share."""
     return {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
+        "PYTHONPATH": PYTHON_PATH,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": stack.settings.ray_token_file,
         # Without clusters, Ray takes the loopback interface for its address and listens nowhere else.
@@ -71,6 +80,11 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(stack.settings.serve_port + 1),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stack.settings.serve_port + 2),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        # Ray's own ports are the same for every head: HAProxy would send one stack's shoppers to another's proxy or replica.
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(stack.settings.serve_port + 3),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(stack.settings.serve_port + 4),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(stack.settings.serve_port + 5),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(stack.settings.serve_port + SERVE_PORTS - 1),
         "DASHBOARD_METRIC_PORT": "0",
     }
 
