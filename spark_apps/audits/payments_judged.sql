@@ -1,10 +1,11 @@
 -- severity: error
--- meaning: a payment or sign-in that this run took and that neither the stream nor the night has judged, or the night twice
+-- meaning: a payment or sign-in that the newest run took and that neither the stream nor the night has judged, or the night twice
 -- owner: marts
 WITH taken AS (
-    SELECT kafka_partition, start_offset, end_offset
+    -- Older runs may be of a time when the night did not judge.
+    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
     FROM {curated.ingest_ledger}
-    LEFT ANTI JOIN {curated.ingest_ledger@published} USING (kafka_partition, start_offset)
+    GROUP BY kafka_partition
 ), judged AS (
     SELECT event_id, 0 AS by_night FROM {raw.fraud_scores}
     UNION ALL
