@@ -7,13 +7,13 @@ import json
 import sys
 import time
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
-from ray_apps.entry import Parser, whole_number
+from ray_apps.entry import Parser, one_line, whole_number
 from ray_apps.serving import listening, replica, web
 from ray_apps.serving.config import APP, serve_config
 from ray_apps.serving.tally import together
@@ -81,8 +81,10 @@ def main(argv: list[str]) -> int:
         return _refuse(str(error), 2)
     except HTTPError as error:
         return _refuse(f"{error.url}: {error.code} {error.read().decode(errors='replace').strip()[-500:]}", 1)
-    except URLError as error:
-        return _refuse(f"no Ray head answers at {settings.ray_uri}: {error.reason}; start it with `make up` or set CLICKSTREAM_RAY_URI", 1)
+    except OSError as error:
+        return _refuse(
+            f"no Ray head answers at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI", 1
+        )
     if said:
         return _refuse(said, 1)
     print(f"serving at http://{HOST}:{settings.serve_port}")
@@ -107,7 +109,8 @@ def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -
     if settings.ray_token_file:
         headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
     data = json.dumps(body).encode() if body is not None else None
-    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=30) as answer:
+    # The first one starts Serve itself.
+    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=120) as answer:
         return json.loads(answer.read() or b"{}")
 
 
