@@ -82,9 +82,7 @@ def main(argv: list[str]) -> int:
     except HTTPError as error:
         return _refuse(f"{error.url}: {error.code} {error.read().decode(errors='replace').strip()[-500:]}", 1)
     except OSError as error:
-        return _refuse(
-            f"no Ray head answers at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI", 1
-        )
+        said = f"no Ray head answers at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI"
     if said:
         return _refuse(said, 1)
     print(f"serving at http://{HOST}:{settings.serve_port}")
