@@ -5,12 +5,12 @@ Deploying is safe to repeat: what is there already stays, and a changed applicat
 
 import sys
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
 from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
-from ray_apps.entry import Parser, whole_number
+from ray_apps.entry import Parser, one_line, whole_number
 from ray_apps.serving import listening, replica, web
 from ray_apps.serving.config import APP
 from ray_apps.serving.deploy import HOST, deploy
@@ -77,8 +77,8 @@ def main(argv: list[str]) -> int:
         return _refuse(str(error), 2)
     except HTTPError as error:
         return _refuse(f"{error.url}: {error.code} {error.read().decode(errors='replace').strip()[-500:]}", 1)
-    except URLError as error:
-        return _refuse(f"no Ray head answers at {settings.ray_uri}: {error.reason}; start it with `make up` or set CLICKSTREAM_RAY_URI", 1)
+    except OSError as error:
+        said = f"no Ray head answers at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI"
     if said:
         return _refuse(said, 1)
     print(f"serving at http://{HOST}:{settings.serve_port}")

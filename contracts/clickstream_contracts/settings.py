@@ -53,9 +53,7 @@ class Settings:
 
     ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray head's dashboard, which takes jobs and applications.")
     ray_token_file: str = setting("", "File with the token that Ray asks for; empty sends none.")
-    serve_port: int = setting(
-        8000, "Port of the recommendations' HTTP interface; what stands behind it takes the next nine.", minimum=1
-    )
+    serve_port: int = setting(8000, "Port of the recommendations' HTTP interface; what stands behind it takes the next nine.", minimum=1)
     serve_uri: str = setting("http://127.0.0.1:8000", "Address of the recommendations' HTTP interface.")
     serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the recommendations' HTTP interface.")
     serve_follow_seconds: int = setting(2, "Seconds between two looks at the rollout's pointer.", minimum=1)

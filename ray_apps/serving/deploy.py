@@ -36,5 +36,6 @@ def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -
     if settings.ray_token_file:
         headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
     data = json.dumps(body).encode() if body is not None else None
-    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=30) as answer:
+    # The first one starts Serve itself.
+    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=120) as answer:
         return json.loads(answer.read() or b"{}")

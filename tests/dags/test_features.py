@@ -16,6 +16,7 @@ ANSWERS = {
     "features": {"app": "features", "outputs": {}},
     "seal": {"hash": "bb22", "tables": ["features.item_neighbours"]},
     "merge": {"day": "2026-01-02", "commit": "cc33"},
+    "tag": "features_2026-01-02_cc33",
 }
 
 
@@ -36,6 +37,10 @@ def rendered(bag: Any, task_id: str, partition_key: str | None = "2026-01-02", e
 def test_every_field_renders(bags: dict[str, Any], runtime: str, events: Any) -> None:
     for task_id in bags[runtime].dags[names.FEATURES].task_ids:
         assert rendering.left_over(rendered(bags[runtime], task_id, events=events)) == [], task_id
+
+
+def test_the_neighbours_are_those_of_the_tag(bag: Any) -> None:
+    assert rendered(bag, "neighbours").command[-2:] == ["--ref", "features_2026-01-02_cc33"]
 
 
 def test_the_run_starts_from_a_main_that_holds_the_release(bag: Any) -> None:

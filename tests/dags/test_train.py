@@ -1,11 +1,9 @@
 """What training, rollout and rollback run, and what starts them."""
 
 import json
-import re
 import shlex
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from clickstream.house import FEATURES, MODEL, ROLLOUT
 from clickstream.runtime import rayjobs
 from clickstream_contracts import names
+from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.settings import Settings
 from tests.dags import rendering
 
@@ -97,10 +96,7 @@ def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(b
 
 def test_the_rollout_names_the_rules_that_are_deployed(bag: Any) -> None:
     found = words(rendered(bag, names.ROLLOUT, "start"))
-    rules = Path(__file__).parents[2] / "flink_apps" / "rules" / "fraud.yaml"
-    said = re.search(r'^version: "(.+)"', rules.read_text(), re.M)
-    assert said
-    assert found[found.index("--rule-version") + 1] == said[1]
+    assert found[found.index("--rule-version") + 1] == rules().version
 
 
 def test_a_rollback_is_one_step(bag: Any) -> None:

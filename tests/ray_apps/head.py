@@ -125,6 +125,8 @@ def _environment(env: Mapping[str, str], ports: Mapping[str, int], folder: Path)
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "DASHBOARD_METRIC_PORT": "0",
+        # Process titles must not overwrite the environment by which a head knows its own.
+        "SPT_NOENV": "1",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
         "CLICKSTREAM_RAY_URI": f"http://127.0.0.1:{ports['dashboard']}",
         "CLICKSTREAM_RAY_TOKEN_FILE": str(folder / "token"),

@@ -86,6 +86,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(stack.settings.serve_port + 5),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(stack.settings.serve_port + SERVE_PORTS - 1),
         "DASHBOARD_METRIC_PORT": "0",
+        # Else its helpers hide the environment by which they are found again.
+        "SPT_NOENV": "1",
     }
 
 
