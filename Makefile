@@ -63,8 +63,9 @@ fraud-report: setup ## Run labelled attacks through the fraud job and print how 
 recommender-benchmark: setup-ray ## Train and test the recommender on your files: SESSIONS=train.txt.gz TEST=queries.tsv.gz OUT=result.json [TRIALS=0]
 	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
 
-faults: setup ## Kill each part during work, send a million events, and see that nothing is lost
-	@$(RUN) -m pytest tests/faults tests/end_to_end/test_million.py
+faults: setup ## The long tests: kill each part during work, send a million events, train and roll out
+	@$(RUN) -m pytest tests/faults
+	@$(RUN) -m pytest tests/tools tests/end_to_end -m long
 
 docs: setup-tools ## Write the generated pages of docs/ anew
 	@$(RUN) -m tools.docs

@@ -96,6 +96,7 @@ def test_marts_equal_an_independent_computation(shop: Shop, night: str, truth: d
     assert tuple(funnel[k] for k in ("sessions", "viewed", "carted", "checkout", "purchased")) == one(truth, stages)
 
 
+@pytest.mark.long
 def test_the_same_file_again_and_the_day_rebuilt_change_no_row(shop: Shop, file: Path, night: str) -> None:
     tables = ("curated.events", "curated.sessions", "curated.orders", "marts.product_daily", "marts.funnel_daily", "marts.revenue_daily")
     before = {name: shop.content(name) for name in tables}

@@ -9,6 +9,9 @@ from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
 from tools.runs import Chain
 
+# Part of `make faults`: a night, the features, a training and a rollout take a quarter of an hour on two cores.
+pytestmark = pytest.mark.long
+
 DAY = "2026-05-04"
 # Enough visits for the gate to judge by.
 VISITS = ("history", "--days", "1", "--events", "30000", "--until", DAY, "--seed", "21", "--users", "4000", "--products", "1000")

@@ -62,6 +62,7 @@ def test_a_killed_head_comes_back_and_leaves_nothing_of_the_old_one(small: Small
         time.sleep(1)
 
 
+@pytest.mark.long
 def test_answers_come_back_after_the_head_is_killed(small: Small) -> None:
     small.run("up", "--only", "serve")
     settings = running(small.home)
