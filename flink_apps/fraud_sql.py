@@ -1,7 +1,7 @@
 """Renders the SQL of fraud_scores from the rules and the contract. Pure: needs no engine."""
 
 from clickstream_contracts import schema
-from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, refer, rules
+from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, chained, last, refer, rules
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.settings import Settings
 from flink_apps import fraud_doors
@@ -13,18 +13,18 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
     """The job's statements; addresses stay `${...}`, so the text can be kept and compared."""
     found = rules()
     patterns = found.patterns
-    seeing_all = [p for p in patterns if p.sees == EVERY_EVENT]
-    risk = [p for p in patterns if p.sees == RISK_EVENTS]
+    seeing_all = found.seeing(EVERY_EVENT)
+    risk = found.seeing(RISK_EVENTS)
     parts = {
         **(doors or fraud_doors.kafka()),
         "version": found.version,
         "columns": ",\n".join(f"  `{f.name}` {'BIGINT' if f.type == 'timestamptz' else flink_type(f)}" for f in schema.event().fields),
         "scored": _texts(found.scored),
         "looking": _texts(found.looking),
-        "views_of_all": "\n".join(_views(seeing_all, "prompt")),
-        "all": _last(seeing_all, "prompt"),
-        "views_of_risk": "\n".join(_views(risk, "risky")),
-        "risk": _last(risk, "risky"),
+        "views_of_all": "\n".join(view(*link) for link in chained(seeing_all, "prompt")),
+        "all": last(seeing_all, "prompt"),
+        "views_of_risk": "\n".join(view(*link) for link in chained(risk, "risky")),
+        "risk": last(risk, "risky"),
         "parts": ", ".join(f"{p.name}_part" for p in patterns),
         "parts_row": ", ".join(f"`{p.name}` DOUBLE" for p in patterns),
         "codes": ", ".join(f"IF({p.name}_part > 0, '{p.name}', CAST(NULL AS STRING))" for p in patterns),
@@ -37,14 +37,6 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
         "peace": str(found.alert_again_after_minutes),
     }
     return filled(SQL / "fraud_scores.sql", parts)
-
-
-def _views(patterns: list[Pattern], source: str) -> list[str]:
-    return [view(pattern, before) for pattern, before in zip(patterns, [source, *(p.name for p in patterns)], strict=False)]
-
-
-def _last(patterns: list[Pattern], source: str) -> str:
-    return patterns[-1].name if patterns else source
 
 
 def view(pattern: Pattern, source: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from datetime import date, timedelta
 
-from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, Rules, refer, rules
+from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, Rules, chained, last, refer, rules
 from spark_apps import queries
 
 DISTINCT = re.compile(r"COUNT\(DISTINCT (.*)\)")
@@ -14,15 +14,15 @@ def text(found: Rules | None = None) -> str:
     """The query; it still asks for `read_days`, and for a view `unjudged`."""
     known = found or rules()
     patterns = known.patterns
-    all_events = [p for p in patterns if p.sees == EVERY_EVENT]
-    risk = [p for p in patterns if p.sees == RISK_EVENTS]
+    all_events = known.seeing(EVERY_EVENT)
+    risk = known.seeing(RISK_EVENTS)
     return _filled(
         "late_fraud_scores",
         {
             "patterns_of_all": _chain(all_events, "seen"),
             "patterns_of_risk": _chain(risk, "risky"),
-            "all": _last(all_events, "seen"),
-            "risk": _last(risk, "risky"),
+            "all": last(all_events, "seen"),
+            "risk": last(risk, "risky"),
             "reach": " OR ".join(f"e.{one} IN (SELECT {one} FROM unjudged)" for one in sorted({p.entity for p in patterns})),
             "looking": queries.literal(list(known.looking)),
             "parts": ", ".join(f"{p.name}_part" for p in patterns),
@@ -43,12 +43,7 @@ def days_read(days: list[date], found: Rules | None = None) -> list[date]:
 
 
 def _chain(patterns: list[Pattern], source: str) -> str:
-    sources = [source, *(p.name for p in patterns)]
-    return "".join(f"{_pattern(p, before)},\n" for p, before in zip(patterns, sources, strict=False))
-
-
-def _last(patterns: list[Pattern], source: str) -> str:
-    return patterns[-1].name if patterns else source
+    return "".join(f"{_pattern(*link)},\n" for link in chained(patterns, source))
 
 
 def _pattern(pattern: Pattern, source: str) -> str:

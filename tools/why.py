@@ -91,14 +91,14 @@ def of_data(settings: Settings, commit: str) -> Found:
 
 def of_run(settings: Settings, run: str) -> Found:
     """A run by its branch: the receipts that its tasks left."""
-    prefix = names.receipts(run)
-    pages = lake.s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
+    prefix, store = names.receipts(run), lake.s3_client(settings)
+    pages = store.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
     keys = [i["Key"] for page in pages for i in page.get("Contents", ()) if i["Key"].endswith(".json")] if prefix else []
-    return {"run": run, "receipts": {f"s3://{settings.s3_bucket}/{key}": _account(settings, key) for key in keys}}
+    bodies = {key: store.get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode() for key in keys}
+    return {"run": run, "receipts": {f"s3://{settings.s3_bucket}/{key}": _account(body) for key, body in bodies.items()}}
 
 
-def _account(settings: Settings, key: str) -> str:
-    body = lake.s3_client(settings).get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode()
+def _account(body: str) -> str:
     receipt = Receipt.from_json(body)
     return f"{receipt.app}, {receipt.seconds:.0f} s: {receipt.error or ', '.join(f'{n} {c:,}' for n, c in receipt.rows.items()) or 'done'}"
 

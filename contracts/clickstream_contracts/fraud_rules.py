@@ -79,6 +79,20 @@ class Rules:
         """The longest window: how far back a job must read to judge as if it had always run."""
         return max(pattern.seconds for pattern in self.patterns)
 
+    def seeing(self, sees: str) -> list[Pattern]:
+        """The patterns that see this kind of events."""
+        return [pattern for pattern in self.patterns if pattern.sees == sees]
+
+
+def chained(patterns: list[Pattern], source: str) -> list[tuple[Pattern, str]]:
+    """Each pattern with what it reads: the first reads `source`, each other one the pattern before it."""
+    return list(zip(patterns, [source, *(pattern.name for pattern in patterns)], strict=False))
+
+
+def last(patterns: list[Pattern], source: str) -> str:
+    """What holds the columns of all of a chain's patterns; `source` if there is none."""
+    return patterns[-1].name if patterns else source
+
 
 def refer(text: str, known: dict[str, str]) -> str:
     """`text` with the references that are `known` in place; the others stay."""
