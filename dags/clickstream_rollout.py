@@ -14,8 +14,9 @@ DOCS = """
 
 After each model that `clickstream_train` let through the gate. Each step is one row of `serving.rollout`, written by one commit on main;
 replicas follow it within seconds, a user stays on one side. **check** watches both arms between the steps: the candidate must be the
-model that was asked for, must answer, with no larger share of errors than the stable model, and about as fast. When no shopper comes
-by, it asks itself. **finish** makes the candidate the stable model; **tag** gives that commit the release's name.
+model that was asked for, must answer, with no larger share of errors than the stable model, about as fast, and its lists must not be
+clicked less beyond chance. When no shopper comes by, it asks itself. **finish** makes the candidate the stable model; **tag** gives that
+commit the release's name.
 
 | you want | do |
 |---|---|

@@ -100,7 +100,7 @@ def _row(result: Any) -> dict[str, Any]:
         "parameters": dict(result.config),
         METRIC: metrics.get(METRIC),
         "trees": metrics.get("trees"),
-        "seconds": round(metrics.get("time_total_s", 0.0), 1),
+        "seconds": round(metrics.get("time_total_s", 0.0), 3),
         "state": "failed" if result.error else "done",
     }
 

@@ -34,10 +34,15 @@ def _daily(lake: Lake, table: str, chosen: list[date]) -> DataFrame:
 
 def _late(lake: Lake, chosen: list[date]) -> DataFrame:
     where = F.col("day").isin(chosen)
-    lake.view("unjudged", days=chosen, scored=list(rules().scored)).cache()
-    judged = lake.text(late_scores.text(), days=chosen, read_days=late_scores.days_read(chosen))
+    unjudged = lake.view("unjudged", days=chosen, scored=list(rules().scored)).cache()
+    # On most nights the stream has judged all, and the query over all patterns takes a while even to find nothing.
+    judged = lake.table(LATE).where(F.lit(False)) if unjudged.isEmpty() else _judged(lake, chosen)
     lake.replace(LATE, judged, where)
     return lake.table(LATE).where(where)
+
+
+def _judged(lake: Lake, chosen: list[date]) -> DataFrame:
+    return lake.text(late_scores.text(), days=chosen, read_days=late_scores.days_read(chosen))
 
 
 def _whole(lake: Lake, table: str) -> DataFrame:

@@ -15,8 +15,11 @@ from tools.objects import write_text
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 # A candidate may be so much slower than the stable model, and anyway so slow, that a shopper does not notice.
 TIMES, UNNOTICED_MS = 2.0, 50.0
+# One check in a hundred may refuse by chance.
+SURE, FEW_CLICKS = 2.33, 10
 Arms = dict[str, dict[str, Any]]
-NOTHING = {"requests": 0, "errors": 0, "p99_ms": 0.0, "model": ""}
+COUNTS = ("requests", "errors", "shown", "clicked")
+NOTHING = {**dict.fromkeys(COUNTS, 0), "p99_ms": 0.0, "model": ""}
 
 
 @app.callback()
@@ -29,17 +32,17 @@ def _verbs() -> None:
 def check(
     candidate: Annotated[str, typer.Option(help="sha256 of the model that must be on trial.")],
     receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
-    seconds: Annotated[float, typer.Option(min=0, help="How long to watch.")] = 20,
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long to watch; default: the setting rollout_watch_seconds.")] = None,
     patience: Annotated[float, typer.Option(min=0, help="How long the replicas may take to load the model.")] = 120,
     probes: Annotated[int, typer.Option(min=1, help="Requests to send if nobody asked the candidate meanwhile.")] = 300,
 ) -> None:
-    """Exit 0 if the candidate answers, without more errors than the stable model and about as fast; 1 otherwise."""
+    """Exit 0 if the candidate answers, without more errors, about as fast and not clicked less beyond chance; 1 otherwise."""
     if not receipt.startswith(("s3://", "file:///")):
         raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/check.json or file:///tmp/check.json")
     settings, started = here(), time.monotonic()
     with client(settings) as serve:
         before = await_model(serve, candidate, patience)
-        time.sleep(seconds)
+        time.sleep(settings.rollout_watch_seconds if seconds is None else seconds)
         failed = 0 if since(before, arms(serve))["candidate"]["requests"] else probe(serve, probes)
         after = since(before, arms(serve))
     reasons = judge(after, candidate, failed)
@@ -77,7 +80,7 @@ def since(before: Arms, now: Arms) -> Arms:
 
 def _less(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     same = now["model"] == before["model"] and now["requests"] >= before["requests"]
-    return now | {name: now[name] - before[name] * same for name in ("requests", "errors")}
+    return now | {name: now[name] - before[name] * same for name in COUNTS}
 
 
 def probe(serve: httpx.Client, count: int) -> int:
@@ -106,17 +109,37 @@ def judge(found: Arms, candidate: str, failed_probes: int) -> list[str]:
     limit = max(UNNOTICED_MS, TIMES * old["p99_ms"])
     if not new["p99_ms"] <= limit:
         reasons.append(f"the candidate's p99 is {new['p99_ms']} ms, more than {limit:.0f} ms")
+    if clicked_less(new, old):
+        reasons.append(f"{_clicks(new)} lists of the candidate were clicked, {_clicks(old)} of the stable model")
     return reasons
+
+
+def clicked_less(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether the candidate's click-through is lower beyond chance: z test of two proportions, pooled, one-sided.
+
+    Few lists prove nothing, so they are no reason: a normal approximation needs some clicks to be one.
+    """
+    lists, clicks = new["shown"] + old["shown"], new["clicked"] + old["clicked"]
+    if not (new["shown"] and old["shown"] and clicks >= FEW_CLICKS):
+        return False
+    pooled = clicks / lists
+    error = (pooled * (1 - pooled) * (1 / new["shown"] + 1 / old["shown"])) ** 0.5
+    return bool(new["clicked"] / new["shown"] - old["clicked"] / old["shown"] < -SURE * error)
 
 
 def _share(arm: dict[str, Any]) -> str:
     return f"{arm['errors']} of {arm['requests']}"
 
 
+def _clicks(arm: dict[str, Any]) -> str:
+    return f"{arm['clicked']} of {arm['shown']}"
+
+
 def words(found: Arms) -> str:
     """Both arms in words and numbers."""
     new, old = found["candidate"], found["stable"]
-    return f"{new['errors']} of {new['requests']} requests failed, p99 {new['p99_ms']} ms against {old['p99_ms']} ms"
+    done = f"{_share(new)} requests failed, p99 {new['p99_ms']} ms against {old['p99_ms']} ms"
+    return f"{done}, {_clicks(new)} lists clicked against {_clicks(old)}"
 
 
 def told(candidate: str, found: Arms, failed: int, reasons: list[str], seconds: float) -> Receipt:

@@ -57,6 +57,7 @@ class Settings:
     serve_uri: str = setting("http://127.0.0.1:8000", "Address of the recommendations' HTTP interface.")
     serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the recommendations' HTTP interface.")
     serve_follow_seconds: int = setting(2, "Seconds between two looks at the rollout's pointer.", minimum=1)
+    rollout_watch_seconds: int = setting(10, "Seconds that a rollout watches both arms at each share of the users.", minimum=0)
 
     spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of Spark's drivers and executors in Kubernetes.")
     tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")

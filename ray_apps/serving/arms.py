@@ -14,7 +14,7 @@ from ray_apps.entry import one_line
 from ray_apps.serving.pointer import Lake, Pointer
 from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import CANDIDATE, NONE, STABLE, arm
-from ray_apps.serving.tally import Tally
+from ray_apps.serving.tally import COUNTS, Tally
 
 AGAIN_SECONDS = 30.0
 log = logging.getLogger("ray.serve")
@@ -47,13 +47,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Reply:
-    """What an arm said: which arm it was in the end, by which model, for which release, and whether a model failed on the way."""
+    """What an arm said: which arm it was in the end, by which model, for which release, and whether a model failed on the way.
+
+    `tally` counts what becomes of the answer; there is none when nobody answered or the user is on another arm's side.
+    """
 
     found: list[Any]
     arm: str
     scorer: Scorer | None
     release: str
     failed: str = ""
+    tally: Tally | None = None
 
 
 class Arms:
@@ -96,7 +100,7 @@ class Arms:
         if arm(user_id, now.pointer.share if now.pointer.candidate else 0) == CANDIDATE:
             found = _answer(now.candidate, question)
             if found is not None:
-                return Reply(found, CANDIDATE, now.candidate.scorer, now.pointer.release)
+                return Reply(found, CANDIDATE, now.candidate.scorer, now.pointer.release, tally=now.candidate.tally)
             return self._stable(now, question, f"{CANDIDATE} failed")
         return self._stable(now, question)
 
@@ -106,11 +110,11 @@ class Arms:
         found = _answer(now.stable, question)
         if found is None:
             return Reply([], STABLE, None, now.pointer.release, failed or f"{STABLE} failed")
-        return Reply(found, STABLE, now.stable.scorer, now.pointer.release, failed)
+        return Reply(found, STABLE, now.stable.scorer, now.pointer.release, failed, None if failed else now.stable.tally)
 
     def tallies(self) -> dict[str, dict[str, Any]]:
         """Each arm's counts, and the model that answers for it."""
-        return {name: _told(one) for name, one in ((STABLE, self.standing.stable), (CANDIDATE, self.standing.candidate))}
+        return {name: told(one) for name, one in ((STABLE, self.standing.stable), (CANDIDATE, self.standing.candidate))}
 
 
 def _answer(one: Arm, question: Ask) -> list[Any] | None:
@@ -124,7 +128,7 @@ def _answer(one: Arm, question: Ask) -> list[Any] | None:
     return found
 
 
-def _told(one: Arm) -> dict[str, Any]:
-    tally = one.tally
-    model = one.scorer.sha256 if one.scorer else ""
-    return {"requests": tally.requests, "errors": tally.errors, "p99_ms": tally.p99_ms, "model": model}
+def told(one: Arm) -> dict[str, Any]:
+    """The arm's counts, and the model that answers for it."""
+    counts = {count: getattr(one.tally, count) for count in COUNTS}
+    return counts | {"p99_ms": one.tally.p99_ms, "model": one.scorer.sha256 if one.scorer else ""}

@@ -1,10 +1,11 @@
 """The answers: a model's list, or the best that there is without one. There is always an answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_apps.serving.arms import Arms, Ask, Reply
+from ray_apps.serving.shown import Shown
 from ray_apps.serving.views import FreshLists, RecentViews
 
 STREAM = "recommendations stream"
@@ -15,11 +16,12 @@ Items = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Recommender:
-    """What a replica knows: the rollout, the users' last views, and the lists that the stream made for them."""
+    """What a replica knows: the rollout, the users' last views, the lists that the stream made for them, and those it showed."""
 
     arms: Arms
     views: RecentViews
     lists: FreshLists
+    shown: Shown = field(default_factory=Shown)
 
     def for_user(self, user_id: str, top: int, seen: bool = False) -> dict[str, Any]:
         """By the user's last views; without any that the model knows, by the stream's list."""
@@ -42,9 +44,11 @@ class Recommender:
         ask: Ask = lambda scorer: scorer.rank(views, top, seen)  # noqa: E731
         reply = self.arms.ask(user_id, ask)
         fresh = self.lists.of(user_id) if not reply.found else []
-        if fresh:
-            return _answer(_named(fresh[:top]), reply, "", reply.failed or STREAM)
-        return self._told(reply, _named(reply.found), top, why)
+        answer = _answer(_named(fresh[:top]), reply, "", reply.failed or STREAM) if fresh else None
+        answer = answer or self._told(reply, _named(reply.found), top, why)
+        if user_id and reply.tally:
+            self.shown.put(user_id, (one["id"] for one in answer["items"]), reply.tally)
+        return answer
 
     def _told(self, reply: Reply, found: Items, top: int, why: str) -> dict[str, Any]:
         """What the model found, or what is popular and why."""

@@ -13,6 +13,7 @@ from ray_apps.serving.feed import Feed, LookBack
 from ray_apps.serving.pointer import NessieLake
 from ray_apps.serving.recommender import Recommender
 from ray_apps.serving.records import take_click, take_list
+from ray_apps.serving.shown import Shown
 from ray_apps.serving.views import FreshLists, RecentViews
 
 CLICKS = LookBack(records=200_000, seconds=1800)
@@ -24,9 +25,9 @@ log = logging.getLogger("ray.serve")
 
 def start(settings: Settings) -> Recommender:
     """A recommender that is ready, or as ready as the lake and Kafka let it be."""
-    views, lists = RecentViews(), FreshLists()
+    views, lists, shown = RecentViews(), FreshLists(), Shown()
     feeds = [
-        Feed(settings.kafka_bootstrap, names.CLICKS_TOPIC, partial(take_click, views), CLICKS),
+        Feed(settings.kafka_bootstrap, names.CLICKS_TOPIC, partial(take_click, views, shown), CLICKS),
         Feed(settings.kafka_bootstrap, names.RECOMMENDATIONS_TOPIC, partial(take_list, lists), LISTS),
     ]
     arms = Arms(NessieLake(settings))
@@ -35,7 +36,7 @@ def start(settings: Settings) -> Recommender:
     until = time.monotonic() + PATIENCE_SECONDS
     for feed in feeds:
         feed.caught_up.wait(max(0.0, until - time.monotonic()))
-    return Recommender(arms, views, lists)
+    return Recommender(arms, views, lists, shown)
 
 
 def follow(arms: Arms) -> None:

@@ -1,10 +1,11 @@
-"""What an arm did since it got its model: requests, errors, and how long the slow ones took."""
+"""What an arm did since it got its model: requests, errors, how long the slow ones took, and lists shown and clicked."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 LATEST = 1000
+COUNTS = ("requests", "errors", "shown", "clicked")
 
 
 @dataclass
@@ -13,6 +14,8 @@ class Tally:
 
     requests: int = 0
     errors: int = 0
+    shown: int = 0
+    clicked: int = 0
     latest_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
 
     def add(self, milliseconds: float, failed: bool) -> None:
@@ -36,8 +39,7 @@ def together(replicas: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, A
 def _one(arms: list[dict[str, Any]]) -> dict[str, Any]:
     models = {arm["model"] for arm in arms}
     return {
-        "requests": sum(arm["requests"] for arm in arms),
-        "errors": sum(arm["errors"] for arm in arms),
+        **{count: sum(arm[count] for arm in arms) for count in COUNTS},
         "p99_ms": max(arm["p99_ms"] for arm in arms),
         "model": models.pop() if len(models) == 1 else "",
     }

@@ -101,6 +101,19 @@ def test_the_stream_s_list_comes_before_what_is_popular(here: Recommender) -> No
     assert here.for_user("u", TOP)["fallback"] == ""
 
 
+def test_a_list_counts_as_shown_for_the_arm_that_its_user_is_on(lake: FakeLake, here: Recommender) -> None:
+    lake.now = replace(lake.now, candidate=lake.add(artefact("tag 2")), share=50)
+    here.arms.follow()
+    for user in USERS:
+        here.for_user(user, TOP)
+    here.for_session(["p-3"], "", TOP)
+    on_trial = [user for user in USERS if arm(user, 50) == CANDIDATE]
+    here.shown.viewed(on_trial[0], ids(here.for_user(on_trial[0], TOP))[0], time.time_ns() // 1_000_000 + 1)
+    told = here.arms.tallies()
+    assert (told[CANDIDATE]["shown"], told[CANDIDATE]["clicked"]) == (len(on_trial) + 1, 1)
+    assert (told[STABLE]["shown"], told[STABLE]["clicked"]) == (len(USERS) - len(on_trial), 0)
+
+
 def test_without_a_model_the_views_say_what_is_popular() -> None:
     here = serving.recommender(FakeLake())
     nothing = here.for_user("u", TOP)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from ray_apps.serving import split
+from ray_apps.serving.arms import Arm, told
 from ray_apps.serving.records import take_click, take_list
+from ray_apps.serving.shown import WINDOW_MS, Shown
 from ray_apps.serving.tally import Tally, together
 from ray_apps.serving.views import FreshLists, RecentViews
 
@@ -61,8 +63,8 @@ def click(**changed: Any) -> bytes:
 
 def test_a_view_of_a_known_user_counts_and_no_clock_is_ahead_of_the_broker() -> None:
     views = RecentViews()
-    take_click(views, None, click(event_time=99_000, product_id="from the future"), 10)
-    take_click(views, None, click(event_time=11), 11)
+    take_click(views, Shown(), None, click(event_time=99_000, product_id="from the future"), 10)
+    take_click(views, Shown(), None, click(event_time=11), 11)
     assert views.of("u") == ["from the future", "p"]
 
 
@@ -75,7 +77,7 @@ def test_a_view_of_a_known_user_counts_and_no_clock_is_ahead_of_the_broker() -> 
 )
 def test_a_record_that_is_no_view_changes_nothing(value: bytes | None) -> None:
     views = RecentViews()
-    take_click(views, None, value, 1)
+    take_click(views, Shown(), None, value, 1)
     assert len(views) == 0
 
 
@@ -95,8 +97,37 @@ def test_the_counts_of_all_replicas_are_one() -> None:
     for milliseconds in range(100):
         one.add(milliseconds, failed=False)
     two.add(3, failed=True)
-    arms = [{"stable": {"requests": t.requests, "errors": t.errors, "p99_ms": t.p99_ms, "model": m}} for t, m in ((one, "a"), (two, "a"))]
-    assert together(arms) == {"stable": {"requests": 101, "errors": 1, "p99_ms": 98, "model": "a"}}
+    one.shown, two.shown, two.clicked = 5, 6, 2
+    arms = [{"stable": told(Arm(scorer=None, tally=tally)) | {"model": "a"}} for tally in (one, two)]
+    counted = {"requests": 101, "errors": 1, "shown": 11, "clicked": 2}
+    assert together(arms) == {"stable": counted | {"p99_ms": 98, "model": "a"}}
     arms[1]["stable"]["model"] = "b"
     assert together(arms)["stable"]["model"] == ""
     assert Tally().p99_ms == 0
+
+
+def test_a_list_is_clicked_once_by_its_user_in_time_and_for_the_arm_that_made_it() -> None:
+    now, first, second = [1_000], Tally(), Tally()
+    shown, views = Shown(users=2, now_ms=lambda: now[0]), RecentViews()
+    shown.put("u", ["p", "q"], first)
+    for item, arrived in (("p", 999), ("other", 1_001), ("p", 1_001 + WINDOW_MS)):
+        take_click(views, shown, None, click(product_id=item), arrived)
+    take_click(views, shown, None, click(user_id="stranger"), 1_001)
+    assert (first.shown, first.clicked) == (1, 0)
+    for item in ("q", "p", "q"):
+        take_click(views, shown, None, click(product_id=item), 1_002)
+    assert first.clicked == 1
+    shown.put("u", ["p"], first)
+    shown.put("u", ["r"], second)
+    take_click(views, shown, None, click(product_id="p"), 1_003)
+    take_click(views, shown, None, click(product_id="r"), 1_003)
+    assert (first.shown, first.clicked, second.shown, second.clicked) == (2, 1, 1, 1)
+
+
+def test_lists_of_whoever_asked_longest_ago_are_forgotten() -> None:
+    tally, shown = Tally(), Shown(users=2, now_ms=lambda: 0)
+    for user in ("one", "two", "one", "three"):
+        shown.put(user, ["p"], tally)
+    for user in ("one", "two", "three"):
+        shown.viewed(user, "p", 1)
+    assert (tally.shown, tally.clicked) == (4, 2)

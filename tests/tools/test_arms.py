@@ -27,7 +27,7 @@ class Serve:
     visitors: int = 0
 
     def arm(self, name: str, model: str, p99: float = 5.0) -> None:
-        self.arms[name] = {"requests": 0, "errors": 0, "p99_ms": p99, "model": model}
+        self.arms[name] = arms.NOTHING | {"p99_ms": p99, "model": model}
 
     def ask(self, user: str) -> int:
         arm = self.arms["candidate" if user.endswith(("0", "3", "6")) else "stable"]
@@ -82,7 +82,7 @@ def test_a_healthy_candidate_passes_and_says_so_in_numbers(serve: Serve, tmp_pat
     code, receipt = checked(tmp_path)
     assert (code, receipt.error) == (0, "")
     assert receipt.facts["arms"]["candidate"]["requests"] == 9
-    assert receipt.facts["reason"] == "0 of 9 requests failed, p99 5.0 ms against 5.0 ms"
+    assert receipt.facts["reason"] == "0 of 9 requests failed, p99 5.0 ms against 5.0 ms, 0 of 0 lists clicked against 0 of 0"
 
 
 def test_with_visitors_no_probe_is_sent(serve: Serve, tmp_path: Path) -> None:
@@ -125,6 +125,23 @@ def test_everything_else_is_refused_for_good(case: str, serve: Serve, tmp_path: 
 def test_nobody_on_the_candidates_side_is_refused() -> None:
     alone = {"stable": arms.NOTHING | {"requests": 9, "model": OLD}, "candidate": arms.NOTHING | {"model": NEW}}
     assert arms.judge(alone, NEW, 0) == ["nobody was answered by the candidate"]
+
+
+@pytest.mark.parametrize(
+    ("clicked", "shown", "refused"),
+    [(10, 500, True), (35, 500, False), (0, 12, False), (60, 500, False), (0, 0, False)],
+    ids=["surely less", "less by chance", "too few lists", "more", "nobody"],
+)
+def test_a_candidate_whose_lists_are_clicked_less_beyond_chance_is_refused(clicked: int, shown: int, refused: bool) -> None:
+    candidate = arms.NOTHING | {"requests": 500, "model": NEW, "shown": shown, "clicked": clicked}
+    stable = arms.NOTHING | {"requests": 500, "model": OLD, "shown": 500, "clicked": 40}
+    reasons = arms.judge({"stable": stable, "candidate": candidate}, NEW, 0)
+    assert reasons == [f"{clicked} of {shown} lists of the candidate were clicked, 40 of 500 of the stable model"] * refused
+
+
+def test_no_click_at_all_proves_nothing() -> None:
+    both = {name: arms.NOTHING | {"requests": 9, "shown": 9, "model": model} for name, model in (("stable", OLD), ("candidate", NEW))}
+    assert arms.judge(both, NEW, 0) == []
 
 
 def test_counts_of_an_arm_that_got_another_model_start_anew() -> None:

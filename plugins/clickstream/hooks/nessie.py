@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from clickstream.hooks.rest import Rest
 from clickstream_contracts.names import MAIN
 from clickstream_contracts.settings import Settings
 
@@ -43,25 +43,11 @@ class Commit:
     message: str
 
 
-def _passes_by_itself(error: BaseException) -> bool:
-    """A lost connection or an overloaded server: every call here is safe to repeat."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code >= 500
-    return isinstance(error, httpx.TransportError)
-
-
 class NessieHook:
     """Each method may be repeated after any failure: asking for what is already so changes nothing."""
 
     def __init__(self, uri: str, attempts: int = 8, transport: httpx.BaseTransport | None = None) -> None:
-        # A task asks a handful of questions with long work between them: kept connections would only go stale.
-        self._http = httpx.Client(base_url=f"{uri}/api/v2", timeout=60, transport=transport, headers={"Connection": "close"})
-        self._retrying = Retrying(
-            retry=retry_if_exception(_passes_by_itself),
-            stop=stop_after_attempt(attempts),
-            wait=wait_exponential(multiplier=0.5, max=15),
-            reraise=True,
-        )
+        self._rest = Rest(f"{uri}/api/v2", _refused, attempts, transport=transport)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -69,7 +55,7 @@ class NessieHook:
 
     def ref(self, name: str) -> Ref | None:
         """The branch or tag as it is now, or None."""
-        answer = self._ask("GET", f"trees/{name}", allowed=(404,))
+        answer = self._rest.ask("GET", f"trees/{name}", allowed=(404,))
         return None if answer.status_code == 404 else _ref(answer.json()["reference"])
 
     def head(self, name: str) -> Ref:
@@ -96,7 +82,7 @@ class NessieHook:
 
     def delete_branch(self, branch: Ref) -> bool:
         """Delete the branch if it still stands at `branch.hash`; False if it was gone already."""
-        answer = self._ask("DELETE", f"trees/{branch}", params={"type": "BRANCH"}, allowed=(404, 409))
+        answer = self._rest.ask("DELETE", f"trees/{branch}", params={"type": "BRANCH"}, allowed=(404, 409))
         if answer.status_code == 409:
             raise NessieError(f"branch {branch.name} moved on from {branch.hash}: something still writes to it")
         return answer.status_code != 404
@@ -128,9 +114,9 @@ class NessieHook:
 
         `since` is the commit of main that the branch grew from. Raises NessieConflict when main changed the same tables.
         """
-        self._retrying(self._merge, audited, since, message, dry_run=True)
+        self._rest.retrying(self._merge, audited, since, message, dry_run=True)
         commit = None
-        for attempt in self._retrying:
+        for attempt in self._rest.retrying:
             with attempt:
                 # The answer of an earlier try may be lost although the merge was done: main's history knows.
                 commit = self.published(audited, since)
@@ -152,7 +138,7 @@ class NessieHook:
             "isReturnConflictAsResult": True,
             "isFetchAdditionalInfo": False,
         }
-        answer = self._send("POST", f"trees/{MAIN}@{since}/history/merge", json=body).json()
+        answer = self._rest.once("POST", f"trees/{MAIN}@{since}/history/merge", json=body).json()
         if not answer["wasSuccessful"]:
             raise NessieConflict(sorted(".".join(d["key"]["elements"]) for d in answer["details"] if d.get("conflict")))
         if dry_run and answer["wasApplied"]:
@@ -160,26 +146,19 @@ class NessieHook:
 
     def _create(self, name: str, kind: str, source: Ref) -> Ref:
         body = {"type": "BRANCH", "name": MAIN, "hash": source.hash}
-        answer = self._ask("POST", "trees", params={"name": name, "type": kind}, json=body, allowed=(409,))
+        answer = self._rest.ask("POST", "trees", params={"name": name, "type": kind}, json=body, allowed=(409,))
         return self.head(name) if answer.status_code == 409 else _ref(answer.json()["reference"])
 
     def _pages(self, path: str, field: str) -> Iterator[dict[str, Any]]:
         token: str | None = ""
         while token is not None:
-            page = self._ask("GET", path, params={"page-token": token} if token else {}).json()
+            page = self._rest.ask("GET", path, params={"page-token": token} if token else {}).json()
             yield from page[field]
             token = page.get("token") if page.get("hasMore") else None
 
-    def _ask(self, method: str, path: str, allowed: tuple[int, ...] = (), **request: Any) -> httpx.Response:
-        return self._retrying(self._send, method, path, allowed, **request)
 
-    def _send(self, method: str, path: str, allowed: tuple[int, ...] = (), **request: Any) -> httpx.Response:
-        answer = self._http.request(method, path, **request)
-        if answer.status_code >= 500:
-            answer.raise_for_status()
-        if answer.is_error and answer.status_code not in allowed:
-            raise NessieError(f"Nessie refused {method} {path}: {answer.status_code} {_reason(answer)}")
-        return answer
+def _refused(request: str, answer: httpx.Response) -> NessieError:
+    return NessieError(f"Nessie refused {request}: {answer.status_code} {_reason(answer)}")
 
 
 def _reason(answer: httpx.Response) -> str:
