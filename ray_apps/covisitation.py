@@ -8,9 +8,9 @@ sum over all views divided by the views of the item it starts from.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.sparse import coo_array
 
+from ray_apps.compiled import compiled
 from ray_apps.kernels import answer
 from ray_apps.sessions import Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
 
@@ -68,7 +68,7 @@ def _heaviest(pairs: coo_array, item_count: int, per_item: int) -> Links:
     return Links(offsets_of(counts), targets[kept].astype(np.int32), pairs.data[kept])
 
 
-@njit(nogil=True)
+@compiled
 def _find(links: Links, items: Ints, begin: Longs, end: Longs, found: Found) -> None:
     votes, candidates = np.zeros(len(links.offsets) - 1), np.empty(len(links.offsets) - 1, np.int32)
     for number in range(len(begin)):

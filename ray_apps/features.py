@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ray_apps.compiled import compiled
 from ray_apps.covisitation import Links
 from ray_apps.kernels import mark_steps, unmark_steps
 from ray_apps.retrieval import Facts, Index
@@ -54,7 +54,7 @@ def candidates(index: Index, queries: Queries) -> Candidates:
     return Candidates(offsets, items[: offsets[-1]].copy(), rows[: offsets[-1]].copy())
 
 
-@njit(nogil=True)
+@compiled
 def _describe(
     about: Facts, views: Ints, begin: Longs, end: Longs, found: Ints, scores: Floats, offsets: Longs, items: Ints, rows: Rows
 ) -> None:
@@ -76,7 +76,7 @@ def _describe(
         offsets[number + 1] = first + count
 
 
-@njit(nogil=True)
+@compiled
 def _gather(query: Ints, found: Ints, scores: Floats, place_of: Longs, items: Ints, rows: Rows) -> int:
     """Number the candidates and write the retrievers' columns. Returns how many candidates there are."""
     count, last_rank = 0, found.shape[1] + 1
@@ -95,7 +95,7 @@ def _gather(query: Ints, found: Ints, scores: Floats, place_of: Longs, items: In
     return count
 
 
-@njit(nogil=True)
+@compiled
 def _number(item: int, count: int, place_of: Longs, items: Ints) -> int:
     """Give the item the next place unless it has one. Returns 1 if it is new."""
     if place_of[item] >= 0:
@@ -104,7 +104,7 @@ def _number(item: int, count: int, place_of: Longs, items: Ints) -> int:
     return 1
 
 
-@njit(nogil=True)
+@compiled
 def _follow(links: Links, views: Floats, source: int, place_of: Longs, columns: Rows) -> None:
     """Write the weight of the link from `source` to each candidate: per view of the source, and as a cosine."""
     for at in range(links.offsets[source], links.offsets[source + 1]):
@@ -114,7 +114,7 @@ def _follow(links: Links, views: Floats, source: int, place_of: Longs, columns: 
             columns[place, 1] = links.weights[at] * np.sqrt(views[source] / views[links.items[at]])
 
 
-@njit(nogil=True)
+@compiled
 def _count(about: Facts, query: Ints, steps: Longs, place_of: Longs, items: Ints, columns: Rows) -> None:
     """Write what the query and the shop say about each candidate."""
     distinct = 0

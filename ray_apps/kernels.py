@@ -4,12 +4,12 @@ Numba takes seconds to compile its `np.partition` and `np.argsort`, in each proc
 """
 
 import numpy as np
-from numba import njit
 
+from ray_apps.compiled import compiled
 from ray_apps.sessions import Floats, Ints, Longs
 
 
-@njit(nogil=True)
+@compiled
 def keep_best(ids: Ints, values: Floats, count: int, limit: int) -> int:
     """Move the `limit` highest of the first `count` values and their ids to the front; among equals the first stay.
 
@@ -29,7 +29,7 @@ def keep_best(ids: Ints, values: Floats, count: int, limit: int) -> int:
     return kept
 
 
-@njit(nogil=True)
+@compiled
 def _place(values: Floats, place: int) -> float:
     """The value that would stand at `place` if they were sorted, the highest first; by Hoare's quickselect, which reorders them."""
     low, high = 0, len(values) - 1
@@ -49,7 +49,7 @@ def _place(values: Floats, place: int) -> float:
     return float(values[place])
 
 
-@njit(nogil=True)
+@compiled
 def answer(ids: Ints, scores: Floats, count: int, found: Ints, found_scores: Floats) -> None:
     """Write the best of the first `count` ids into `found`, highest first, and set their scores back to zero."""
     values = np.empty(count)
@@ -65,14 +65,14 @@ def answer(ids: Ints, scores: Floats, count: int, found: Ints, found_scores: Flo
         found[place], found_scores[place] = ids[at], values[at]
 
 
-@njit(nogil=True)
+@compiled
 def mark_steps(query: Ints, steps: Longs) -> None:
     """Write how many steps from the end each item was seen last: 1 for the last view, 2 for the one before."""
     for place in range(len(query)):
         steps[query[place]] = len(query) - place
 
 
-@njit(nogil=True)
+@compiled
 def unmark_steps(query: Ints, steps: Longs) -> None:
     """Undo `mark_steps`."""
     for place in range(len(query)):

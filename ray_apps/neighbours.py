@@ -12,8 +12,8 @@ similar sessions those are taken that share a later view, then the newest.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from ray_apps.compiled import compiled
 from ray_apps.kernels import answer, keep_best, mark_steps, unmark_steps
 from ray_apps.sessions import Bools, Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
 
@@ -97,7 +97,7 @@ class Neighbours(NamedTuple):
         return found
 
 
-@njit(nogil=True)
+@compiled
 def _find(postings: Postings, weights: Weights, prior: Floats, rarity: Floats, items: Ints, begin: Longs, end: Longs, found: Found) -> None:
     similarity, votes, steps = np.zeros(len(prior)), np.zeros(len(rarity)), np.zeros(len(rarity), np.int64)
     sessions, candidates = np.empty(len(prior), np.int32), np.empty(len(rarity), np.int32)
@@ -113,7 +113,7 @@ def _find(postings: Postings, weights: Weights, prior: Floats, rarity: Floats, i
         unmark_steps(query, steps)
 
 
-@njit(nogil=True)
+@compiled
 def _similar(postings: Postings, weights: Weights, prior: Floats, query: Ints, steps: Longs, similarity: Floats, sessions: Ints) -> int:
     """Add up what each session shares with the query. Returns how many share something; `sessions` names them."""
     count, length, norm = 0, len(query), 0.0
@@ -134,7 +134,7 @@ def _similar(postings: Postings, weights: Weights, prior: Floats, query: Ints, s
     return count
 
 
-@njit(nogil=True)
+@compiled
 def _vote(
     postings: Postings, weights: Weights, rarity: Floats, steps: Longs, sessions: Ints, values: Floats, votes: Floats, candidates: Ints
 ) -> int:

@@ -63,6 +63,13 @@ class Part(NamedTuple):
     labels: Ints
     sizes: Longs
 
+    def sample(self, queries: int, seed: int) -> "Part":
+        """This many of the queries, by chance and in their order; all if there are no more."""
+        chosen = np.zeros(len(self.sizes), np.bool_)
+        chosen[np.random.default_rng(seed).permutation(len(self.sizes))[:queries]] = True
+        rows = np.repeat(chosen, self.sizes)
+        return Part(self.rows[rows], self.labels[rows], self.sizes[chosen])
+
 
 @dataclass(frozen=True)
 class Search:

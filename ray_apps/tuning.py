@@ -1,7 +1,7 @@
 """Hyperparameter search for the ranker by Ray Tune: a fixed number of trials, each one `lightgbm.train` on one core.
 
 The rows are put into the object store once. The first trial is the recipe as it stands, so the search cannot end below
-it on the queries it decides by, which are those that stop the boosting; the test is not looked at.
+it on what it decides by, which are the queries that stop the boosting; the test is not looked at.
 """
 
 import os
@@ -21,6 +21,8 @@ from ray_apps.progress import Progress
 from ray_apps.ranker import Part, Recipe, Search, Tune, fit
 
 METRIC = "ndcg20"
+# Settings are told apart by far fewer queries than a model is made from.
+QUERIES = 5000
 
 
 def space() -> dict[str, Any]:
@@ -70,7 +72,11 @@ def tuner(trials: int, progress: Progress, address: str = "") -> Tune:
 
 
 def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progress) -> Search:
-    """Try `trials` settings on the Ray that is up; the same seed tries the same ones. Failed trials are rows too."""
+    """Try `trials` settings on the Ray that is up, each on the same QUERIES of `learn`; the same seed tries the same ones.
+
+    Failed trials are rows too.
+    """
+    learn = learn.sample(QUERIES, recipe.seed)
     known = {name: recipe.parameters[name] for name in space() if name in recipe.parameters}
     # The generator takes no part of a point: what the recipe leaves to LightGBM is written out.
     known = {"feature_fraction": 1.0, "lambda_l2": 0.0} | known

@@ -118,3 +118,15 @@ def test_too_few_sessions_are_an_error_of_their_own(count: int) -> None:
 def test_times_may_come_with_the_sessions() -> None:
     timed = Sessions(SESSIONS.offsets, SESSIONS.items, 60 * np.arange(len(SESSIONS), dtype=np.float64))
     assert same(ranker.rows(timed, ITEMS, RECIPE, QUIET)[0], ranker.rows(SESSIONS, ITEMS, RECIPE, QUIET)[0])
+
+
+def test_a_sample_holds_whole_queries_in_their_order() -> None:
+    sizes = np.array([1, 3, 2, 4], np.int64)
+    owners = np.repeat(np.arange(4), sizes)
+    part = Part(owners.astype(np.float32).reshape(-1, 1), owners.astype(np.int32), sizes)
+    found = part.sample(2, seed=1)
+    chosen = np.unique(found.labels)
+    assert len(chosen) == 2
+    assert found.sizes.tolist() == sizes[chosen].tolist()
+    assert found.labels.tolist() == found.rows[:, 0].tolist() == np.repeat(chosen, found.sizes).tolist()
+    assert [one.tolist() for one in part.sample(9, seed=1)] == [one.tolist() for one in part]

@@ -136,6 +136,21 @@ def test_a_taken_port_is_named_with_its_setting(stack: layout.Stack, squatter: i
     assert "CLICKSTREAM_AIRFLOW_PORT" in cure
 
 
+def test_a_port_that_an_ended_server_left_lingering_connections_on_is_free() -> None:
+    with socket.socket() as server:
+        # Without SO_REUSEADDR, what lingers keeps others from binding.
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            probe.bind(("127.0.0.1", port))
+    assert not ports.is_taken(port)
+
+
 def test_the_doctor_fails_on_a_taken_port(tmp_path: Path, squatter: int) -> None:
     settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     done = command(tmp_path, "doctor", **settings | {"CLICKSTREAM_KAFKA_PORT": str(squatter)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,15 @@ def is_taken(port: int) -> bool:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return True
+            return _is_answered(port)
     return False
+
+
+def _is_answered(port: int) -> bool:
+    """Whether somebody listens. Connections that an ended server left behind hold its port for a minute, and then let it go."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) != errno.ECONNREFUSED
 
 
 def owner(port: int) -> str:

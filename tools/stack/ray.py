@@ -80,6 +80,8 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(stack.settings.serve_port + 1),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stack.settings.serve_port + 2),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        # Ten looks a second at one application cost more than serving it.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         # Ray's own ports are the same for every head: HAProxy would send one stack's shoppers to another's proxy or replica.
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(stack.settings.serve_port + 3),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(stack.settings.serve_port + 4),
