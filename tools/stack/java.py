@@ -8,6 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+# A JVM that has little to do: the second compiler would work longer at its code than the code at anything.
+# Without it the default code cache is too small for a planner.
+LIGHT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=128m")
+
 
 def java(program: str = "java") -> str:
     """Path of a program of the JDK, from JAVA_HOME or PATH; '' if there is none."""

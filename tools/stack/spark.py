@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.stack import health
+from tools.stack.java import LIGHT
 from tools.stack.layout import ROOT, Stack, installed, write_private
 from tools.stack.part import Part
 
@@ -52,7 +53,7 @@ def _common(stack: Stack) -> dict[str, Any]:
         # Also keeps the pages of masters, workers and executors away from strangers.
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC",
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(LIGHT),
         "PYSPARK_PYTHON": str(ROOT / ".venvs" / "spark" / "bin" / "python"),
         "AWS_REGION": stack.settings.s3_region,
     }
