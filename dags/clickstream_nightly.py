@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
-from clickstream.house import RELEASE, SPARK_POOL, Tag, defaults
+from clickstream.house import RAW, RELEASE, SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
 from clickstream.templates import DAY, JIT_BY_SIZE, KEEP, MACROS, REBUILD, SEALED, days, fact, on_branch
@@ -51,7 +51,7 @@ with DAG(
     on_spark = {"pool": SPARK_POOL, **defaults(minutes=120)}
     writes = {"post_execute": remember_head, **on_spark}
 
-    wait_for_lake = rt.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", **defaults(minutes=30))
+    wait_for_lake = rt.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", inlets=[RAW], **defaults(minutes=30))
     pin_main = PinMain(task_id="pin_main")
     create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
 

@@ -28,6 +28,8 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    # Who needs it is in a hurry, and it does nothing by itself.
+    is_paused_upon_creation=False,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
     default_args=defaults(minutes=15),

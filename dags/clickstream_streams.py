@@ -3,7 +3,7 @@
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule, chain
 
-from clickstream.house import Tag, defaults
+from clickstream.house import RAW, Tag, defaults
 from clickstream.runtime import FlinkStream, rt
 from clickstream_contracts import names
 
@@ -47,8 +47,10 @@ with DAG(
     streams = [FlinkStream(app) for app in names.STREAM_JOBS]
     # whatever became of the stream before
     deploys = [rt.flink_submit(one, task_id=f"deploy_{one.app}", trigger_rule=TriggerRule.ALL_DONE, **asked) for one in streams]
+    writes = {names.LAKE_JOB: [RAW]}
     # also after a failed deploy: then the old definition is what must be healthy
-    checks = [rt.flink_health(one, task_id=f"check_{one.app}", trigger_rule=TriggerRule.ALL_DONE) for one in streams]
+    looked = {"trigger_rule": TriggerRule.ALL_DONE}
+    checks = [rt.flink_health(one, task_id=f"check_{one.app}", outlets=writes.get(one.app, []), **looked) for one in streams]
     # One after the other: a JobManager that plans two Python programs at once mixes up their jobs.
     chain(*deploys)
     for deploy, check in zip(deploys, checks, strict=True):

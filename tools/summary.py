@@ -73,6 +73,8 @@ def addresses(settings: Settings) -> dict[str, str]:
         "nessie": settings.nessie_uri,
         "s3": settings.s3_endpoint,
         "kafka": settings.kafka_bootstrap,
+        "ray": f"{settings.ray_uri}, token in {settings.ray_token_file}",
+        "recommendations": f"{settings.serve_uri}/docs, token in {settings.serve_token_file}",
     }
 
 

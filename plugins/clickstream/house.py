@@ -9,6 +9,8 @@ from airflow.sdk import Asset
 OWNER = "clickstream"
 SPARK_POOL = "spark"
 
+# What the streams go on writing, for the page's graph alone: it starts nobody.
+RAW = Asset(name="clickstream_raw", uri="clickstream://lake/raw")
 # What one DAG publishes and another waits for. Every event has its day as partition.
 RELEASE = Asset(name="clickstream_release", uri="clickstream://lake/release")
 FEATURES = Asset(name="clickstream_features", uri="clickstream://lake/features")

@@ -49,6 +49,7 @@ def _task(task: Any) -> dict[str, Any]:
         "retries": task.retries,
         "minutes": task.execution_timeout.total_seconds() / 60,
         "trigger_rule": str(task.trigger_rule),
+        "inlets": [asset.name for asset in task.inlets],
         "outlets": [asset.name for asset in task.outlets],
     }
 

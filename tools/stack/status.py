@@ -79,4 +79,10 @@ def show(stack: Stack, found: list[PartStatus]) -> None:
         if one.problem:
             console.print(f"{one.name}: {one.problem}", markup=False, soft_wrap=True)
     console.print(f"\n{sum(one.memory_mb for one in found)} MB in all", highlight=False)
-    console.print(f"Airflow's login (users admin and viewer): {airflow.login_file(stack)}", markup=False, soft_wrap=True, highlight=False)
+    keys = {
+        "Airflow's login (users admin and viewer)": airflow.login_file(stack),
+        "The Ray page's token": stack.settings.ray_token_file,
+        "The token of the recommendations": stack.settings.serve_token_file,
+    }
+    for what, file in keys.items():
+        console.print(f"{what}: {file}", markup=False, soft_wrap=True, highlight=False)
