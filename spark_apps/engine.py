@@ -57,8 +57,8 @@ class Nessie:
             "uri": self.settings.iceberg_uri(self.ref),
             "warehouse": self.settings.warehouse,
             "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-            # A cached table would hide what another task of the run has just written.
-            "cache-enabled": "false",
+            # A cached table would hide what another task of the run has just written; a commit never changes.
+            "cache-enabled": str("@" in self.ref).lower(),
             **self.file_io(),
         }
         prefix = f"spark.sql.catalog.{CATALOG}"

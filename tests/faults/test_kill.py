@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
 
 import psutil
 import pytest
 
+from clickstream_contracts import names
+from clickstream_contracts.fraud_rules import rules
 from tests.shop_day import ROOT, Shop, eventually
 
 # The three that lose most if recovery is wrong run in `make test`; `make faults` runs all.
@@ -46,9 +49,10 @@ def ledger_balances(shop: Shop, curated: bool = False) -> bool:
 
 @pytest.fixture
 def traffic(shop: Shop, request: pytest.FixtureRequest) -> "Iterator[subprocess.Popen[str]]":
-    """A live shop in the background; its seed is the test's own."""
+    """A live shop in the background, with the test's own options; its seed is the test's own too."""
     seed = str(zlib.crc32(request.node.name.encode()) % 100_000)
-    argv = [sys.executable, "-m", "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", seed, *SMALL]
+    options = ("--rate", str(RATE), "--seconds", str(SECONDS), "--seed", seed, *SMALL, *getattr(request, "param", ()))
+    argv = [sys.executable, "-m", "tools.shop", "live", *options]
     process = subprocess.Popen(argv, cwd=ROOT, env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     yield process
     if process.poll() is None:
@@ -69,6 +73,35 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
     assert traffic.returncode == 0, output
     shop.heal_streams()
     eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
+
+
+def verdicts(shop: Shop, since: float) -> dict[str, list[tuple[object, ...]]]:
+    """What was said of each event since then, as often as it was said."""
+    found = defaultdict(list)
+    for score in shop.topic(names.SCORES_TOPIC):
+        if score["event_time"] >= 1000 * since:
+            found[score["event_id"]].append(tuple(score[name] for name in ("score", "decision", "patterns", "reasons", "parts")))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("traffic", [("--attacks", "2", "--late", "0", "--out-of-order", "0")], indirect=True, ids=["attacked"])
+def test_a_killed_taskmanager_judges_again_and_says_the_same(shop: Shop, traffic: "subprocess.Popen[str]") -> None:
+    since = time.time()
+    time.sleep(SECONDS / 2)
+    old = pid_of(shop, "flink-taskmanager")
+    kill(shop, "flink-taskmanager")
+    eventually(lambda: alive_again(shop, "flink-taskmanager", old), "the TaskManager is up again")
+    output, _ = traffic.communicate(timeout=240)
+    assert traffic.returncode == 0, output
+    shop.heal_streams()
+    eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
+    rows = shop.table("raw.clicks", columns=("event_id", "event_type", "event_time")).to_pylist()
+    sent = {row["event_id"] for row in rows if row["event_type"] in rules().scored and row["event_time"].timestamp() >= since}
+    eventually(lambda: sent <= verdicts(shop, since).keys(), "a score for each payment and sign-in")
+    said = verdicts(shop, since)
+    assert any(len(found) > 1 for found in said.values()), "nothing was judged twice: the kill came to nothing"
+    assert {event: found for event, found in said.items() if len(set(found)) > 1} == {}
 
 
 @pytest.mark.long

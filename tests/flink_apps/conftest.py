@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,3 +38,12 @@ def flink_environment(flink_home: Path, libraries: Path) -> dict[str, str]:
     """The environment of a process that plans or runs a job by itself."""
     paths = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(flink_home), "FLINK_LIB_DIR": str(libraries)}
     return dict(os.environ) | paths
+
+
+@pytest.fixture(scope="module")
+def plan(request: pytest.FixtureRequest, flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The optimized execution plan of the module's APP, its doors included."""
+    command = [sys.executable, "-m", "tests.flink_apps.plan", request.module.APP.name, str(tmp_path_factory.mktemp("plan"))]
+    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.partition("== Optimized Execution Plan ==")[2]

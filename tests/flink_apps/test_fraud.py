@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from clickstream_contracts.fraud_rules import RulesError, parse, rules
-from flink_apps.fraud_scores import APP
 from tests.flink_apps.conftest import REPO
 from tests.flink_apps.fraud_oracle import MINUTE, SECOND, judge
 
@@ -119,15 +118,6 @@ def test_one_attack_raises_at_most_one_alert_for_each_decision(judged: dict[str,
     assert len(raised) == len(set(raised)) == len({a["alert_id"] for a in judged["alerts"]})
     assert [a["event_id"] for a in judged["alerts"] if a["entity"] == "u-same"] == ["same0"]
     assert {a["pattern"] for a in judged["alerts"]} == {pattern.name for pattern in rules().patterns}
-
-
-@pytest.fixture(scope="module")
-def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The optimized execution plan."""
-    command = [sys.executable, "-m", "tests.flink_apps.plan", APP.name, str(tmp_path_factory.mktemp("plan"))]
-    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.partition("== Optimized Execution Plan ==")[2]
 
 
 def test_no_python_operator_is_on_the_way(plan: str) -> None:

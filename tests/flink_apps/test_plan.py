@@ -1,26 +1,13 @@
 """The job's shape: SQL as reviewed, one parse, no Python on the way of a click."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql
 from flink_apps.clicks_to_lake import APP
 
 GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
-
-
-@pytest.fixture(scope="module")
-def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The optimized execution plan."""
-    command = [sys.executable, "-m", "tests.flink_apps.plan", "clicks_to_lake", str(tmp_path_factory.mktemp("plan"))]
-    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.partition("== Optimized Execution Plan ==")[2]
 
 
 def test_the_sql_is_the_reviewed_one() -> None:

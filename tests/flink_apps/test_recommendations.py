@@ -112,15 +112,6 @@ def test_the_oracle_counts_as_the_job_does() -> None:
     assert (VIEWS, DECAY, LENGTH) == (oracle.VIEWS, oracle.DECAY, oracle.LENGTH)
 
 
-@pytest.fixture(scope="module")
-def plan(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The optimized execution plan, Kafka's doors included."""
-    command = [sys.executable, "-m", "tests.flink_apps.plan", APP.name, str(tmp_path_factory.mktemp("plan"))]
-    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.partition("== Optimized Execution Plan ==")[2]
-
-
 def test_the_way_of_a_click_is_short(plan: str) -> None:
     """No Python, no join, no aggregate that takes back what it said, nothing that waits for a watermark."""
     assert plan.count("OverAggregate(") == 2
