@@ -1,7 +1,7 @@
 -- Kafka clicks.v1 -> a score for each payment and sign-in, alerts, and what came too late to be judged here.
 -- {{...}} is filled from the rules and the contract and belongs to the definition; ${...} is where the job runs.
 
--- What is no valid click is left to the lake's quarantine; here its fields are NULL and it is passed over.
+-- Texts, since a value of another type must not pass for none. What is torn has no fields at all.
 CREATE TEMPORARY TABLE records (
 {{columns}},
   {{arrived_column}},
@@ -22,10 +22,12 @@ CREATE TEMPORARY TABLE ticks (
 {{door_ticks}}
 );
 
+-- What breaks the contract is kept by the lake's quarantine and is passed over here.
 CREATE TEMPORARY VIEW events AS
 SELECT event_id, event_type, event_time AS event_ms, user_id, session_id, device_id, order_id, payment_token, coupon,
-  CAST(price * quantity AS DOUBLE) AS amount, latitude, longitude, ts
+  CAST({{price}} * {{quantity}} AS DOUBLE) AS amount, {{latitude}} AS latitude, {{longitude}} AS longitude, ts
 FROM records
+WHERE {{valid}}
 UNION ALL
 SELECT CAST(tick AS STRING), 'tick', tick, '', '', '', '', '', '', CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), ts
 FROM ticks;
@@ -38,8 +40,7 @@ FROM events CROSS JOIN UNNEST(ARRAY[event_type <> 'tick']) AS asked (is_event);
 
 CREATE TEMPORARY VIEW prompt AS
 SELECT * FROM timed
-WHERE event_type <> 'tick' AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
-  AND (clock IS NULL OR ts > clock);
+WHERE event_type <> 'tick' AND (clock IS NULL OR ts > clock);
 {{views_of_all}}
 
 CREATE TEMPORARY VIEW risky AS
@@ -144,5 +145,4 @@ CREATE TEMPORARY TABLE late (
 INSERT INTO late
 SELECT event_id, event_type, event_ms, 1000 * UNIX_TIMESTAMP(CAST(clock AS STRING))
 FROM timed
-WHERE event_type IN ({{scored}}) AND event_id IS NOT NULL AND session_id IS NOT NULL AND event_ms IS NOT NULL
-  AND ts <= clock;
+WHERE event_type IN ({{scored}}) AND ts <= clock;

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[2]
+# A JVM that plans one job, or runs it over a small file, ends before the second compiler pays.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +39,13 @@ def libraries(flink_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def flink_environment(flink_home: Path, libraries: Path) -> dict[str, str]:
     """The environment of a process that plans or runs a job by itself."""
     paths = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(flink_home), "FLINK_LIB_DIR": str(libraries)}
-    return dict(os.environ) | paths
+    return dict(os.environ) | paths | {"JAVA_TOOL_OPTIONS": SHORT_LIVED}
 
 
 @pytest.fixture(scope="module")
 def plan(request: pytest.FixtureRequest, flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The optimized execution plan of the module's APP, its doors included."""
-    command = [sys.executable, "-m", "tests.flink_apps.plan", request.module.APP.name, str(tmp_path_factory.mktemp("plan"))]
+    """The optimized execution plan of the module's STREAM, its doors included."""
+    command = [sys.executable, "-m", "tests.flink_apps.plan", request.module.STREAM, str(tmp_path_factory.mktemp("plan"))]
     done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.partition("== Optimized Execution Plan ==")[2]

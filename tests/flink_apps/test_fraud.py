@@ -13,6 +13,7 @@ from clickstream_contracts.fraud_rules import RulesError, parse, rules
 from tests.flink_apps.conftest import REPO
 from tests.flink_apps.fraud_oracle import MINUTE, SECOND, judge
 
+STREAM = "fraud_scores"
 TOOLS = REPO / ".venvs" / "tools" / "bin" / "python"
 CORPUS = (
     "--events",
@@ -39,7 +40,8 @@ EMPTY = dict.fromkeys(
 
 def event(name: str, kind: str, at: int, **fields: Any) -> dict[str, Any]:
     """A hand-made event some milliseconds after LATER."""
-    return EMPTY | {"event_id": name, "event_type": kind, "event_time": LATER + at, "session_id": "s", "arrived_ms": LATER + at} | fields
+    moment = {"event_time": LATER + at, "arrived_ms": LATER + at}
+    return EMPTY | {"event_id": name, "event_type": kind, "session_id": "s", "schema_version": 1} | moment | fields
 
 
 def paid(name: str, at: int, card: str) -> dict[str, Any]:
@@ -58,6 +60,27 @@ EDGES = [
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
 
+# What is no click is passed over here, and kept by the lake's quarantine.
+AFTER = 31 * MINUTE
+WRONG: dict[str, dict[str, Any]] = {
+    "below": {"quantity": -3},
+    "no number": {"price": "cheap"},
+    "endless": {"price": 1e300},
+    "another version": {"schema_version": 99},
+    "no session": {"session_id": None},
+    "empty session": {"session_id": ""},
+    "too long": {"search_query": "x" * 5000},
+    "no time": {"event_time": "yesterday"},
+    "too late": {"event_time": LATER + 3 * 24 * 60 * MINUTE},
+    "too early": {"event_time": 5},
+    "no place": {"latitude": 91},
+}
+TRASH = [
+    '{"event_id": "torn", "event_ty',
+    "[1, 2]",
+    *(json.dumps(paid(name, AFTER, "card-of-trash") | fields) for name, fields in WRONG.items()),
+]
+
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -66,8 +89,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "events.json"
     with path.open("a") as file:
         file.writelines(json.dumps(one) + "\n" for one in sorted(EDGES, key=lambda one: one["arrived_ms"]))
-        # what is no click is passed over here, and kept by the lake's quarantine
-        file.write('{"event_id": "torn", "event_ty\n[1, 2]\n')
+        file.writelines(line + "\n" for line in TRASH)
     return path
 
 
@@ -85,7 +107,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in path.read_text().splitlines()[:-2]]
+    found = [json.loads(line) for line in path.read_text().splitlines()[: -len(TRASH)]]
     return [EMPTY | {key: value for key, value in one.items() if key != "product_id"} for one in found]
 
 
@@ -95,6 +117,10 @@ def test_every_event_is_judged_as_the_oracle_judges_it(events: Path, judged: dic
     assert len(found) > 400
     assert judged["late"] == []
     assert found == expected
+
+
+def test_nobody_is_judged_for_a_record_that_is_no_event(judged: dict[str, list[dict[str, Any]]]) -> None:
+    assert WRONG.keys() & {one["event_id"] for found in judged.values() for one in found} == set()
 
 
 def test_the_edge_of_a_window_belongs_to_it(judged: dict[str, list[dict[str, Any]]]) -> None:

@@ -7,6 +7,7 @@ from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql
 from flink_apps.clicks_to_lake import APP
 
+STREAM = "clicks_to_lake"
 GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
 
 

@@ -13,6 +13,7 @@ from clickstream_contracts.settings import Settings
 from flink_apps.recommendations import APP, DECAY, LENGTH, VIEWS, render
 from tests.flink_apps import recommendations_oracle as oracle
 
+STREAM = "recommendations"
 Line = dict[str, Any]
 EMPTY: Line = dict.fromkeys(("event_id", "event_type", "event_time", "user_id", "product_id", "neighbours"))
 START = 1_767_700_000_000
