@@ -49,8 +49,10 @@ with DAG(
     deploys = [rt.flink_submit(one, task_id=f"deploy_{one.app}", trigger_rule=TriggerRule.ALL_DONE, **asked) for one in streams]
     writes = {names.LAKE_JOB: [RAW]}
     # also after a failed deploy: then the old definition is what must be healthy
-    looked = {"trigger_rule": TriggerRule.ALL_DONE}
-    checks = [rt.flink_health(one, task_id=f"check_{one.app}", outlets=writes.get(one.app, []), **looked) for one in streams]
+    checks = [
+        rt.flink_health(one, task_id=f"check_{one.app}", trigger_rule=TriggerRule.ALL_DONE, outlets=writes.get(one.app, []))
+        for one in streams
+    ]
     # One after the other: a JobManager that plans two Python programs at once mixes up their jobs.
     chain(*deploys)
     for deploy, check in zip(deploys, checks, strict=True):

@@ -14,17 +14,13 @@ def render(settings: Settings) -> str:
         "records": kafka_records("records", names.CLICKS_TOPIC, names.LAKE_GROUP, "startup"),
         "max_bytes": str(settings.event_max_bytes),
         "names": ",".join(f.name for f in event.fields),
-        "columns": ",\n".join(f"  {verdict_sql.typed(f, _text(f))} AS {_name(f)}" for f in event.fields),
+        "columns": ",\n".join(f"  {verdict_sql.typed(f, _text(f))} AS {verdict_sql.column(f)}" for f in event.fields),
         "problems": "\n".join(f"    {line}" for line in _problems(event, settings)),
         "clicks": lake_table("raw.clicks"),
         "quarantine": lake_table("raw.quarantine"),
-        "click_names": ", ".join(_name(f) for f in event.fields),
+        "click_names": ", ".join(verdict_sql.column(f) for f in event.fields),
     }
     return filled(SQL / "clicks_to_lake.sql", parts)
-
-
-def _name(field: Field) -> str:
-    return f"`{field.name}`"
 
 
 def _text(field: Field) -> str:

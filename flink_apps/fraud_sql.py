@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, chained, last, refer, rules
-from clickstream_contracts.schema import Contract, Field
+from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 from flink_apps import fraud_doors, verdict_sql
 from flink_apps.fraud_doors import Doors
 from flink_apps.template import SQL, filled
+from flink_apps.verdict_sql import column
 
 
 def render(settings: Settings, doors: Doors | None = None) -> str:
@@ -20,9 +21,9 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
     parts = {
         **way,
         "version": found.version,
-        "columns": ",\n".join(f"  {name(f)} {'BIGINT' if f.type == 'timestamptz' else 'STRING'}" for f in event.fields),
+        "columns": ",\n".join(f"  {column(f)} {'BIGINT' if f.type == 'timestamptz' else 'STRING'}" for f in event.fields),
         "valid": "\n  AND ".join(_valid(event, way["arrived"], settings)),
-        **{one: verdict_sql.typed(event.field(one), name(event.field(one))) for one in ("price", "quantity", "latitude", "longitude")},
+        **{one: verdict_sql.typed(event.field(one), column(event.field(one))) for one in ("price", "quantity", "latitude", "longitude")},
         "scored": _texts(found.scored),
         "looking": _texts(found.looking),
         "views_of_all": "\n".join(view(*link) for link in chained(seeing_all, "prompt")),
@@ -43,23 +44,22 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
     return filled(SQL / "fraud_scores.sql", parts)
 
 
-def name(field: Field) -> str:
-    """The column that holds the field's text, or its number for a time."""
-    return f"`{field.name}`"
-
-
 def _valid(event: Contract, arrived: str, settings: Settings) -> Iterator[str]:
     """What the lake's verdict asks of an event, so that nobody is judged for a record that is no event."""
-    yield f"{name(event.field('schema_version'))} = '{names.EVENT_VERSION}'"
+    version = event.field("schema_version")
+    # The one version is a value of the right type within its limits.
+    yield f"{column(version)} = '{names.EVENT_VERSION}'"
     for field in event.fields:
+        if field == version:
+            continue
         if field.required:
-            yield f"({verdict_sql.missing(field, name(field))}) IS NOT TRUE"
+            yield f"({verdict_sql.missing(field, column(field))}) IS NOT TRUE"
         if field.type == "timestamptz":
-            yield f"({verdict_sql.out_of_range(name(field), arrived, settings)}) IS NOT TRUE"
+            yield f"({verdict_sql.out_of_range(column(field), arrived, settings)}) IS NOT TRUE"
             continue
         if field.type != "string":
-            yield f"({verdict_sql.wrong_type(field, name(field))}) IS NOT TRUE"
-        yield from (f"({condition}) IS NOT TRUE" for condition, _ in verdict_sql.limits(field, name(field)))
+            yield f"({verdict_sql.wrong_type(field, column(field))}) IS NOT TRUE"
+        yield from (f"({condition}) IS NOT TRUE" for condition, _ in verdict_sql.limits(field, column(field)))
 
 
 def view(pattern: Pattern, source: str) -> str:

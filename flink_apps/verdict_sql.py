@@ -17,6 +17,11 @@ NO_NUMBER = "[^0-9.eE+-]|[eE].*[0-9]{3}"
 NUMBER_LENGTH = 40
 
 
+def column(field: Field) -> str:
+    """The field's column, quoted."""
+    return f"`{field.name}`"
+
+
 def number(text: str) -> str:
     """A whole number, NULL where the text is none."""
     return f"TRY_CAST({text} AS BIGINT)"

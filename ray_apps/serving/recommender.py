@@ -44,8 +44,10 @@ class Recommender:
         ask: Ask = lambda scorer: scorer.rank(views, top, seen)  # noqa: E731
         reply = self.arms.ask(user_id, ask)
         fresh = self.lists.of(user_id) if not reply.found else []
-        answer = _answer(_named(fresh[:top]), reply, "", reply.failed or STREAM) if fresh else None
-        answer = answer or self._told(reply, _named(reply.found), top, why)
+        if fresh:
+            answer = _answer(_named(fresh[:top]), reply, "", reply.failed or STREAM)
+        else:
+            answer = self._told(reply, _named(reply.found), top, why)
         if user_id and reply.tally:
             self.shown.put(user_id, (one["id"] for one in answer["items"]), reply.tally)
         return answer

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from clickstream_contracts import names
 from tests.shop_day import Shop
-from tools.ledger.lake import end_offsets
+from tools import lake
+from tools.ledger.lake import end_offsets, published
 
 DAY = "2019-10-01"
 LINES = 17_435
@@ -25,10 +25,7 @@ def file(data_dir: Path) -> Path:
 @pytest.fixture(scope="module")
 def waiting(shop: Shop) -> int:
     """Records of other tests that no night has taken before the file is sent."""
-    taken: dict[int, int] = {}
-    for row in shop.table("curated.ingest_ledger").to_pylist():
-        taken[row["kafka_partition"]] = max(taken.get(row["kafka_partition"], 0), row["end_offset"])
-    return sum(end_offsets(shop.settings, names.CLICKS_TOPIC).values()) - sum(taken.values())
+    return sum(end_offsets(shop.settings).values()) - sum(published(lake.catalog(shop.settings)).values())
 
 
 @pytest.fixture(scope="module")

@@ -59,12 +59,8 @@ def traffic(shop: Shop, request: pytest.FixtureRequest) -> "Iterator[subprocess.
         process.kill()
 
 
-def part_params() -> list[object]:
-    return [*CORE, *(pytest.param(part, marks=pytest.mark.long) for part in REST)]
-
-
-@pytest.mark.parametrize("part", part_params())
-def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subprocess.Popen[str]", part: str) -> None:
+def kill_amid(traffic: "subprocess.Popen[str]", shop: Shop, part: str) -> None:
+    """Kill the part in the middle of the traffic, and wait until all that was acknowledged is in its place."""
     time.sleep(SECONDS / 2)
     old = pid_of(shop, part)
     kill(shop, part)
@@ -73,6 +69,15 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
     assert traffic.returncode == 0, output
     shop.heal_streams()
     eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
+
+
+def part_params() -> list[object]:
+    return [*CORE, *(pytest.param(part, marks=pytest.mark.long) for part in REST)]
+
+
+@pytest.mark.parametrize("part", part_params())
+def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subprocess.Popen[str]", part: str) -> None:
+    kill_amid(traffic, shop, part)
 
 
 def verdicts(shop: Shop, since: float) -> dict[str, list[tuple[object, ...]]]:
@@ -88,14 +93,7 @@ def verdicts(shop: Shop, since: float) -> dict[str, list[tuple[object, ...]]]:
 @pytest.mark.parametrize("traffic", [("--attacks", "2", "--late", "0", "--out-of-order", "0")], indirect=True, ids=["attacked"])
 def test_a_killed_taskmanager_passes_nobody_over_and_says_the_same(shop: Shop, traffic: "subprocess.Popen[str]") -> None:
     since = time.time()
-    time.sleep(SECONDS / 2)
-    old = pid_of(shop, "flink-taskmanager")
-    kill(shop, "flink-taskmanager")
-    eventually(lambda: alive_again(shop, "flink-taskmanager", old), "the TaskManager is up again")
-    output, _ = traffic.communicate(timeout=240)
-    assert traffic.returncode == 0, output
-    shop.heal_streams()
-    eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
+    kill_amid(traffic, shop, "flink-taskmanager")
     rows = shop.table("raw.clicks", columns=("event_id", "event_type", "event_time")).to_pylist()
     sent = {row["event_id"] for row in rows if row["event_type"] in rules().scored and row["event_time"].timestamp() >= since}
 

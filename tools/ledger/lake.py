@@ -49,7 +49,7 @@ def read(settings: Settings, curated: bool) -> Lake:
     quarantine = bad.drop_columns(["payload"]).append_column("digest", digests)
     if not curated:
         return Lake(clicks, quarantine, ends)
-    return Lake(clicks, quarantine, ends, _columns(catalog, CURATED, "event_id"), _published(catalog))
+    return Lake(clicks, quarantine, ends, _columns(catalog, CURATED, "event_id"), published(catalog))
 
 
 def _columns(catalog: RestCatalog, table: str, *columns: str) -> pa.Table:
@@ -58,7 +58,7 @@ def _columns(catalog: RestCatalog, table: str, *columns: str) -> pa.Table:
     return found.select(list(columns)).cast(pa.schema(plain))
 
 
-def _published(catalog: RestCatalog) -> dict[int, int]:
+def published(catalog: RestCatalog) -> dict[int, int]:
     """Up to which offset the nightly has curated each partition."""
     ledger = _columns(catalog, INGESTED, "kafka_partition", "end_offset")
     ends = ledger.group_by("kafka_partition").aggregate([("end_offset", "max")])
