@@ -7,7 +7,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 from clickstream.house import RAW, RELEASE, SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
-from clickstream.templates import DAY, JIT_BY_SIZE, KEEP, MACROS, REBUILD, SEALED, days, fact, on_branch
+from clickstream.templates import DAY, KEEP, MACROS, REBUILD, SEALED, days, fact, on_branch
 from clickstream_contracts import names
 
 DOCS = """
@@ -56,8 +56,7 @@ with DAG(
     create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
 
     dimensions = rt.spark(on_branch("dimensions"), task_id="dimensions", **writes)
-    curating = on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD, conf=JIT_BY_SIZE)
-    curate = rt.spark(curating, task_id="curate", **writes)
+    curate = rt.spark(on_branch("curate", "--cut", fact("wait_for_lake", "cut"), REBUILD), task_id="curate", **writes)
     marts = rt.spark(on_branch("marts", f"--days={days('curate')}"), task_id="marts", **writes)
     seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["dimensions", "curate", "marts"])
     audit = rt.spark(on_branch("audit", "--namespaces=raw,curated,marts", at=SEALED), task_id="audit", **on_spark)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
 
-from pyspark import SparkConf, SparkContext
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
-from clickstream_contracts.settings import Settings, read_secret
+from clickstream_contracts.settings import Settings
 from spark_apps import queries
 
 CATALOG = "nessie"
@@ -137,9 +136,14 @@ class Lake:
 
     def states(self, ids: Iterable[str]) -> dict[str, str]:
         """Each table's metadata file: what a commit of Nessie says of a table."""
-        load = self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable
-        loaded = {table: load(self.spark._jsparkSession, self.catalog.name(table)) for table in ids}
-        return {table: str(found.operations().current().metadataFileLocation()) for table, found in loaded.items()}
+        newest = "SELECT '{}' AS id, max_by(file, timestamp) AS file FROM {}.metadata_log_entries"
+        answers = [newest.format(table, self.catalog.name(table)) for table in ids]
+        return {row["id"]: row["file"] for row in self.spark.sql(" UNION ALL ".join(answers)).collect()} if answers else {}
+
+    def close(self) -> None:
+        """End the session. A server would keep what was cached, though nobody could use it."""
+        self.spark.catalog.clearCache()
+        self.spark.stop()
 
     def contents(self, frames: dict[str, DataFrame]) -> dict[str, str]:
         """The order-free content of each frame, in one job."""
@@ -159,16 +163,9 @@ def content(frame: DataFrame) -> DataFrame:
 
 
 def open_lake(settings: Settings, ref: str, app: str) -> Lake:
-    """A session on the cluster that spark-submit named, or else on the one of the settings."""
+    """A session of the Connect server that SPARK_REMOTE names, or else of this process's own Spark."""
     catalog = Nessie(settings, ref)
-    SparkContext._ensure_initialized()
-    conf = SparkConf().setIfMissing("spark.master", settings.spark_master).setAppName(app)
-    for key, value in {**SESSION, **catalog.conf(), **_authentication(settings)}.items():
-        conf.set(key, value)
-    return Lake(SparkSession.builder.config(conf=conf).getOrCreate(), catalog)
-
-
-def _authentication(settings: Settings) -> dict[str, str]:
-    if not settings.spark_auth_secret_file:
-        return {}
-    return {"spark.authenticate": "true", "spark.authenticate.secret": read_secret(settings.spark_auth_secret_file)}
+    builder = SparkSession.builder.appName(app)
+    for key, value in {**SESSION, **catalog.conf()}.items():
+        builder = builder.config(key, value)
+    return Lake(builder.getOrCreate(), catalog)

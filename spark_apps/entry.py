@@ -1,15 +1,21 @@
 """What all Spark apps have in common: their arguments, their receipt and their exit code."""
 
 import argparse
+import re
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlparse
 from urllib.request import url2pathname
+
+from pyarrow.fs import S3FileSystem
+from pyspark.errors.exceptions.connect import SparkConnectException
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
@@ -69,28 +75,41 @@ def run(app: str, found: Parser, work: Work, argv: list[str], opener: Opener = o
     except SettingsError as error:
         return _say(app, str(error), 2)
     except Exception as error:
-        return _say(app, f"no Spark session: {one_line(error)}; is the Spark master up?", 1)
-    receipt = _attempt(app, work, lake, args)
-    receipt = replace(receipt, versions={"spark": lake.spark.version}, seconds=round(time.monotonic() - started, 1))
-    try:
-        write(lake, args.receipt, receipt.to_json())
-    except Exception as error:
-        return _say(app, f"cannot write the receipt {args.receipt}: {one_line(error)}", 1)
+        return _say(app, f"no Spark session: {one_line(error)}; is Spark up?", 1)
+    with _ending(lake):
+        receipt = _attempt(app, work, lake, args)
+        receipt = replace(receipt, seconds=round(time.monotonic() - started, 1))
+        try:
+            write(lake.catalog.file_io(), args.receipt, receipt.to_json())
+        except Exception as error:
+            return _say(app, f"cannot write the receipt {args.receipt}: {one_line(error)}", 1)
     return _say(app, receipt.error, 1) if receipt.error else 0
+
+
+@contextmanager
+def _ending(lake: Lake) -> Iterator[None]:
+    """Ends the session however the work ends. A server would go on with the work of an app that is gone."""
+
+    def give_up(number: int, frame: object) -> None:
+        lake.spark.interruptAll()
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, give_up)
+    try:
+        yield
+    finally:
+        lake.close()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _attempt(app: str, work: Work, lake: Lake, args: argparse.Namespace) -> Receipt:
     try:
         receipt = work(lake, args)
-        return replace(receipt, outputs=lake.states(receipt.rows))
+        return replace(receipt, outputs=lake.states(receipt.rows), versions={"spark": lake.spark.version})
     except WorkFailed as failed:
         return failed.receipt
     except Exception as error:
-        context = lake.spark.sparkContext
-        # Every call after a lost master complains of a stopped context, which names no cause.
-        lost = context._jsc.sc().isStopped()
-        reason = f"lost the Spark master {context.master}: is it up?" if lost else one_line(error)
-        return Receipt(app=app, run=args.run, error=reason)
+        return Receipt(app=app, run=args.run, error=one_line(error))
 
 
 def _say(app: str, text: str, code: int) -> int:
@@ -103,23 +122,24 @@ def one_line(error: BaseException) -> str:
     java = getattr(error, "java_exception", None)
     while java is not None and java.getCause() is not None:
         java = java.getCause()
-    text = str(java.toString() if java is not None else error) or type(error).__name__
+    told = re.findall(r"^Caused by: (.+)$", _of_the_server(error), re.MULTILINE)
+    text = str(java.toString() if java is not None else told[-1] if told else error) or type(error).__name__
     return text.strip().splitlines()[0][:500]
 
 
-def write(lake: Lake, uri: str, text: str) -> None:
-    """Write a small file at s3:// with the S3 client that the tables use, or at file://."""
+def _of_the_server(error: BaseException) -> str:
+    """The Java stack trace that a Connect server sent along, '' without any."""
+    return (error.getStackTrace() or "") if isinstance(error, SparkConnectException) else ""
+
+
+def write(store: dict[str, str], uri: str, text: str) -> None:
+    """Write a small file at s3://, in the store that the tables are in, or at file://."""
     if urlparse(uri).scheme == "file":
         path = Path(url2pathname(urlparse(uri).path))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return
-    jvm = lake.spark._jvm
-    file_io = jvm.org.apache.iceberg.aws.s3.S3FileIO()
-    file_io.initialize(lake.catalog.file_io())
-    try:
-        stream = file_io.newOutputFile(uri).createOrOverwrite()
-        stream.write(bytearray(text.encode()))
-        stream.close()
-    finally:
-        file_io.close()
+    keys = {"access_key": store["s3.access-key-id"], "secret_key": store["s3.secret-access-key"]}
+    files = S3FileSystem(endpoint_override=store["s3.endpoint"], region=store["client.region"], **keys)
+    with files.open_output_stream(uri.removeprefix("s3://")) as file:
+        file.write(text.encode())

@@ -46,10 +46,11 @@ class Settings:
     checkpoint_seconds: int = setting(
         10, "Seconds between checkpoints of the lake job; those of the fraud streams take three times as long.", minimum=1
     )
-    spark_master: str = setting("spark://127.0.0.1:7077", "Spark master that the batch apps run on.")
+    spark_master: str = setting("spark://127.0.0.1:7077", "Spark master whose workers serve the local stack's Connect server.")
+    spark_remote: str = setting("sc://localhost:15002", "Spark Connect server that runs the batch apps of the local stack.")
+    spark_token_file: str = setting(".stack/secrets/spark_token", "File with the token that the Spark Connect server asks for.")
     spark_executor_memory: str = setting("1g", "Memory of one Spark executor.")
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
-    spark_auth_secret_file: str = setting("", "File with the secret shared by Spark's processes; empty turns authentication off.")
 
     ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray head's dashboard, which takes jobs and applications.")
     ray_token_file: str = setting("", "File with the token that Ray asks for; empty sends none.")
@@ -74,6 +75,7 @@ class Settings:
     flink_port: int = setting(8081, "Port of the Flink page.", minimum=1)
     flink_rpc_port: int = setting(6123, "First of four ports of Flink's own traffic.", minimum=1)
     spark_port: int = setting(7077, "Port of the Spark master.", minimum=1)
+    spark_connect_port: int = setting(15002, "Port of the Spark Connect server.", minimum=1)
     spark_page_port: int = setting(8082, "Port of the Spark master's page; the workers' pages take the next two.", minimum=1)
     ray_port: int = setting(6379, "Port of the Ray head.", minimum=1)
     ray_dashboard_port: int = setting(8265, "Port of the Ray page and of its Job REST.", minimum=1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clickstream.runtime.base import LONG_LIVED, SHORT_LIVED, RayJob, SparkJob
+from clickstream.runtime.base import RayJob, SparkJob
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
 
@@ -31,11 +31,6 @@ RELEASED = "{{ told(triggering_asset_events, 'commit') }}"
 UNTIL = "{{ '--until=' ~ names.day(params.day) if params.day else '' }}"
 REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
 KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
-
-# Executors of a run that reads many events get both compilers, which pay after a minute; for few events they only cost.
-MANY_EVENTS = 500_000
-_KEPT = "ti.xcom_pull(task_ids='wait_for_lake')['facts']['cut'].values() | sum"
-JIT_BY_SIZE = (("spark.executor.extraJavaOptions", f"{{{{ '{LONG_LIVED}' if {_KEPT} > {MANY_EVENTS} else '{SHORT_LIVED}' }}}}"),)
 
 
 def fact(task_id: str, name: str) -> str:
@@ -68,6 +63,6 @@ def on_main(app: str, *args: str) -> RayJob:
     return on_ray(app, names.MAIN, *args)
 
 
-def on_branch(app: str, *args: str, at: str = "", conf: tuple[tuple[str, str], ...] = ()) -> SparkJob:
+def on_branch(app: str, *args: str, at: str = "") -> SparkJob:
     """A Spark app of this run, on its branch or, with `at`, on one commit of it."""
-    return SparkJob(app, ("--ref", BRANCH + at, "--run", BRANCH, "--day", DAY, *args), conf)
+    return SparkJob(app, ("--ref", BRANCH + at, "--run", BRANCH, "--day", DAY, *args))

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pyarrow.fs import LocalFileSystem
 
 from clickstream.operators.receipt import ReceiptStore
-from clickstream.operators.tool import ToolReceiptOperator
+from clickstream.operators.command import CommandReceiptOperator
 from clickstream_contracts.receipt import Receipt
 
 GOOD = Receipt(app="curate", run="a_run", facts={"days": ["2026-01-02"]})
@@ -42,7 +42,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReceiptStore:
 
 
 def run(context: Any, text: str, code: int) -> None:
-    ToolReceiptOperator(task_id="work", command=[sys.executable, "-c", APP, text or " ", str(code)], folder=".").execute(context)
+    CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", APP, text or " ", str(code)], folder=".").execute(context)
 
 
 def test_a_good_receipt_is_the_tasks_answer(context: Any) -> None:
@@ -66,13 +66,13 @@ def test_a_breakdown_is_tried_again(context: Any, receipt: Receipt) -> None:
 def test_an_app_that_ends_well_without_a_receipt_fails(context: Any) -> None:
     command = [sys.executable, "-c", "pass"]
     with pytest.raises(AirflowFailException, match=r"wrote no receipt to s3://.*work_1\.json"):
-        ToolReceiptOperator(task_id="work", command=command, folder=".").execute(context)
+        CommandReceiptOperator(task_id="work", command=command, folder=".").execute(context)
 
 
 def test_an_app_that_dies_without_a_receipt_is_tried_again(context: Any) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no Kafka')"]
     with pytest.raises(AirflowException, match="exit code 1: no Kafka") as failure:
-        ToolReceiptOperator(task_id="work", command=command, folder=".").execute(context)
+        CommandReceiptOperator(task_id="work", command=command, folder=".").execute(context)
     assert not isinstance(failure.value, AirflowFailException)
 
 
@@ -85,11 +85,11 @@ def test_a_torn_or_changed_receipt_is_not_believed(context: Any, text: str) -> N
 def test_a_receipt_of_an_earlier_life_is_not_believed(context: Any) -> None:
     run(context, GOOD.to_json(), 0)
     with pytest.raises(AirflowFailException, match="wrote no receipt"):
-        ToolReceiptOperator(task_id="work", command=[sys.executable, "-c", "pass"], folder=".").execute(context)
+        CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", "pass"], folder=".").execute(context)
 
 
 def test_arguments_that_render_to_nothing_are_left_out() -> None:
-    task = ToolReceiptOperator(task_id="work", command=["tool", "", "--day", "2026-01-02"], folder=".")
+    task = CommandReceiptOperator(task_id="work", command=["tool", "", "--day", "2026-01-02"], folder=".")
     task.add_arguments(["--receipt", "s3://lake/r.json"])
     assert task.command == ["tool", "--day", "2026-01-02", "--receipt", "s3://lake/r.json"]
 
@@ -103,7 +103,7 @@ def family(mark: str) -> list[int]:
 def test_a_killed_task_takes_its_children_along(context: Any, tmp_path: Path) -> None:
     mark = f"# {tmp_path}"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600) {mark}'])"
-    task = ToolReceiptOperator(task_id="work", command=[sys.executable, "-c", parent], folder=".")
+    task = CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", parent], folder=".")
     with ThreadPoolExecutor() as pool:
         work = pool.submit(task.execute, context)
         while not family(mark):

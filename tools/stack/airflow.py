@@ -16,7 +16,7 @@ BIN = ROOT / ".venvs" / "airflow" / "bin"
 POOLS = (("spark", "1", "One Spark application at a time"),)
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # A scheduler that starts before the engines would fail the tasks that were due.
-ENGINES = ("lake", "topics", "flink-taskmanager", "spark-worker-1", "spark-worker-2", "ray-head")
+ENGINES = ("lake", "topics", "flink-taskmanager", "spark-connect", "ray-head")
 
 
 def parts(stack: Stack) -> list[Part]:

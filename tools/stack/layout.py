@@ -84,9 +84,11 @@ def resolve(settings: Settings) -> Settings:
         "serve_uri": f"http://127.0.0.1:{settings.serve_port}",
         "serve_token_file": str(home / "secrets" / "serve_token"),
         "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
+        # A client gives its token without TLS to a host of this name only.
+        "spark_remote": f"sc://localhost:{settings.spark_connect_port}",
+        "spark_token_file": str(home / "secrets" / "spark_token"),
         "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
         "ray_token_file": str(home / "secrets" / "ray_token"),
-        "spark_auth_secret_file": str(home / "secrets" / "spark_auth"),
     }
     if settings.s3_server == "external":
         keys: dict[str, Any] = {name: str(Path(getattr(settings, name)).resolve()) for name in ("s3_access_key_file", "s3_secret_key_file")}

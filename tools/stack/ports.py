@@ -29,6 +29,7 @@ def ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
         "flink-taskmanager": ("flink_rpc_port", (rpc + 2, rpc + 3)),
         "spark-master": ("spark_port", (settings.spark_port,)),
         "spark-master-page": ("spark_page_port", (page,)),
+        "spark-connect": ("spark_connect_port", (settings.spark_connect_port,)),
         "spark-worker-1": ("spark_page_port", (page + 1,)),
         "spark-worker-2": ("spark_page_port", (page + 2,)),
         "ray-head": ("ray_port", (settings.ray_port,)),

@@ -1,4 +1,7 @@
-"""Spark standalone: one master, two workers. All of its processes share a secret."""
+"""Spark standalone: one master, two workers, and the Connect server whose sessions the batch apps are. They share a secret.
+
+One server for all apps: a JVM that starts anew for each of them spends a minute of a night's task on its own warming up.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +9,14 @@ from typing import Any
 from tools.stack import health
 from tools.stack.java import LIGHT
 from tools.stack.layout import ROOT, Stack, installed, write_private
-from tools.stack.part import Part
+from tools.stack.part import Health, Part
 
 WORKERS = 2
+CONNECT = "spark-connect"
 
 
 def parts(stack: Stack) -> list[Part]:
-    """The master and its workers."""
+    """The master, its workers and the server."""
     page = f"http://127.0.0.1:{stack.settings.spark_page_port}"
     flags = ("--host", "127.0.0.1", "--port", str(stack.settings.spark_port), "--webui-port", str(stack.settings.spark_page_port))
     master = Part(
@@ -22,7 +26,7 @@ def parts(stack: Stack) -> list[Part]:
         health=health.http_json(f"{page}/json/", lambda body: "" if body["status"] == "ALIVE" else f"master is {body['status']}"),
         **_common(stack),
     )
-    return [master, *(_worker(stack, number, page) for number in range(1, WORKERS + 1))]
+    return [master, *(_worker(stack, number, page) for number in range(1, WORKERS + 1)), _server(stack, page)]
 
 
 def _worker(stack: Stack, number: int, master_page: str) -> Part:
@@ -43,6 +47,59 @@ def _worker(stack: Stack, number: int, master_page: str) -> Part:
         needs=("spark-master",),
         **_common(stack),
     )
+
+
+def _server(stack: Stack, master_page: str) -> Part:
+    conf, port = stack.folder("spark") / "connect" / "spark-defaults.conf", stack.settings.spark_connect_port
+    sizes = ("--driver-memory", stack.settings.spark_driver_memory, "--executor-memory", stack.settings.spark_executor_memory)
+    what = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", CONNECT, "spark-internal")
+    common = _common(stack)
+    return Part(
+        name=CONNECT,
+        argv=(_spark_class(), "org.apache.spark.deploy.SparkSubmit", "--master", stack.settings.spark_master, *sizes, *what),
+        address=stack.settings.spark_remote,
+        health=_answering(port, master_page),
+        needs=("spark-master",),
+        after=tuple(f"spark-worker-{number}" for number in range(1, WORKERS + 1)),
+        **common | {"env": common["env"] | {"SPARK_CONF_DIR": str(conf.parent)}, "prepare": lambda: _write(conf, _connect(stack))},
+    )
+
+
+def _answering(port: int, master_page: str) -> Health:
+    """The server listens, and its executors come from the master that stands now."""
+
+    def known(body: Any) -> str:
+        return "" if CONNECT in [app["name"] for app in body["activeapps"]] else "not registered with the master"
+
+    listening, registered = health.tcp(port), health.http_json(f"{master_page}/json/", known)
+    return lambda since: listening(since) or registered(since)
+
+
+def _connect(stack: Stack) -> dict[str, str]:
+    jars = f"{ROOT}/.jars/spark/*"
+    return _secret(stack) | {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(stack.settings.spark_connect_port),
+        "spark.connect.authenticate.token": stack.secret("spark_token"),
+        # What an app that is gone had begun ends after this time; Airflow waits longer before it tries again.
+        "spark.connect.execute.manager.detachedTimeout": "30s",
+        # Its plans hold a table as it was before the app wrote to it.
+        "spark.connect.session.planCache.enabled": "false",
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.log.level": "WARN",
+        "spark.ui.enabled": "false",
+        # All executors see the same disk: `--jars` would copy 110 MB to each of them.
+        "spark.driver.extraClassPath": jars,
+        "spark.executor.extraClassPath": jars,
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC",
+        # A small night is done by one executor, which stays warm; a second one comes when tasks wait for long.
+        "spark.executor.cores": "1",
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "1",
+        "spark.dynamicAllocation.maxExecutors": str(WORKERS),
+        "spark.dynamicAllocation.schedulerBacklogTimeout": "20s",
+    }
 
 
 def _common(stack: Stack) -> dict[str, Any]:
@@ -70,13 +127,19 @@ def _spark_class() -> str:
 
 
 def _prepare(stack: Stack, home: Path) -> None:
-    defaults = {
-        "spark.authenticate": "true",
-        "spark.authenticate.secret": stack.secret("spark_auth"),
+    daemons = {
         # Submits without any secret, on a port of its own.
         "spark.master.rest.enabled": "false",
         # Logs and jars of finished applications go after a day.
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
     }
-    write_private(home / "conf" / "spark-defaults.conf", "".join(f"{key} {value}\n" for key, value in defaults.items()))
+    _write(home / "conf" / "spark-defaults.conf", _secret(stack) | daemons)
+
+
+def _secret(stack: Stack) -> dict[str, str]:
+    return {"spark.authenticate": "true", "spark.authenticate.secret": stack.secret("spark_auth")}
+
+
+def _write(path: Path, conf: dict[str, str]) -> None:
+    write_private(path, "".join(f"{key} {value}\n" for key, value in conf.items()))

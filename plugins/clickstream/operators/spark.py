@@ -1,41 +1,27 @@
-"""Spark apps by spark-submit."""
+"""Spark apps as clients of a Connect server."""
 
-from typing import Any
+from urllib.parse import urlsplit
 
-from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.apache.spark.hooks.spark_connect import SparkConnectHook
 from airflow.sdk import Connection
 
-from clickstream.operators.receipt import ReceiptMixin
+from clickstream.operators.command import CommandReceiptOperator
+from clickstream_contracts.settings import Settings, read_secret
 
 
-class MasterHook(SparkSubmitHook):
-    """The provider knows a master only as a connection of the metadata database; here `conn_id` is the master itself."""
+class ServerHook(SparkConnectHook):
+    """The provider knows a server only as a connection of the metadata database; here it is a setting."""
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        return Connection(conn_id="spark", conn_type="spark", host=conn_id)
+        settings = Settings.from_env()
+        server = urlsplit(settings.spark_remote)
+        password = read_secret(settings.spark_token_file)
+        return Connection(conn_id=conn_id, conn_type="spark_connect", host=server.hostname, port=server.port, password=password)
 
 
-class SparkReceiptOperator(ReceiptMixin, SparkSubmitOperator):
-    """SparkSubmitOperator whose master is a setting and whose success is the app's receipt."""
+class SparkReceiptOperator(CommandReceiptOperator):
+    """Runs an app whose Spark is the server that SPARK_REMOTE names."""
 
-    application_args: list[str]
-
-    def __init__(self, *, master: str, **kwargs: Any) -> None:
-        super().__init__(conn_id=master, **kwargs)
-
-    def add_arguments(self, arguments: list[str]) -> None:
-        self.application_args = [a for a in [*self.application_args, *arguments] if a]
-
-    def _get_hook(self) -> SparkSubmitHook:
-        return MasterHook(
-            conn_id=self._conn_id,
-            conf=self.conf,
-            name=self.name,
-            driver_memory=self._driver_memory,
-            executor_memory=self._executor_memory,
-            application_args=self.application_args,
-            env_vars=self.env_vars,
-            spark_binary=self._spark_binary,
-        )
+    def environment(self) -> dict[str, str]:
+        return {"SPARK_REMOTE": ServerHook().get_connection_url()}

@@ -5,12 +5,6 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator
 
-# Spark tells of each block it stores; a task's log is read when something is wrong.
-QUIET = {"spark.log.level": "WARN"}
-# JVMs that live for half a minute: the second compiler never pays. Its code cache must then be set, or it is too small.
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
-LONG_LIVED = "-XX:+UseSerialGC"
-
 
 @dataclass(frozen=True)
 class SparkJob:
@@ -18,7 +12,6 @@ class SparkJob:
 
     app: str
     args: tuple[str, ...] = ()
-    conf: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

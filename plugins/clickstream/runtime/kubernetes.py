@@ -14,7 +14,7 @@ from kubernetes.client import ApiException
 
 from clickstream.operators.receipt import ReceiptMixin
 from clickstream.runtime import pods, rayjobs
-from clickstream.runtime.base import QUIET, RayJob, SparkJob, ToolJob
+from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -28,7 +28,9 @@ KEEP_SECONDS = 3600
 OVERHEAD = "512m"
 # Scratch space of this name is Spark's own; any other would stay unused.
 SCRATCH = "spark-local-dir-1"
-SPARK_CONF = QUIET | {
+SPARK_CONF = {
+    # Spark tells of each block it stores; a task's log is read when something is wrong.
+    "spark.log.level": "WARN",
     # Fixed ports, which the network policies name.
     "spark.driver.port": "7078",
     "spark.driver.blockManager.port": "7079",
@@ -204,7 +206,7 @@ class Kubernetes(FlinkSession):
                 "sparkVersion": SPARK_VERSION,
                 "mainApplicationFile": f"local://{FOLDER}/spark_apps/{job.app}.py",
                 "arguments": list(job.args),
-                "sparkConf": SPARK_CONF | dict(job.conf),
+                "sparkConf": SPARK_CONF,
                 "restartPolicy": {"type": "Never"},
                 "timeToLiveSeconds": KEEP_SECONDS,
                 "dynamicAllocation": {"enabled": True, "initialExecutors": 1, "minExecutors": 1, "maxExecutors": 2},

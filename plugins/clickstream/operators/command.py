@@ -1,5 +1,6 @@
-"""Tools as plain processes."""
+"""Apps as plain processes."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -22,9 +23,13 @@ class CommandOperator(BaseOperator):
         self.folder = folder
 
     def execute(self, context: Context) -> Any:
-        result = self._process.run_command(self.command, cwd=self.folder)
+        result = self._process.run_command(self.command, env=os.environ | self.environment(), cwd=self.folder)
         if result.exit_code != 0:
             raise AirflowException(f"{self.task_id} ended with exit code {result.exit_code}: {result.output}")
+
+    def environment(self) -> dict[str, str]:
+        """What the command finds in its environment besides this process's own."""
+        return {}
 
     def on_kill(self) -> None:
         self._process.send_sigterm()
@@ -34,8 +39,8 @@ class CommandOperator(BaseOperator):
         return SubprocessHook()
 
 
-class ToolReceiptOperator(ReceiptMixin, CommandOperator):
-    """A tool whose success is its receipt."""
+class CommandReceiptOperator(ReceiptMixin, CommandOperator):
+    """A command whose success is its receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
         self.command = [a for a in [*self.command, *arguments] if a]
