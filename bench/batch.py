@@ -16,27 +16,27 @@ from typing import Any
 
 import duckdb
 import httpx
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.stack import a_stack
 from clickstream_contracts import names, schema
-from clickstream_contracts.settings import Settings
+from clickstream_contracts.settings import Settings, read_secret
 from tools import lake
 from tools.shop import stream
 from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
 from tools.shop.run import batches
 from tools.shop.world import World
-from tools.stack import running
+from tools.stack import running, stop
+from tools.stack.layout import Stack
 
 ROOT = Path(__file__).parents[1]
 SQL = Path(__file__).parent / "sql"
-BIN = ROOT / ".venvs/spark/bin"
+PYTHON = ROOT / ".venvs/spark/bin/python"
 SIZES = (500_000, 5_000_000)
 DAYS, UNTIL = 5, date(2026, 1, 5)
-PARTS = ("s3", "nessie", "spark-master", "spark-worker-1", "spark-worker-2")
+PARTS = ("s3", "nessie", "spark")
 RUN = "etl_bench"
 TABLES = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
 
@@ -96,20 +96,14 @@ def fill(settings: Settings, size: int) -> pa.Table:
 
 
 def spark(settings: Settings, app: str, *args: str) -> float:
-    """Run a Spark app as Airflow does; its CPU-seconds, driver and executors."""
-    before = cpu_of_executors(settings) + children()
-    home = next((ROOT / ".venvs/spark/lib").glob("python*/site-packages/pyspark"))
+    """Run a Spark app as Airflow does; CPU-seconds of the app, the server and its executors."""
+    before = cpu_of_spark(settings) + children()
     key = names.receipt_key("bench", RUN, app, 1)
     common = ["--ref", RUN, "--run", RUN, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
-    conf = {f"spark.{side}.extraClassPath": f"{ROOT}/.jars/spark/*" for side in ("driver", "executor")} | {"spark.log.level": "WARN"}
-    options = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-    submit = [str(BIN / "spark-submit"), "--master", settings.spark_master, "--driver-memory", "1g", "--executor-memory", "1g"]
-    env = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(BIN / "python")}
-    command = [*submit, *options, f"spark_apps/{app}.py", *common, *args]
+    env = {"SPARK_REMOTE": f"{settings.spark_remote}/;token={read_secret(settings.spark_token_file)}"}
+    command = [str(PYTHON), "-m", f"spark_apps.{app}", *common, *args]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **settings.to_env(), **env})
-    # The worker learns a moment later that its executor ended.
-    time.sleep(3)
-    return round(cpu_of_executors(settings) + children() - before, 1)
+    return round(cpu_of_spark(settings) + children() - before, 1)
 
 
 def children() -> float:
@@ -118,12 +112,11 @@ def children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def cpu_of_executors(settings: Settings) -> float:
-    """CPU-seconds of the executors that the workers have seen end."""
-    ours = {"org.apache.spark.deploy.worker.Worker", settings.spark_master}
-    workers = [p for p in psutil.process_iter(["cmdline"]) if ours <= set(p.info["cmdline"] or [])]
-    times = [worker.cpu_times() for worker in workers]
-    return float(sum(t.children_user + t.children_system for t in times))
+def cpu_of_spark(settings: Settings) -> float:
+    """CPU-seconds of the stack's Java processes of Spark, and of executors that ended before."""
+    spark = [p for p in stop.processes(Stack(settings)) if any("org.apache.spark" in word for word in p.cmdline())]
+    times = [process.cpu_times() for process in spark]
+    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
 
 
 def duck(rows: pa.Table) -> list[pa.Table]:

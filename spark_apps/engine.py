@@ -1,12 +1,15 @@
 """Opens the lake for a Spark app: one session and one Iceberg catalog, called `nessie`, at the run's branch."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.utils import is_remote
 
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
@@ -14,16 +17,22 @@ from clickstream_contracts.settings import Settings
 from spark_apps import queries
 
 CATALOG = "nessie"
+# What only the start of a Spark can say; a Connect server was started with its own.
+START = {
+    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     # Few partitions: a day of a shop is small, and AQE can merge partitions but not make more of them.
     "spark.sql.shuffle.partitions": "4",
     # A question that should have no answer reads all partitions at once instead of one, then four, then sixteen.
     "spark.sql.limit.initialNumPartitions": "1000",
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
+    # No app brings classes of its own; with this, executors of a Connect server would ask it for each class that they look for.
+    "spark.sql.artifact.isolation.enabled": "false",
+    "spark.sql.artifact.isolation.alwaysApplyClassloader": "false",
 }
 
 
@@ -141,8 +150,9 @@ class Lake:
         return {row["id"]: row["file"] for row in self.spark.sql(" UNION ALL ".join(answers)).collect()} if answers else {}
 
     def close(self) -> None:
-        """End the session. A server would keep what was cached, though nobody could use it."""
-        self.spark.catalog.clearCache()
+        """End the session. A server would keep what was cached, though nobody could use it; one that is gone keeps nothing."""
+        with suppress(PySparkException):
+            self.spark.catalog.clearCache()
         self.spark.stop()
 
     def contents(self, frames: dict[str, DataFrame]) -> dict[str, str]:
@@ -166,6 +176,6 @@ def open_lake(settings: Settings, ref: str, app: str) -> Lake:
     """A session of the Connect server that SPARK_REMOTE names, or else of this process's own Spark."""
     catalog = Nessie(settings, ref)
     builder = SparkSession.builder.appName(app)
-    for key, value in {**SESSION, **catalog.conf()}.items():
+    for key, value in ({} if is_remote() else START).items() | {**SESSION, **catalog.conf()}.items():
         builder = builder.config(key, value)
     return Lake(builder.getOrCreate(), catalog)

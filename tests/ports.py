@@ -12,6 +12,7 @@ PARTS = {
     "flink_rpc_port": 2,
     "spark_port": 7,
     "spark_page_port": 8,
+    "spark_connect_port": 11,
     "kafka_port": 12,
     "nessie_port": 15,
     "s3_port": 18,

@@ -42,3 +42,9 @@ def strings(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [s for v in value for s in strings(v)]
     return [value] if isinstance(value, str) else []
+
+
+def arguments(task: Any) -> list[str]:
+    """What a local task hands to its app, after the app's module."""
+    command: list[str] = task.command
+    return command[command.index("-m") + 2 :]

@@ -52,12 +52,12 @@ def test_the_run_starts_from_a_main_that_holds_the_release(bag: Any) -> None:
 def test_the_app_gets_the_day_of_the_release_and_ends_with_a_day_only_when_asked(bag: Any, asked: str | None, tail: list[str]) -> None:
     task = rendered(bag, "features", day=asked)
     task.add_arguments([])
-    assert task.application_args == ["--ref", BRANCH, "--run", BRANCH, "--day", asked or "2026-01-02", *tail]
-    assert task.application.endswith("spark_apps/features.py")
+    assert rendering.arguments(task) == ["--ref", BRANCH, "--run", BRANCH, "--day", asked or "2026-01-02", *tail]
+    assert "spark_apps.features" in task.command
 
 
 def test_the_audit_asks_the_features_of_the_sealed_commit_only(bag: Any) -> None:
-    args = rendered(bag, "audit").application_args
+    args = rendering.arguments(rendered(bag, "audit"))
     assert args[:2] == ["--ref", f"{BRANCH}@bb22"]
     assert "--namespaces=features" in args
 
@@ -65,7 +65,7 @@ def test_the_audit_asks_the_features_of_the_sealed_commit_only(bag: Any) -> None
 def test_both_runtimes_hand_over_the_same_arguments(bags: dict[str, Any]) -> None:
     for task_id in ("features", "audit"):
         local, there = rendered(bags["local"], task_id), rendered(bags["kubernetes"], task_id)
-        assert local.application_args == there.template_spec["spec"]["arguments"]
+        assert rendering.arguments(local) == there.template_spec["spec"]["arguments"]
 
 
 def test_the_tag_of_each_dag_announces_its_release_and_the_nightlys_starts_the_features(bag: Any) -> None:

@@ -40,18 +40,18 @@ def test_every_field_renders(bags: dict[str, Any], runtime: str) -> None:
 def test_a_spark_app_gets_its_branch_its_day_and_what_came_before(bag: Any, task_id: str, tail: list[str]) -> None:
     task = rendered(bag, task_id)
     task.add_arguments([])
-    assert task.application_args == ["--ref", BRANCH, "--run", BRANCH, "--day", "2026-01-02", *tail]
-    assert task.application.endswith(f"spark_apps/{task_id}.py")
+    assert rendering.arguments(task) == ["--ref", BRANCH, "--run", BRANCH, "--day", "2026-01-02", *tail]
+    assert f"spark_apps.{task_id}" in task.command
 
 
 def test_the_audit_reads_exactly_the_sealed_commit(bag: Any) -> None:
-    assert rendered(bag, "audit").application_args[:2] == ["--ref", f"{BRANCH}@bb22"]
+    assert rendering.arguments(rendered(bag, "audit"))[:2] == ["--ref", f"{BRANCH}@bb22"]
 
 
 def test_both_runtimes_hand_over_the_same_arguments(bags: dict[str, Any]) -> None:
     for task_id in ("dimensions", "curate", "marts", "audit"):
         local, there = rendered(bags["local"], task_id), rendered(bags["kubernetes"], task_id)
-        assert local.application_args == there.template_spec["spec"]["arguments"]
+        assert rendering.arguments(local) == there.template_spec["spec"]["arguments"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_both_runtimes_hand_over_the_same_arguments(bags: dict[str, Any]) -> Non
     [("2026-01-02", None, "2026-01-02"), ("2026-01-02", "2025-12-24", "2025-12-24"), (None, None, "2026-01-02")],
 )
 def test_the_day_is_asked_for_or_the_partition_or_yesterday(bag: Any, partition_key: str | None, day: str | None, expected: str) -> None:
-    args = rendered(bag, "dimensions", partition_key=partition_key, day=day).application_args
+    args = rendering.arguments(rendered(bag, "dimensions", partition_key=partition_key, day=day))
     assert args[args.index("--day") + 1] == expected
 
 
@@ -67,7 +67,7 @@ def test_rebuild_is_passed_on_only_when_asked(bag: Any) -> None:
     for asked in (True, False):
         task = rendered(bag, "curate", rebuild=asked)
         task.add_arguments([])
-        assert ("--rebuild" in task.application_args) == asked
+        assert ("--rebuild" in rendering.arguments(task)) == asked
 
 
 def test_the_branch_is_kept_only_when_asked(bag: Any) -> None:

@@ -87,11 +87,3 @@ def test_strangers_are_asked_to_sign_in(shop: Shop) -> None:
     import httpx
 
     assert httpx.get(f"{shop.airflow.base}/api/v2/dags", timeout=30).status_code == 401
-
-
-def test_spark_takes_no_submission_without_its_secret(shop: Shop) -> None:
-    import httpx
-
-    page = httpx.get(f"http://127.0.0.1:{shop.settings.spark_page_port}", timeout=30).text
-    assert "Spark Master at" in page
-    assert "REST URL" not in page

@@ -11,8 +11,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pyarrow.fs import LocalFileSystem
 
-from clickstream.operators.receipt import ReceiptStore
 from clickstream.operators.command import CommandReceiptOperator
+from clickstream.operators.receipt import ReceiptStore
+from clickstream.operators.spark import SparkReceiptOperator
 from clickstream_contracts.receipt import Receipt
 
 GOOD = Receipt(app="curate", run="a_run", facts={"days": ["2026-01-02"]})
@@ -113,3 +114,12 @@ def test_a_killed_task_takes_its_children_along(context: Any, tmp_path: Path) ->
         with pytest.raises(AirflowException):
             work.result(timeout=60)
     assert family(mark) == []
+
+
+def test_a_spark_app_learns_its_server_and_the_token_from_its_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("a/b c\n")
+    monkeypatch.setenv("CLICKSTREAM_SPARK_REMOTE", "sc://localhost:15003")
+    monkeypatch.setenv("CLICKSTREAM_SPARK_TOKEN_FILE", str(tmp_path / "token"))
+    task = SparkReceiptOperator(task_id="work", command=["python", "-m", "spark_apps.curate"], folder=".")
+    assert task.environment() == {"SPARK_REMOTE": "sc://localhost:15003/;token=a/b%20c"}
+    assert "token" not in str([getattr(task, field) for field in task.template_fields])

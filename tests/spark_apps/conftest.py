@@ -8,7 +8,7 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from spark_apps.engine import CATALOG, SESSION
+from spark_apps.engine import CATALOG, SESSION, START
 from tests.spark_apps.little_lake import LittleLake
 
 JARS = Path(__file__).parents[2] / ".jars" / "spark"
@@ -37,7 +37,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    for key, value in {**SESSION, **ours, **small}.items():
+    for key, value in {**START, **SESSION, **ours, **small}.items():
         conf.set(key, value)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     yield session

@@ -47,6 +47,13 @@ class FileCatalog:
         return {}
 
 
+class SharedLake(Lake):
+    """A lake on the session of all tests, which outlives the app."""
+
+    def close(self) -> None:
+        self.spark.catalog.clearCache()
+
+
 @dataclass
 class LittleLake:
     """What a test does: a shop sends, a night runs, somebody looks."""
@@ -60,7 +67,7 @@ class LittleLake:
 
     def __post_init__(self) -> None:
         self.catalog = FileCatalog(f"t{self.number}_")
-        self.lake = Lake(self.spark, self.catalog)
+        self.lake = SharedLake(self.spark, self.catalog)
         for contract in tables().values():
             self._create(contract)
         self.publish()
@@ -117,8 +124,6 @@ class LittleLake:
         """One app with the words that the scheduler uses."""
         path = self.folder / f"receipt_{self.number}_{next(self.nights)}.json"
         words = ["--ref", "branch", "--run", run or f"run{next(self.nights)}", "--day", day, "--receipt", path.as_uri(), *more]
-        # An app has a session of its own, so it starts without cached tables.
-        self.spark.catalog.clearCache()
         code = app.main(words, lambda settings, ref, name: self.lake)
         return code, Receipt.from_json(path.read_text())
 

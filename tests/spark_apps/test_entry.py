@@ -1,10 +1,16 @@
 """What every app promises: a receipt, one line of text, an exit code."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from pyspark import inheritable_thread_target
 
-from spark_apps import marts
+from clickstream_contracts.receipt import Receipt
+from spark_apps import entry, marts
 from spark_apps.engine import Lake
 from tests.spark_apps.little_lake import LittleLake
 
@@ -41,4 +47,30 @@ def test_a_cluster_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[s
 
     words = ["--ref", "b", "--run", "r", "--day", "2026-01-02", "--receipt", "file:///tmp/none.json", "--days", ""]
     assert marts.main(words, refuse) == 1
-    assert capsys.readouterr().err == "spark_apps.marts: no Spark session: nobody answers; is the Spark master up?\n"
+    assert capsys.readouterr().err == "spark_apps.marts: no Spark session: nobody answers; is Spark up?\n"
+
+
+def test_an_app_that_is_told_to_stop_stops_its_queries(lake: LittleLake) -> None:
+    ended: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def count_for_ever() -> None:
+        try:
+            lake.spark.range(10**15).selectExpr("sum(id % 7)").collect()
+        except Exception as error:
+            ended.append(str(error))
+
+    def work(given: Lake, args: object) -> Receipt:
+        threads.append(threading.Thread(target=inheritable_thread_target(count_for_ever)))
+        threads[0].start()
+        time.sleep(3)
+        os.kill(os.getpid(), signal.SIGTERM)
+        threads[0].join()
+        raise AssertionError("the signal did not end the work")
+
+    words = ["--ref", "b", "--run", "r", "--day", "2026-01-02", "--receipt", "file:///tmp/none.json"]
+    with pytest.raises(SystemExit) as left:
+        entry.run("app", entry.parser("app", ""), work, words, lambda settings, ref, name: lake.lake)
+    assert left.value.code == 128 + signal.SIGTERM
+    threads[0].join(timeout=60)
+    assert "cancelled" in ended[0].lower()
