@@ -38,18 +38,23 @@ class Chain:
         self._dags = (names.FEATURES, names.TRAIN, names.ROLLOUT)
         self._earlier = {dag_id: {run["dag_run_id"] for run in airflow.runs(dag_id)} for dag_id in self._dags}
         self._runs: dict[str, str] = {}
+        self._ended = False
         for dag_id in self._dags:
             airflow.unpause(dag_id)
 
     def follow(self, dag_id: str, may_fail: str = "") -> None:
         """Watch the run that the DAG before it started, if it did. Raises RunError when it fails elsewhere than in `may_fail`."""
-        before = self._dags[: self._dags.index(dag_id)]
-        run_id = self._new_run(dag_id, 1.0 if any(one not in self._runs for one in before) else APPEARS_SECONDS)
+        run_id = self._new_run(dag_id, 1.0 if self._ended else APPEARS_SECONDS)
         if run_id:
             self._runs[dag_id] = run_id
             _watch(self._airflow, dag_id, run_id, ENDS_SECONDS, may_fail)
         else:
             say("!", f"  {dag_id}", "not started: nothing new came from the step before")
+        self._ended = not run_id or self._released_nothing(dag_id, run_id)
+
+    def _released_nothing(self, dag_id: str, run_id: str) -> bool:
+        """Whether the run found all as it was: it skips what would release it."""
+        return any(task["state"] == "skipped" for task in self._airflow.tasks(dag_id, run_id))
 
     def _new_run(self, dag_id: str, patience: float) -> str:
         deadline = time.monotonic() + patience
