@@ -100,10 +100,12 @@ def _connect(stack: Stack) -> dict[str, str]:
         "spark.executor.extraClassPath": jars,
         "spark.executor.memory": stack.settings.spark_executor_memory,
         "spark.executor.extraJavaOptions": WORKING,
-        # A small night is done by one executor, which stays warm; a second one comes when tasks wait for long.
+        # A small night is done by one executor, which stays warm for the next app; a second one comes when tasks wait for long.
         "spark.executor.cores": "2",
         "spark.dynamicAllocation.enabled": "true",
-        "spark.dynamicAllocation.minExecutors": "1",
+        "spark.dynamicAllocation.minExecutors": "0",
+        "spark.dynamicAllocation.executorIdleTimeout": "300s",
+        "spark.dynamicAllocation.shuffleTracking.timeout": "300s",
         "spark.dynamicAllocation.maxExecutors": str(WORKERS),
         "spark.dynamicAllocation.schedulerBacklogTimeout": "20s",
     }
