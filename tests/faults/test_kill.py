@@ -21,7 +21,7 @@ from tests.shop_day import ROOT, Shop, eventually
 # The three that lose most if recovery is wrong run in `make test`; `make faults` runs all.
 CORE = ("flink-taskmanager", "kafka", "nessie")
 REST = ("flink-jobmanager", "s3")
-BATCH = ("spark-worker-1", "spark-connect", "airflow-scheduler")
+BATCH = ("spark-master", "spark-worker-1", "spark-connect", "airflow-scheduler")
 RATE, SECONDS = 1500, 20
 SMALL = ("--users", "2000", "--products", "500")
 

@@ -3,6 +3,7 @@
 One server for all apps: a JVM that starts anew for each of them spends a minute of a night's task on its own warming up.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tools.stack.part import Health, Part
 
 WORKERS = 2
 CONNECT = "spark-connect"
-PLANNING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+# A server without memory would answer nobody; one that ends is started anew.
+PLANNING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+ExitOnOutOfMemoryError"
 # The second compiler works at what ten times as hot as by default: it serves millions of rows and lets the first ones begin.
 WORKING = (
     "-XX:+UseSerialGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
@@ -30,7 +32,7 @@ def parts(stack: Stack) -> list[Part]:
         argv=(_spark_class(), "org.apache.spark.deploy.master.Master", *flags),
         address=page,
         health=health.http_json(f"{page}/json/", lambda body: "" if body["status"] == "ALIVE" else f"master is {body['status']}"),
-        **_common(stack),
+        **_common(stack) | {"prepare": lambda: _prepare_master(stack)},
     )
     return [master, *(_worker(stack, number, page) for number in range(1, WORKERS + 1)), _server(stack, page)]
 
@@ -103,6 +105,7 @@ def _connect(stack: Stack) -> dict[str, str]:
         # A small night is done by one executor, which stays warm for the next app; a second one comes when tasks wait for long.
         "spark.executor.cores": "2",
         "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.initialExecutors": "1",
         "spark.dynamicAllocation.minExecutors": "0",
         "spark.dynamicAllocation.executorIdleTimeout": "300s",
         "spark.dynamicAllocation.shuffleTracking.timeout": "300s",
@@ -142,8 +145,21 @@ def _prepare(stack: Stack, home: Path) -> None:
         # Logs and jars of finished applications go after a day.
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
+        # A master that is started anew would not know the server, and the server would wait for executors for ever.
+        "spark.deploy.recoveryMode": "FILESYSTEM",
+        "spark.deploy.recoveryDirectory": str(_recovery(stack)),
     }
     _write(home / "conf" / "spark-defaults.conf", _secret(stack) | daemons)
+
+
+def _prepare_master(stack: Stack) -> None:
+    # What a master that was killed knew is for the one that replaces it, not for the next start of the stack.
+    shutil.rmtree(_recovery(stack), ignore_errors=True)
+    _prepare(stack, stack.folder("spark"))
+
+
+def _recovery(stack: Stack) -> Path:
+    return stack.folder("spark") / "recovery"
 
 
 def _secret(stack: Stack) -> dict[str, str]:
