@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pyarrow.fs import S3FileSystem
-from pyspark.errors.exceptions.connect import SparkConnectException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
@@ -122,14 +122,16 @@ def one_line(error: BaseException) -> str:
     java = getattr(error, "java_exception", None)
     while java is not None and java.getCause() is not None:
         java = java.getCause()
-    told = re.findall(r"^Caused by: (.+)$", _of_the_server(error), re.MULTILINE)
+    told = re.findall(r"^Caused by: (.+)$", _of_the_server(error), re.MULTILINE) or re.findall(
+        r'^\tdetails = "(.+)"$', str(error), re.MULTILINE
+    )
     text = str(java.toString() if java is not None else told[-1] if told else error) or type(error).__name__
     return text.strip().splitlines()[0][:500]
 
 
 def _of_the_server(error: BaseException) -> str:
     """The Java stack trace that a Connect server sent along, '' without any."""
-    return (error.getStackTrace() or "") if isinstance(error, SparkConnectException) else ""
+    return (error.getStackTrace() or "") if isinstance(error, SparkConnectGrpcException) else ""
 
 
 def write(store: dict[str, str], uri: str, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pyspark import inheritable_thread_target
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException, SparkException
 
 from clickstream_contracts.receipt import Receipt
 from spark_apps import entry, marts
@@ -61,7 +62,7 @@ def test_an_app_that_is_told_to_stop_stops_its_queries(lake: LittleLake) -> None
             ended.append(str(error))
 
     def work(given: Lake, args: object) -> Receipt:
-        threads.append(threading.Thread(target=inheritable_thread_target(count_for_ever)))
+        threads.append(threading.Thread(target=inheritable_thread_target(lake.spark)(count_for_ever)))
         threads[0].start()
         time.sleep(3)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -74,3 +75,19 @@ def test_an_app_that_is_told_to_stop_stops_its_queries(lake: LittleLake) -> None
     assert left.value.code == 128 + signal.SIGTERM
     threads[0].join(timeout=60)
     assert "cancelled" in ended[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SparkConnectGrpcException('<_Rendezvous of RPC that terminated with:\n\tdetails = "Connection refused"\n>'), "Connection refused"),
+        (
+            SparkException("Job aborted.", server_stacktrace="SparkException: Job aborted.\nCaused by: IOException: disk is full"),
+            "IOException: disk is full",
+        ),
+        (ValueError("first\nsecond"), "first"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_an_error_is_told_by_what_caused_it(error: Exception, line: str) -> None:
+    assert entry.one_line(error) == line
