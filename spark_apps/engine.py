@@ -145,9 +145,11 @@ class Lake:
 
     def states(self, ids: Iterable[str]) -> dict[str, str]:
         """Each table's metadata file: what a commit of Nessie says of a table."""
-        newest = "SELECT '{}' AS id, max_by(file, timestamp) AS file FROM {}.metadata_log_entries"
-        answers = [newest.format(table, self.catalog.name(table)) for table in ids]
-        return {row["id"]: row["file"] for row in self.spark.sql(" UNION ALL ".join(answers)).collect()} if answers else {}
+        newest = F.max_by("file", "timestamp").alias("file")
+        frames = [
+            self.spark.table(f"{self.catalog.name(table)}.metadata_log_entries").agg(F.lit(table).alias("id"), newest) for table in ids
+        ]
+        return {row["id"]: row["file"] for row in reduce(DataFrame.unionAll, frames).collect()} if frames else {}
 
     def close(self) -> None:
         """End the session. A server would keep what was cached, though nobody could use it; one that is gone keeps nothing."""

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "contracts": {"yaml"},
     "dags": {"airflow", "clickstream"},
     "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
-    "spark_apps": {"pyspark", "py4j"},
+    "spark_apps": {"pyspark", "pyarrow"},
     "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
     "tools": {

@@ -157,6 +157,11 @@ def read_env_file(path: Path) -> dict[str, str]:
     return env
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process that this one starts: its own, and more."""
+    return {**os.environ, **more}
+
+
 def read_secret(path: str) -> str:
     """The secret in a file, without the trailing newline. Raises SettingsError when the file is missing or empty."""
     try:

@@ -1,6 +1,5 @@
 """Apps as plain processes."""
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
 from clickstream.operators.receipt import ReceiptMixin
+from clickstream_contracts.settings import environment
 
 
 class CommandOperator(BaseOperator):
@@ -23,7 +23,7 @@ class CommandOperator(BaseOperator):
         self.folder = folder
 
     def execute(self, context: Context) -> Any:
-        result = self._process.run_command(self.command, env=os.environ | self.environment(), cwd=self.folder)
+        result = self._process.run_command(self.command, env=environment(**self.environment()), cwd=self.folder)
         if result.exit_code != 0:
             raise AirflowException(f"{self.task_id} ended with exit code {result.exit_code}: {result.output}")
 
