@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.utils import is_remote
 
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
@@ -17,7 +16,7 @@ from clickstream_contracts.settings import Settings
 from spark_apps import queries
 
 CATALOG = "nessie"
-# What only the start of a Spark can say; a Connect server was started with its own.
+# What only the start of a Spark can say; a Connect server was started with its own and refuses these with a warning.
 START = {
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     "spark.ui.enabled": "false",
@@ -177,7 +176,5 @@ def content(frame: DataFrame) -> DataFrame:
 def open_lake(settings: Settings, ref: str, app: str) -> Lake:
     """A session of the Connect server that SPARK_REMOTE names, or else of this process's own Spark."""
     catalog = Nessie(settings, ref)
-    builder = SparkSession.builder.appName(app)
-    for key, value in ({} if is_remote() else START).items() | {**SESSION, **catalog.conf()}.items():
-        builder = builder.config(key, value)
-    return Lake(builder.getOrCreate(), catalog)
+    conf = {**START, **SESSION, **catalog.conf()}
+    return Lake(SparkSession.builder.appName(app).config(map=conf).getOrCreate(), catalog)

@@ -72,13 +72,14 @@ def run(app: str, found: Parser, work: Work, argv: list[str], opener: Opener = o
     started = time.monotonic()
     try:
         lake = opener(Settings.from_env(), args.ref, app)
+        versions = {"spark": lake.spark.version}
     except SettingsError as error:
         return _say(app, str(error), 2)
     except Exception as error:
         return _say(app, f"no Spark session: {one_line(error)}; is Spark up?", 1)
     with _ending(lake):
         receipt = _attempt(app, work, lake, args)
-        receipt = replace(receipt, seconds=round(time.monotonic() - started, 1))
+        receipt = replace(receipt, versions=versions, seconds=round(time.monotonic() - started, 1))
         try:
             write(lake.catalog.file_io(), args.receipt, receipt.to_json())
         except Exception as error:
@@ -105,7 +106,7 @@ def _ending(lake: Lake) -> Iterator[None]:
 def _attempt(app: str, work: Work, lake: Lake, args: argparse.Namespace) -> Receipt:
     try:
         receipt = work(lake, args)
-        return replace(receipt, outputs=lake.states(receipt.rows), versions={"spark": lake.spark.version})
+        return replace(receipt, outputs=lake.states(receipt.rows))
     except WorkFailed as failed:
         return failed.receipt
     except Exception as error:

@@ -16,7 +16,7 @@ WORKERS = 2
 CONNECT = "spark-connect"
 # A server without memory would answer nobody; one that ends is started anew.
 PLANNING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+ExitOnOutOfMemoryError"
-# The second compiler works at what ten times as hot as by default: it serves millions of rows and lets the first ones begin.
+# The second compiler waits for code ten times as hot as by default: it serves millions of rows and lets the first ones begin.
 WORKING = (
     "-XX:+UseSerialGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
     " -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
@@ -126,7 +126,7 @@ def _common(stack: Stack) -> dict[str, Any]:
         "PYSPARK_PYTHON": str(ROOT / ".venvs" / "spark" / "bin" / "python"),
         "AWS_REGION": stack.settings.s3_region,
     }
-    return {"home": home, "env": env, "prepare": lambda: _prepare(stack, home), "stop_seconds": 8}
+    return {"home": home, "env": env, "prepare": lambda: _prepare(stack), "stop_seconds": 8}
 
 
 def pyspark() -> Path:
@@ -138,7 +138,7 @@ def _spark_class() -> str:
     return str(pyspark() / "bin" / "spark-class")
 
 
-def _prepare(stack: Stack, home: Path) -> None:
+def _prepare(stack: Stack) -> None:
     daemons = {
         # Submits without any secret, on a port of its own.
         "spark.master.rest.enabled": "false",
@@ -149,13 +149,13 @@ def _prepare(stack: Stack, home: Path) -> None:
         "spark.deploy.recoveryMode": "FILESYSTEM",
         "spark.deploy.recoveryDirectory": str(_recovery(stack)),
     }
-    _write(home / "conf" / "spark-defaults.conf", _secret(stack) | daemons)
+    _write(stack.folder("spark") / "conf" / "spark-defaults.conf", _secret(stack) | daemons)
 
 
 def _prepare_master(stack: Stack) -> None:
     # What a master that was killed knew is for the one that replaces it, not for the next start of the stack.
     shutil.rmtree(_recovery(stack), ignore_errors=True)
-    _prepare(stack, stack.folder("spark"))
+    _prepare(stack)
 
 
 def _recovery(stack: Stack) -> Path:
