@@ -3,7 +3,7 @@
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
 from clickstream.house import FEATURES, RELEASE, SPARK_POOL, Tag, defaults
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
 from clickstream.templates import DAY, KEEP, MACROS, RELEASED, SEALED, TAGGED, UNTIL, on_branch
 from clickstream_contracts import names
@@ -24,8 +24,9 @@ training reads that tag, and **neighbours** hands it to the stream of recommenda
 The sessions end with the newest day that the lake was published for, also when the nightly made an older day anew.
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
-clear the run. `merge` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
-the branch lacks: clear from `create_branch`. A run without news is skipped from `seal` on. Runs wait for each other.
+clear the run. `merge` *main changed ...*: somebody else wrote the same table; `run_again` starts the run anew from the new main, at
+most twice (its id begins with `again1_`, then `again2_`). `seal` names a table that the branch lacks: clear from `create_branch`.
+A run without news is skipped from `seal` on. Runs wait for each other.
 """
 
 PARAMS = {
@@ -54,6 +55,7 @@ with DAG(
     audit = rt.spark(on_branch("audit", "--namespaces=features", at=SEALED), task_id="audit", **on_spark)
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
+    RunAgain(task_id="run_again", merge=merge)
     tag = TagRelease(task_id="tag", release=merge.output, asset=FEATURES)
     neighbours = rt.tool(ToolJob("neighbours", ("--ref", TAGGED)), task_id="neighbours")
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)

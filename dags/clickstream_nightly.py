@@ -5,7 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
 from clickstream.house import RAW, RELEASE, SPARK_POOL, Tag, defaults
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
 from clickstream.templates import DAY, KEEP, MACROS, REBUILD, SEALED, days, fact, on_branch
 from clickstream_contracts import names
@@ -25,9 +25,10 @@ starts `clickstream_features`.
 | many days | a backfill: each run has its day as partition; let the range hold 02:00 of each day |
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
-clear the run. `merge` *main changed ...*: somebody else wrote the same table; clear from `pin_main`. `seal` names a table that
-the branch lacks: tasks before it were not cleared along; clear from `dimensions`. `wait_for_lake`: the stream is down or behind:
-look at `clickstream_streams`. A night without news is skipped from `seal` on. Runs wait for each other.
+clear the run. `merge` *main changed ...*: somebody else wrote the same table; `run_again` starts the run anew from the new main, at
+most twice (its id begins with `again1_`, then `again2_`). `seal` names a table that the branch lacks: tasks before it were not
+cleared along; clear from `dimensions`. `wait_for_lake`: the stream is down or behind: look at `clickstream_streams`. A night
+without news is skipped from `seal` on. Runs wait for each other.
 """
 
 PARAMS = {
@@ -62,6 +63,7 @@ with DAG(
     audit = rt.spark(on_branch("audit", "--namespaces=raw,curated,marts", at=SEALED), task_id="audit", **on_spark)
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
+    RunAgain(task_id="run_again", merge=merge, asked={"day": DAY})
     tag = TagRelease(task_id="tag", release=merge.output, asset=RELEASE)
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 

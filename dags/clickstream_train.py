@@ -4,7 +4,7 @@ from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
 from clickstream.house import FEATURES, MODEL, Tag, defaults
 from clickstream.operators.model import OpenGate, PinData
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, remember_head
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, remember_head
 from clickstream.runtime import rt
 from clickstream.templates import BRANCH, MACROS, TAG, TODAY, on_ray, pulled, receipt
 from clickstream_contracts import names
@@ -26,7 +26,8 @@ A refused one ends the run here, and what serves stays.
 
 **When it fails.** `gate` *... is refused*: the message names each reason with its number; `register` holds all of them in its XCom.
 That is a verdict, no fault: the next release of the features is another chance. `train` *... too few to train on*: the tag holds too
-few sessions. `train` *Ray does not know ...*: the head was started anew; the task tries again. Runs wait for each other.
+few sessions. `train` *Ray does not know ...*: the head was started anew; the task tries again. `merge` *main changed ...*: somebody else
+wrote the same table; `run_again` starts the run anew, at most twice. Runs wait for each other.
 """
 
 PARAMS = {
@@ -58,6 +59,7 @@ with DAG(
 
     seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["register"])
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=TODAY)
+    RunAgain(task_id="run_again", merge=merge, asked={"tag": TAG})
     gate = OpenGate(task_id="gate", registered=register.output, release=merge.output, asset=MODEL)
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure="")
 

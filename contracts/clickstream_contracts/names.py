@@ -34,6 +34,7 @@ ROLLOUT = "clickstream_rollout"
 ROLLBACK = "clickstream_rollback"
 BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
+MAX_REPEATS = 2
 
 QUARANTINE_REASONS = (
     "not_json",
@@ -62,6 +63,13 @@ def day(text: str) -> str:
 def branch(dag_id: str, run_id: str) -> str:
     """The Nessie branch of one DAG run, e.g. `etl_clickstream_nightly_manual_2026-01-02`."""
     return f"{BRANCH_PREFIX}{slug(dag_id)}_{slug(run_id)}"
+
+
+def again(run_id: str) -> str:
+    """The id of the run that repeats `run_id`, e.g. `again1_manual__2026-01-02`, and then `again2_...`; '' for a run repeated twice."""
+    repeated = re.match(r"again(\d)_", run_id)
+    number = int(repeated[1]) if repeated else 0
+    return f"again{number + 1}_{run_id.removeprefix(f'again{number}_')}" if number < MAX_REPEATS else ""
 
 
 def release_tag(dag_id: str, day_text: str, commit: str) -> str:

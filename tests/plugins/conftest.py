@@ -134,4 +134,4 @@ def context(request: pytest.FixtureRequest) -> Any:
     ti.xcom_push = push
     ti.xcom_pull = lambda task_ids, key: heads.get(task_ids)
     ti.get_task_states = lambda dag_id, run_ids: {run_ids[0]: states}
-    return {"ti": ti, "outlet_events": OutletEventAccessors()}
+    return {"ti": ti, "outlet_events": OutletEventAccessors(), "params": {}}

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG, Asset
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 
 from clickstream.hooks.nessie import Ref
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, SealBranch, TagRelease, remember_head
+from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, TagRelease, remember_head
+from clickstream_contracts import names
 from tests.plugins.conftest import Lake
 
 DAY = "2026-01-02"
@@ -137,10 +138,38 @@ def test_a_branch_made_anew_after_the_audit_is_not_published(
         publish(context, pinned, sealed)
 
 
-def test_a_conflict_names_the_table_and_the_cure(context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]) -> None:
+def again(context: Any, run_id: str) -> RunAgain:
+    """The task that repeats a run, its templates rendered for `run_id`."""
+    with DAG("clickstream_nightly", schedule=None):
+        task = RunAgain(task_id="run_again", merge=PublishBranch(task_id="merge", pinned="", sealed="", day=DAY), asked={"day": DAY})
+    task.trigger_run_id = names.again(run_id)
+    return task
+
+
+def test_a_conflict_names_the_table_and_repeats_the_run_with_its_parameters(
+    context: Any, lake: Lake, pinned: str, branch: str, sealed: dict[str, Any]
+) -> None:
     lake.write("main", "curated.events")
-    with pytest.raises(AirflowFailException, match=r"main changed curated\.events .* clear the run from pin_main"):
+    context["ti"].task_id = "merge"
+    with pytest.raises(AirflowFailException, match=r"main changed curated\.events .* nothing was published"):
         publish(context, pinned, sealed)
+    context["params"] = {"day": None, "rebuild": True}
+    with pytest.raises(DagRunTriggerException) as started:
+        again(context, "scheduled__1").execute(context)
+    assert (started.value.dag_run_id, started.value.conf) == ("again1_scheduled__1", {"day": DAY, "rebuild": True})
+
+
+def test_a_run_is_repeated_twice_and_only_after_a_conflict(context: Any) -> None:
+    with pytest.raises(AirflowSkipException, match="merge did not fail by a conflict"):
+        again(context, "scheduled__1").execute(context)
+    context["ti"].task_id = "merge"
+    context["ti"].xcom_push("conflict", "main changed curated.events")
+    context["ti"].task_id = "run_again"
+    with pytest.raises(DagRunTriggerException) as started:
+        again(context, "again1_scheduled__1").execute(context)
+    assert started.value.dag_run_id == "again2_scheduled__1"
+    with pytest.raises(AirflowFailException, match=r"main changed curated\.events; twice repeated"):
+        again(context, "again2_scheduled__1").execute(context)
 
 
 @pytest.mark.parametrize(

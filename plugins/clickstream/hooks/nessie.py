@@ -19,7 +19,7 @@ class NessieConflict(NessieError):
     """The merge was refused because main holds other commits to the same tables, named in `keys`."""
 
     def __init__(self, keys: list[str]) -> None:
-        super().__init__(f"main changed {', '.join(keys)} since this run pinned it: nothing was published; clear the run from pin_main")
+        super().__init__(f"main changed {', '.join(keys)} since this run pinned it: nothing was published")
         self.keys = keys
 
 

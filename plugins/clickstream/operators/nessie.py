@@ -1,10 +1,12 @@
 """The life of a run's branch: pinned, made, sealed, published in one merge, tagged, dropped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
-from airflow.sdk import Asset, BaseOperator, Context, TaskInstanceState
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Asset, BaseOperator, Context, TaskInstanceState, TriggerRule
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from clickstream.hooks.nessie import NessieConflict, NessieHook, Ref
@@ -57,6 +59,7 @@ class CreateBranch(NessieOperator):
 
 
 HEAD = "head"
+CONFLICT = "conflict"
 
 
 def remember_head(context: Context, result: Any = None) -> None:
@@ -112,18 +115,42 @@ class PublishBranch(NessieOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         audited = Ref(self.branch(context), self.sealed["hash"])
-        commit = self.nessie.published(audited, self.pinned) or self._publish(audited)
+        commit = self.nessie.published(audited, self.pinned) or self._publish(context, audited)
         self.log.info("Published %s as %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
         return {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
 
-    def _publish(self, audited: Ref) -> str:
+    def _publish(self, context: Context, audited: Ref) -> str:
         head = self.nessie.head(audited.name)
         if head != audited:
             raise AirflowFailException(f"{head} is not what was audited ({audited.hash}): clear the run from create_branch on")
         try:
             return self.nessie.merge(audited, self.pinned, f"Release of {self.day} by {audited.name}")
         except NessieConflict as conflict:
+            context["ti"].xcom_push(CONFLICT, str(conflict))
             raise AirflowFailException(str(conflict)) from None
+
+
+class RunAgain(TriggerDagRunOperator):
+    """Repeats a run whose `merge` met a conflict, with its parameters and those `asked`: a new branch from the new main, at most twice."""
+
+    template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "asked")
+
+    def __init__(self, *, merge: BaseOperator, asked: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
+        target = {"trigger_dag_id": "{{ dag.dag_id }}", "trigger_run_id": "{{ names.again(run_id) }}", "logical_date": None}
+        super().__init__(trigger_rule=TriggerRule.ONE_FAILED, skip_when_already_exists=True, **target, **kwargs)
+        self.asked = dict(asked)
+        self.set_upstream(merge)
+
+    def execute(self, context: Context) -> None:
+        [merge] = self.upstream_task_ids
+        conflict = context["ti"].xcom_pull(task_ids=merge, key=CONFLICT)
+        if not conflict:
+            raise AirflowSkipException(f"{merge} did not fail by a conflict: a repetition would not cure it")
+        if not self.trigger_run_id:
+            raise AirflowFailException(f"{conflict}; twice repeated, so somebody else keeps writing: find who")
+        self.log.warning("%s. Starting %s", conflict, self.trigger_run_id)
+        self.conf = {**context["params"], **self.asked}
+        super().execute(context)
 
 
 class TagRelease(NessieOperator):
