@@ -16,12 +16,6 @@ from clickstream_contracts.settings import Settings
 from spark_apps import queries
 
 CATALOG = "nessie"
-# What only the start of a Spark can say; a Connect server was started with its own and refuses these with a warning.
-START = {
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-}
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     # Few partitions: a day of a shop is small, and AQE can merge partitions but not make more of them.
@@ -176,5 +170,5 @@ def content(frame: DataFrame) -> DataFrame:
 def open_lake(settings: Settings, ref: str, app: str) -> Lake:
     """A session of the Connect server that SPARK_REMOTE names, or else of this process's own Spark."""
     catalog = Nessie(settings, ref)
-    conf = {**START, **SESSION, **catalog.conf()}
+    conf = {**SESSION, **catalog.conf()}
     return Lake(SparkSession.builder.appName(app).config(map=conf).getOrCreate(), catalog)

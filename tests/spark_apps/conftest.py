@@ -8,7 +8,7 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from spark_apps.engine import CATALOG, SESSION, START
+from spark_apps.engine import CATALOG, SESSION
 from tests.spark_apps.little_lake import LittleLake
 
 JARS = Path(__file__).parents[2] / ".jars" / "spark"
@@ -20,6 +20,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     catalog = f"spark.sql.catalog.{CATALOG}"
     conf = SparkConf(loadDefaults=False).setMaster("local[2]").setAppName("tests")
     ours = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.driver.extraClassPath": f"{JARS}/*",
         "spark.driver.memory": "1g",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -37,7 +39,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    for key, value in {**START, **SESSION, **ours, **small}.items():
+    for key, value in {**SESSION, **ours, **small}.items():
         conf.set(key, value)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     yield session

@@ -94,7 +94,6 @@ def _connect(stack: Stack) -> dict[str, str]:
         "spark.connect.execute.manager.detachedTimeout": "30s",
         # Its plans hold a table as it was before the app wrote to it.
         "spark.connect.session.planCache.enabled": "false",
-        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.log.level": "WARN",
         "spark.ui.enabled": "false",
         # All executors see the same disk: `--jars` would copy 110 MB to each of them.

@@ -31,6 +31,8 @@ SCRATCH = "spark-local-dir-1"
 SPARK_CONF = {
     # Spark tells of each block it stores; a task's log is read when something is wrong.
     "spark.log.level": "WARN",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     # Fixed ports, which the network policies name.
     "spark.driver.port": "7078",
     "spark.driver.blockManager.port": "7079",
