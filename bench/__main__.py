@@ -1,6 +1,7 @@
 """Runs every benchmark, or those that are named, and prints a table: `python -m bench [NAME ...]`. About 20 minutes on two cores."""
 
 import json
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,8 @@ def main(argv: list[str]) -> int:
     if unknown:
         print(f"error: no benchmark {unknown[0]!r}: use {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
+    # A stopped run takes its stack along.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     RESULTS.mkdir(exist_ok=True)
     for name in argv or BENCHMARKS:
         found: dict[str, Any] = import_module(f"bench.{name}").measure()

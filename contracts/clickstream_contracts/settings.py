@@ -49,7 +49,7 @@ class Settings:
     spark_master: str = setting("spark://127.0.0.1:7077", "Spark master whose workers serve the local stack's Connect server.")
     spark_remote: str = setting("sc://localhost:15002", "Spark Connect server that runs the batch apps of the local stack.")
     spark_token_file: str = setting(".stack/secrets/spark_token", "File with the token that the Spark Connect server asks for.")
-    spark_executor_memory: str = setting("1g", "Memory of one Spark executor.")
+    spark_executor_memory: str = setting("2g", "Memory of one Spark executor: two tasks at a time on a laptop, one in a cluster.")
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
 
     ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray head's dashboard, which takes jobs and applications.")
