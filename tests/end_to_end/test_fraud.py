@@ -3,6 +3,8 @@
 import json
 import time
 from collections import Counter
+from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -69,7 +71,9 @@ def test_the_last_user_before_a_silence_is_flagged(shop: Shop, live: dict[str, i
             sender.flush()
             time.sleep(0.5)
 
-    def flagged() -> bool:
-        return any(alert["entity"] == user and alert["pattern"] == "rapid_fire" for alert in shop.topic(names.ALERTS_TOPIC))
+    def flagged() -> list[dict[str, Any]]:
+        return [alert for alert in shop.topic(names.ALERTS_TOPIC) if alert["entity"] == user and alert["pattern"] == "rapid_fire"]
 
-    eventually(flagged, "an alert about the last user", seconds=60)
+    eventually(lambda: bool(flagged()), "an alert about the last user", seconds=60)
+    [alert] = flagged()
+    print(f"flagged {datetime.fromisoformat(alert['raised_at']).timestamp() - alert['event_time'] / 1000:.1f} s after the event")

@@ -80,12 +80,12 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
     kill_amid(traffic, shop, part)
 
 
-def verdicts(shop: Shop, since: float) -> dict[str, list[tuple[object, ...]]]:
+def verdicts(shop: Shop, since: float) -> dict[str, list[str]]:
     """What was said of each event since then, as often as it was said."""
     found = defaultdict(list)
     for score in shop.topic(names.SCORES_TOPIC):
         if score["event_time"] >= 1000 * since:
-            found[score["event_id"]].append(tuple(score[name] for name in ("score", "decision", "patterns", "reasons", "parts")))
+            found[score["event_id"]].append(json.dumps([score[name] for name in ("score", "decision", "patterns", "reasons", "parts")]))
     return found
 
 
