@@ -15,7 +15,7 @@ def kafka() -> Doors:
         "topic": names.CLICKS_TOPIC,
         "properties.group.id": names.FRAUD_JOB,
         # What piled up is read in small turns of all partitions: one that waits its turn for long would be taken for a quiet one.
-        "properties.max.partition.fetch.bytes": "65536",
+        "properties.max.partition.fetch.bytes": "16384",
         "scan.watermark.idle-timeout": "7s",
         "format": "json",
         "json.ignore-parse-errors": "true",
