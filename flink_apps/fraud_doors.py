@@ -14,9 +14,7 @@ def kafka() -> Doors:
     clicks = {
         "topic": names.CLICKS_TOPIC,
         "properties.group.id": names.FRAUD_JOB,
-        # What piled up is read in small turns of all partitions: one that waits its turn for long would be taken for a quiet one.
-        "properties.max.partition.fetch.bytes": "16384",
-        "scan.watermark.idle-timeout": "7s",
+        "scan.watermark.idle-timeout": "5s",
         "format": "json",
         "json.ignore-parse-errors": "true",
     }
