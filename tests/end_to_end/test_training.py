@@ -58,8 +58,8 @@ def test_a_view_changes_the_list_that_the_release_answers(shop: Shop, model: dic
 
 
 def test_an_alert_leads_back_to_its_rule_and_its_place(shop: Shop) -> None:
-    """The shop is under attack for a moment; the first alert is asked about."""
-    shop.run("tools.shop", "live", "--rate", "200", "--seconds", "10", "--seed", "78", "--attacks", "1")
+    """The shop is under attack for a minute, into which all attacks fall; the first alert is asked about."""
+    shop.run("tools.shop", "live", "--rate", "200", "--seconds", "60", "--seed", "78", "--attacks", "1")
     eventually(lambda: shop.table("raw.fraud_alerts").num_rows > 0, "an alert in the lake")
     alert = shop.table("raw.fraud_alerts", columns=("alert_id", "pattern", "rule_version")).to_pylist()[0]
     found = json.loads(shop.run("tools.why", alert["alert_id"], "--json").stdout)
