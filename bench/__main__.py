@@ -1,4 +1,4 @@
-"""Runs every benchmark, or those that are named, and prints a table: `python -m bench [NAME ...]`. About 20 minutes on two cores."""
+"""Runs every benchmark, or those that are named, and prints a table: `python -m bench [NAME ...]`. About 40 minutes on two cores."""
 
 import json
 import signal

@@ -15,6 +15,7 @@ from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 from flink_apps import clicks_sql, engine
+from flink_apps.app import App
 from flink_apps.clicks_to_lake import APP
 from flink_apps.template import filled
 
@@ -49,11 +50,11 @@ def jvm_cpu() -> float:
     return (int(ticks[11]) + int(ticks[12])) / 100
 
 
-def environment(settings: Settings, folder: str) -> Any:
+def environment(settings: Settings, folder: str, app: App = APP) -> Any:
     """As the job has it, but with its checkpoints on this disk."""
     here = {f"execution.checkpointing.{kind}": f"file://{folder}/{kind}" for kind in ("dir", "savepoint-dir")}
     here["restart-strategy.type"] = "none"
-    return engine.table_environment(engine.job_options(settings, "bench", "flink_lake") | here)
+    return engine.table_environment(engine.job_options(settings, "bench", "flink_lake") | app.options | here)
 
 
 def source_only(settings: Settings, folder: str, format_: str) -> Any:

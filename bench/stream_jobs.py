@@ -32,13 +32,13 @@ def bounded(settings: Settings, folder: str, app: App, text: str) -> Any:
     """The job over all that its topics hold."""
     start, end = "'scan.startup.mode' = 'earliest-offset'", "'scan.bounded.mode' = 'latest-offset'"
     text = text.replace("${startup}", start).replace(start, f"{start}, {end}").replace(f"'{app.name}'", "'bench'")
-    return engine.one_job(environment(settings, folder), text, settings)
+    return engine.one_job(environment(settings, folder, app), text, settings)
 
 
 def run(settings: Settings, folder: str) -> None:
     """Score what arrives from now on."""
     app = fraud_scores.APP
-    engine.one_job(environment(settings, folder), app.render(settings), settings, app.startup({})).execute().wait()
+    engine.one_job(environment(settings, folder, app), app.render(settings), settings, app.startup({})).execute().wait()
 
 
 if __name__ == "__main__":

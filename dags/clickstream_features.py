@@ -55,7 +55,7 @@ with DAG(
     audit = rt.spark(on_branch("audit", "--namespaces=features", at=SEALED), task_id="audit", **on_spark)
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
-    RunAgain(task_id="run_again", merge=merge)
+    merge >> RunAgain(task_id="run_again")
     tag = TagRelease(task_id="tag", release=merge.output, asset=FEATURES)
     neighbours = rt.tool(ToolJob("neighbours", ("--ref", TAGGED)), task_id="neighbours")
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)

@@ -63,7 +63,7 @@ with DAG(
     audit = rt.spark(on_branch("audit", "--namespaces=raw,curated,marts", at=SEALED), task_id="audit", **on_spark)
 
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
-    RunAgain(task_id="run_again", merge=merge, asked={"day": DAY})
+    merge >> RunAgain(task_id="run_again", asked={"day": DAY})
     tag = TagRelease(task_id="tag", release=merge.output, asset=RELEASE)
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 

@@ -59,7 +59,7 @@ with DAG(
 
     seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["register"])
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=TODAY)
-    RunAgain(task_id="run_again", merge=merge, asked={"tag": TAG})
+    merge >> RunAgain(task_id="run_again", asked={"tag": TAG})
     gate = OpenGate(task_id="gate", registered=register.output, release=merge.output, asset=MODEL)
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure="")
 

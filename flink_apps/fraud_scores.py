@@ -15,6 +15,8 @@ APP = App(
     writes_lake=False,
     look_back_seconds=rules().longest_seconds,
     pace=3,
+    # An event goes through an exchange for each pattern; with Flink's 100 ms it would wait half a second in their buffers.
+    options={"execution.buffer-timeout.interval": "10ms", "pipeline.auto-watermark-interval": "100ms"},
 )
 
 if __name__ == "__main__":

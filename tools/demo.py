@@ -88,12 +88,10 @@ def demo(
         command("tools.stack", "up")
     settings = running(Settings.from_env().stack_dir)
     airflow = Airflow.of(settings, summary.password(settings))
-    with clock.step("streams", f"Airflow deploys {', '.join(names.STREAM_JOBS)} on Flink"):
+    past = ("history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume")
+    deployed = f"Airflow deploys {', '.join(names.STREAM_JOBS)} on Flink; {days} days of a simulated shop go into Kafka meanwhile"
+    with clock.step("streams", deployed), beside("tools.shop", *past):
         run_dag(airflow, names.STREAMS, STREAM_DEADLINE)
-    with clock.step("shop", f"{days} days of a simulated shop go through Kafka"):
-        command(
-            "tools.shop", "history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume"
-        )
     attacked = ("live", "--rate", "200", "--seconds", str(live), "--seed", str(seed), "--attacks", "1")
     chain = Chain(airflow)
     meanwhile = f"Airflow publishes {yesterday} from a branch of the lake; the shop is open and under attack meanwhile"

@@ -53,7 +53,7 @@ class Sender:
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
-                "linger.ms": 50,
+                "linger.ms": 10,
                 "batch.size": 1_000_000,
                 "message.max.bytes": 10_000_000,
                 "queue.buffering.max.messages": 2 * MOST_IN_FLIGHT,

@@ -74,7 +74,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "s3": settings.s3_endpoint,
         "kafka": settings.kafka_bootstrap,
         "ray": f"{settings.ray_uri}, token in {settings.ray_token_file}",
-        "recommendations": f"{settings.serve_uri}/docs, token in {settings.serve_token_file}",
+        "recommendations": f"{settings.serve_uri}/openapi.json, token in {settings.serve_token_file}",
     }
 
 

@@ -12,12 +12,12 @@ CREATE TEMPORARY TABLE records (
 {{door_records}}
 );
 
--- The clock: when the shop falls silent, it alone tells that time goes on, and the last events are judged. It lags as long as a
--- busy machine may let events wait: what is older than the clock says is late.
+-- The clock: when the shop falls silent, it alone tells that time goes on, and the last events are judged. While the shop speaks, the
+-- slower of both clocks counts: one that lagged more than the events' own would hold every score back.
 CREATE TEMPORARY TABLE ticks (
   tick BIGINT,
   ts AS CAST(CURRENT_ROW_TIMESTAMP() AS TIMESTAMP_LTZ(3)),
-  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
 ) WITH (
 {{door_ticks}}
 );

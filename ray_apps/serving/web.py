@@ -24,7 +24,8 @@ Tallies = Callable[[], Awaitable[dict[str, Any]]]
 
 def build(recommender: Recommender, token: str, tallies: Tallies) -> FastAPI:
     """The application of one replica; `tallies` asks all of them."""
-    app = FastAPI(title="Clickstream recommendations", version="1")
+    # FastAPI's pages about the interface would load scripts from a stranger's host; the description itself is served.
+    app = FastAPI(title="Clickstream recommendations", version="1", docs_url=None, redoc_url=None)
     app.add_exception_handler(RequestValidationError, _refuse)
     known = [Depends(_door(token))]
 

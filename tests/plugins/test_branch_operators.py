@@ -141,7 +141,8 @@ def test_a_branch_made_anew_after_the_audit_is_not_published(
 def again(context: Any, run_id: str) -> RunAgain:
     """The task that repeats a run, its templates rendered for `run_id`."""
     with DAG("clickstream_nightly", schedule=None):
-        task = RunAgain(task_id="run_again", merge=PublishBranch(task_id="merge", pinned="", sealed="", day=DAY), asked={"day": DAY})
+        task = RunAgain(task_id="run_again", asked={"day": DAY})
+        PublishBranch(task_id="merge", pinned="", sealed="", day=DAY) >> task
     task.trigger_run_id = names.again(run_id)
     return task
 

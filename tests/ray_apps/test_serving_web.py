@@ -48,6 +48,7 @@ def test_who_does_not_know_the_token_is_told_how_to_show_it(path: str, token: st
 
 def test_health_is_open_and_the_interface_describes_itself() -> None:
     assert call("/healthz", token=None) == (200, {"status": "ok", "release": ""})
+    assert call("/docs", token=None)[0] == call("/redoc", token=None)[0] == 404
     assert {"/recommend/{user_id}", "/recommend", "/similar/{product_id}", "/arms", "/healthz"} == set(call("/openapi.json")[1]["paths"])
 
 

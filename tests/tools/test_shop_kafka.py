@@ -1,5 +1,6 @@
 """What is sent is in Kafka, and the ledger says where."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from uuid import uuid4
@@ -44,8 +45,8 @@ def send(settings: Settings, run: str, numbered: Numbered) -> Sender:
     return sender
 
 
-def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, int, bytes | None]]:
-    """What Kafka took since `start`: partition, offset, value."""
+def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, int, bytes | None, int]]:
+    """What Kafka took since `start`: partition, offset, value, milliseconds since 1970 when it did."""
     ends = end_offsets(settings)
     consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False})
     consumer.assign([TopicPartition(names.CLICKS_TOPIC, p, offset) for p, offset in start.items()])
@@ -53,14 +54,14 @@ def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, in
         message = consumer.poll(30)
         assert message is not None
         assert message.error() is None
-        yield message.partition(), message.offset(), message.value()
+        yield message.partition(), message.offset(), message.value(), message.timestamp()[1]
     consumer.close()
 
 
 def test_the_ledger_names_the_place_of_every_record(settings: Settings, run: str) -> None:
     start = end_offsets(settings)
     sender = send(settings, run, Numbered(frozenset()))
-    found = {(p, o): value for p, o, value in records(settings, start)}
+    found = {(p, o): value for p, o, value, _ in records(settings, start)}
     noted = read.entries(settings, run).to_pylist()
     assert sender.acknowledged == sender.sent.total() == len(noted) == len(found)
     assert {(n["partition"], n["offset"]) for n in noted} == set(found)
@@ -76,3 +77,29 @@ def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings, r
     start = end_offsets(settings)
     send(settings, run, Numbered(half))
     assert sum(end_offsets(settings).values()) - sum(start.values()) == len(everything) - len(half)
+
+
+def test_a_live_shop_is_prepared_before_it_opens_and_sends_nothing_before_it_happened(shop: StackShop) -> None:
+    start = end_offsets(shop.settings)
+    asked = (
+        "--rate",
+        "100",
+        "--seconds",
+        "5",
+        "--broken",
+        "0",
+        "--late",
+        "0",
+        "--out-of-order",
+        "0",
+        "--users",
+        "500",
+        "--products",
+        "300",
+    )
+    told = json.loads(shop.run("tools.shop", "live", *asked, "--json").stdout)
+    moments = [(json.loads(value or b"")["event_time"], arrived) for _, _, value, arrived in records(shop.settings, start)]
+    assert len(moments) == told["sent"] > 100
+    assert min(happened for happened, _ in moments) >= told["start"]
+    assert all(happened <= arrived for happened, arrived in moments)
+    print(f"the first is there {min(arrived for _, arrived in moments) - told['start']} ms after the opening")

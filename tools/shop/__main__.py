@@ -102,20 +102,20 @@ def live(
 ) -> None:
     """Send events at the pace of the clock."""
     settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order), attacks)
-    begin = _moment(start)
+    begin = _moment(start) if start else int(1000 * (time.time() + run.opening_seconds(rate)))
     require_topic(settings)
     name = names.slug(run_name or f"live_{begin}_rate{rate:g}_seed{seed}")
     done = acknowledged_numbers(settings, name) if resume else frozenset()
     states = _land(settings, shop.world, begin - DAY_MS, begin + DAY_MS) if with_master_data else {}
     about = {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}
     with Journal(settings, name, about) as journal, _labels(settings, name) as labels:
-        sender, numbered, started = Sender(settings, journal), run.Numbered(done), time.monotonic()
+        sender, numbered = Sender(settings, journal), run.Numbered(done)
         ends = begin + seconds * 1000 if seconds else None
         door = run.Door(Encoder(shop.world), sender, numbered, labels)
-        with Console(stderr=True).status("sending") as status, suppress(KeyboardInterrupt):
+        with Console(stderr=True).status("the shop opens") as status, suppress(KeyboardInterrupt):
             run.live(shop, begin, rate, ends, door, lambda n: status.update(f"{n:,} sent"))
         sender.flush()
-    _report(run.summary(name, sender, numbered, time.monotonic() - started) | states | {"start": begin}, as_json)
+    _report(run.summary(name, sender, numbered, time.time() - begin / 1000) | states | {"start": begin}, as_json)
 
 
 def _shop(world: World, faults: Faults, attacks: int) -> stream.Shop:
@@ -158,10 +158,10 @@ def _complete_day(text: str) -> date:
 
 
 def _moment(text: str) -> int:
-    """`--start` in milliseconds since 1970; empty is now."""
-    if text and not text.isdigit():
+    """`--start` in milliseconds since 1970."""
+    if not text.isdigit():
         raise UsageError(f"--start {text!r}: give milliseconds since 1970, as the summary of the earlier run does")
-    return int(text) if text else int(time.time() * 1000)
+    return int(text)
 
 
 def _land(settings: Settings, world: World, start: int, end: int) -> dict[str, int]:

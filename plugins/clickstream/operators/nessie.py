@@ -131,15 +131,14 @@ class PublishBranch(NessieOperator):
 
 
 class RunAgain(TriggerDagRunOperator):
-    """Repeats a run whose `merge` met a conflict, with its parameters and those `asked`: a new branch from the new main, at most twice."""
+    """Repeats a run whose merge, the task before, met a conflict, with its parameters and those `asked`: anew from main, at most twice."""
 
     template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "asked")
 
-    def __init__(self, *, merge: BaseOperator, asked: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
+    def __init__(self, *, asked: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
         target = {"trigger_dag_id": "{{ dag.dag_id }}", "trigger_run_id": "{{ names.again(run_id) }}", "logical_date": None}
         super().__init__(trigger_rule=TriggerRule.ONE_FAILED, skip_when_already_exists=True, **target, **kwargs)
         self.asked = dict(asked)
-        self.set_upstream(merge)
 
     def execute(self, context: Context) -> None:
         [merge] = self.upstream_task_ids
