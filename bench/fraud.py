@@ -38,8 +38,8 @@ def flagged_after(attack: Attack, accused: set[str]) -> tuple[int, float] | None
 @app.command()
 def report(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed of the shop; several make several runs.")] = None,
-    events: Annotated[int, typer.Option(min=20_000, help="Ordinary events of the day.")] = 1_000_000,
-    attacks: Annotated[int, typer.Option(min=1, max=1000, help="Attacks of each kind.")] = 10,
+    events: Annotated[int, typer.Option(min=20_000, help="Ordinary events of the day.")] = 2_000_000,
+    attacks: Annotated[int, typer.Option(min=1, max=1000, help="Attacks of each kind.")] = 20,
     keep: Annotated[bool, typer.Option("--write/--no-write", help="Write bench/results/fraud.json.")] = True,
 ) -> None:
     """Print per pattern how many attacks were seen, how soon, and what was flagged wrongly."""

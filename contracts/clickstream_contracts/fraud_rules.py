@@ -70,6 +70,7 @@ class Rules:
     review_from: float
     block_from: float
     alert_again_after_minutes: int
+    late_after_seconds: int
     scored: tuple[str, ...]
     looking: tuple[str, ...]
     patterns: tuple[Pattern, ...]
@@ -116,8 +117,9 @@ def parse(text: str, where: str) -> Rules:
         raise RulesError(f"{where}: {error}") from None
     if not 0 < found.review_from <= found.block_from <= 1:
         raise RulesError(f"{where}: 0 < review_from <= block_from <= 1 does not hold")
-    if not 1 <= found.alert_again_after_minutes <= 99:
-        raise RulesError(f"{where}: alert_again_after_minutes is {found.alert_again_after_minutes}; use 1 to 99")
+    for name in ("alert_again_after_minutes", "late_after_seconds"):
+        if not 1 <= getattr(found, name) <= 99:
+            raise RulesError(f"{where}: {name} is {getattr(found, name)}; use 1 to 99")
     order = [pattern.sees for pattern in patterns]
     if order != sorted(order, key=(EVERY_EVENT, RISK_EVENTS).index):
         raise RulesError(f"{where}: patterns that see every event come first")

@@ -5,8 +5,14 @@
 CREATE TEMPORARY TABLE records (
 {{columns}},
   {{arrived_column}},
-  -- nobody's clock may run ahead of the broker's: it would make everybody else late
-  ts AS COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{arrived}}), {{arrived}}),
+  -- Nobody's clock may run ahead of the broker's: it would make everybody else late. What is worth judging and was held up on its way
+  -- is taken as having just happened; held up for longer, it is late. Views are not moved: a burst of them would look like a machine.
+  ts AS CASE
+    WHEN event_type NOT IN ({{looking}})
+      AND TO_TIMESTAMP_LTZ(event_time, 3) BETWEEN {{arrived}} - INTERVAL '{{late_after}}' SECOND AND {{arrived}} - INTERVAL '1' SECOND
+    THEN {{arrived}} - INTERVAL '1' SECOND
+    ELSE COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{arrived}}), {{arrived}})
+  END,
   WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
 ) WITH (
 {{door_records}}

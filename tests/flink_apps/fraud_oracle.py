@@ -15,15 +15,22 @@ SCORED = {"purchase", "payment_failed", "login", "login_failed"}
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 
+def moment(event: Event) -> int:
+    """When the event is taken to have happened: a second before it came, if it is no mere looking and was held up for a minute at most."""
+    held_up = event.get("arrived_ms", event["event_time"]) - event["event_time"]
+    moved = event["event_type"] not in LOOKING and SECOND <= held_up <= MINUTE
+    return int(event["arrived_ms"]) - SECOND if moved else int(event["event_time"])
+
+
 class History:
-    """The events of each entity in order of event time, and the window that ends with a moment, all of it included."""
+    """The events of each entity in order of their moments, and the window that ends with a moment, all of it included."""
 
     def __init__(self, events: list[Event], key: str) -> None:
         self._of: dict[str, list[Event]] = defaultdict(list)
         for event in events:
             if event[key] is not None:
                 self._of[event[key]].append(event)
-        self._times = {entity: [event["event_time"] for event in found] for entity, found in self._of.items()}
+        self._times = {entity: [moment(event) for event in found] for entity, found in self._of.items()}
         self._key = key
 
     def window(self, event: Event, length: int) -> list[Event]:
@@ -31,13 +38,13 @@ class History:
         if entity is None:
             return []
         times = self._times[entity]
-        first = bisect_left(times, event["event_time"] - length)
-        return self._of[entity][first : bisect_right(times, event["event_time"])]
+        first = bisect_left(times, moment(event) - length)
+        return self._of[entity][first : bisect_right(times, moment(event))]
 
 
 def judge(events: list[Event]) -> dict[str, dict[str, float]]:
     """By event id of every scored event, the parts above 0. Events of one id are judged alike."""
-    ordered = sorted(events, key=lambda event: event["event_time"])
+    ordered = sorted(events, key=moment)
     risky = [event for event in ordered if event["event_type"] not in LOOKING]
     everything = {key: History(ordered, key) for key in ("user_id", "device_id")}
     risk = {key: History(risky, key) for key in ("user_id", "device_id", "payment_token")}
@@ -78,7 +85,7 @@ def impossible_travel(event: Event, everything: Histories, risk: Histories) -> f
     seen = risk["user_id"].window(event, 2 * HOUR)
     if len({e["device_id"] for e in seen}) < 2:
         return 0
-    km, since = distance(seen[0], event), event["event_time"] - seen[0]["event_time"]
+    km, since = distance(seen[0], event), event["event_time"] - min(e["event_time"] for e in seen)
     return 0.7 if km > 300 and km * HOUR > since * 900 else 0
 
 

@@ -56,6 +56,9 @@ EDGES = [
     *(event(f"same{i}", "login", 20 * MINUTE, user_id="u-same", device_id="d-same") for i in range(6)),
     # nobody's device and nobody's user are no one entity
     *(event(f"nobody{i}", "login_failed", 21 * MINUTE + i) for i in range(12)),
+    # an order that was held up for 40 s, and arrives when the others with its card have
+    *(paid(f"slow{i}", 25 * MINUTE + i, "edge-slow") for i in range(4)),
+    paid("slow4", 25 * MINUTE - 35 * SECOND, "edge-slow") | {"arrived_ms": LATER + 25 * MINUTE + 5 * SECOND},
     # the last events before the end: a user who fires, then silence
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
@@ -131,6 +134,11 @@ def test_the_edge_of_a_window_belongs_to_it(judged: dict[str, list[dict[str, Any
     assert score["end4"] == score["nobody11"] == 0
 
 
+def test_what_was_held_up_for_a_minute_is_judged_as_it_comes(judged: dict[str, list[dict[str, Any]]]) -> None:
+    score = {s["event_id"]: s["score"] for s in judged["scores"]}
+    assert (score["slow3"], score["slow4"]) == (0.4, 0.8)
+
+
 def test_a_score_says_why(judged: dict[str, list[dict[str, Any]]]) -> None:
     one = next(s for s in judged["scores"] if s["event_id"] == "in4")
     assert one["reasons"] == "5 purchases with this card in 10 min, limit 4"
@@ -164,7 +172,10 @@ def test_lateness_is_asked_once_behind_both_clocks(plan: str) -> None:
     assert plan.count(f"Reused(reference_id=[{shared}])") == 2
 
 
-GOOD = "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nscored: [purchase]\nlooking: []\npatterns:\n"
+GOOD = (
+    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\n"
+    "scored: [purchase]\nlooking: []\npatterns:\n"
+)
 ONE = (
     "  - {name: x, meaning: m, sees: every event, entity: user_id, within: 5 SECOND, measures: {n: COUNT(event_id)},"
     " limits: {n: 3}, parts: [{score: 0.6, when: '{n} > {limit.n}'}], reason: '{n} in 5 s'}\n"
@@ -174,6 +185,7 @@ BROKEN = [
     (ONE.replace("5 SECOND", "200 SECOND"), "within '200 SECOND'"),
     (ONE.replace("0.6", "1.6"), "score 1.6"),
     (ONE + "alert_again_after_minutes: 100\n", "alert_again_after_minutes is 100"),
+    (ONE + "late_after_seconds: 0\n", "late_after_seconds is 0"),
     (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
     (ONE.replace("name: x", "name: X y"), "a name is small letters"),
     (ONE.replace("reason:", "raeson:"), "raeson"),
