@@ -189,7 +189,8 @@ def test_a_view_changes_the_list_within_a_second(shop: Shop, stable: str) -> Non
 
 
 def test_nothing_listens_for_others(shop: Shop, stable: str) -> None:
-    import psutil  # Ray brings its own copy and puts it on the path.
+    import ray  # noqa: F401 - it brings a psutil of its own and puts it on the path
+    import psutil  # isort: skip
 
     own = set(shop.head.processes())
     found = {one.laddr.ip for one in psutil.net_connections("inet") if one.pid in own and one.status == psutil.CONN_LISTEN}
@@ -213,7 +214,7 @@ def test_a_pointer_moves_users_and_moves_them_back_without_a_lost_answer(shop: S
     print(f"{sum(seen.statuses.values())} answers, the longest after {seen.longest:.2f} s: {seen.kinds}")
     assert set(seen.statuses) == {200}
     assert set(seen.kinds) == {(STABLE, stable, ""), (STABLE, candidate, ""), (CANDIDATE, candidate, "")}
-    assert seen.longest < 2
+    assert seen.longest < 1
 
 
 def test_a_candidate_with_a_flipped_byte_leaves_the_stable_share_alone(shop: Shop, stable: str) -> None:
