@@ -75,5 +75,5 @@ def test_the_last_user_before_a_silence_is_flagged(shop: Shop, live: dict[str, i
         return [alert for alert in shop.topic(names.ALERTS_TOPIC) if alert["entity"] == user and alert["pattern"] == "rapid_fire"]
 
     eventually(lambda: bool(flagged()), "an alert about the last user", seconds=60)
-    [alert] = flagged()
+    alert = flagged()[0]
     print(f"flagged {datetime.fromisoformat(alert['raised_at']).timestamp() - alert['event_time'] / 1000:.1f} s after the event")
