@@ -39,6 +39,7 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
         "alarms": "\nUNION ALL\n".join(_alarm(p) for p in patterns),
         "review_from": str(found.review_from),
         "block_from": str(found.block_from),
+        "held_up": _texts(found.held_up),
         "late_after": str(found.late_after_seconds),
         "peace": str(found.alert_again_after_minutes),
     }

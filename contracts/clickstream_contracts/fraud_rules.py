@@ -71,6 +71,7 @@ class Rules:
     block_from: float
     alert_again_after_minutes: int
     late_after_seconds: int
+    held_up: tuple[str, ...]
     scored: tuple[str, ...]
     looking: tuple[str, ...]
     patterns: tuple[Pattern, ...]

@@ -5,12 +5,10 @@
 CREATE TEMPORARY TABLE records (
 {{columns}},
   {{arrived_column}},
-  -- Nobody's clock may run ahead of the broker's: it would make everybody else late. What is worth judging and was held up on its way
-  -- is taken as having just happened; held up for longer, it is late. Views are not moved: a burst of them would look like a machine.
+  -- Nobody's clock may run ahead of the broker's: it would make everybody else late. What the shop's servers did counts from its
+  -- arrival, so that it is never late for having been held up. Clicks keep their time: a phone sends those of a minute at once.
   ts AS CASE
-    WHEN event_type NOT IN ({{looking}})
-      AND TO_TIMESTAMP_LTZ(event_time, 3) BETWEEN {{arrived}} - INTERVAL '{{late_after}}' SECOND AND {{arrived}} - INTERVAL '1' SECOND
-    THEN {{arrived}} - INTERVAL '1' SECOND
+    WHEN event_type IN ({{held_up}}) AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{arrived}} - INTERVAL '{{late_after}}' SECOND THEN {{arrived}}
     ELSE COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{arrived}}), {{arrived}})
   END,
   WATERMARK FOR ts AS ts - INTERVAL '2' SECOND

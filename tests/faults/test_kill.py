@@ -25,6 +25,7 @@ REST = ("flink-jobmanager", "s3")
 BATCH = ("spark-master", "spark-worker-1", "spark-connect", "airflow-scheduler")
 RATE, SECONDS = 1500, 20
 SMALL = ("--users", "2000", "--products", "500")
+FAULTLESS = ("--late", "0", "--out-of-order", "0", "--duplicates", "0")
 
 
 def pid_of(shop: Shop, part: str) -> int:
@@ -93,7 +94,7 @@ def verdicts(shop: Shop, since: float) -> dict[str, list[str]]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("traffic", [("--attacks", "2", "--late", "0", "--out-of-order", "0")], indirect=True, ids=["attacked"])
+@pytest.mark.parametrize("traffic", [("--attacks", "2", *FAULTLESS)], indirect=True, ids=["attacked"])
 def test_a_killed_taskmanager_passes_nobody_over_and_says_the_same(shop: Shop, traffic: "subprocess.Popen[str]") -> None:
     since = time.time()
     kill_amid(traffic, shop, "flink-taskmanager")
@@ -106,8 +107,9 @@ def test_a_killed_taskmanager_passes_nobody_over_and_says_the_same(shop: Shop, t
     eventually(lambda: not passed_over(), "a score for each payment and sign-in, or a word that it came late")
     said = verdicts(shop, since)
     assert {event: found for event, found in said.items() if len(set(found)) > 1} == {}
-    if late := sent - said.keys():
-        pytest.xfail(f"{len(late)} of {len(sent)} events waited out the kill and count as late: docs/fraud.md, late")
+    late = sent - said.keys()
+    print(f"{len(late)} of {len(sent)} payments and sign-ins came too late for the stream")
+    assert len(late) <= len(sent) / 10
 
 
 @pytest.mark.long

@@ -12,14 +12,14 @@ from typing import Any
 Event = dict[str, Any]
 LOOKING = {"page_view", "view_item", "search", "recommendation_impression", "recommendation_click"}
 SCORED = {"purchase", "payment_failed", "login", "login_failed"}
+SERVED = SCORED | {"profile_change"}
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 
 def moment(event: Event) -> int:
-    """When the event is taken to have happened: a second before it came, if it is no mere looking and was held up for a minute at most."""
-    held_up = event.get("arrived_ms", event["event_time"]) - event["event_time"]
-    moved = event["event_type"] not in LOOKING and SECOND <= held_up <= MINUTE
-    return int(event["arrived_ms"]) - SECOND if moved else int(event["event_time"])
+    """When the event is taken to have happened: when it arrived, if the shop's servers did it and it was held up for a minute at most."""
+    arrived = event.get("arrived_ms", event["event_time"])
+    return int(arrived if event["event_type"] in SERVED and arrived - event["event_time"] <= MINUTE else event["event_time"])
 
 
 class History:
@@ -70,7 +70,7 @@ def scraping_bot(event: Event, everything: Histories, risk: Histories) -> float:
 def card_testing(event: Event, everything: Histories, risk: Histories) -> float:
     seen = risk["device_id"].window(event, 30 * MINUTE)
     cards = {e["payment_token"] for e in seen if e["event_type"] in ("purchase", "payment_failed")} - {None}
-    if sum(e["event_type"] == "payment_failed" for e in seen) < 2:
+    if len({e["event_id"] for e in seen if e["event_type"] == "payment_failed"}) < 2:
         return 0
     return 0.85 if len(cards) >= 4 else 0.6 if len(cards) >= 3 else 0
 
@@ -91,7 +91,7 @@ def impossible_travel(event: Event, everything: Histories, risk: Histories) -> f
 
 def account_takeover(event: Event, everything: Histories, risk: Histories) -> float:
     seen = risk["user_id"].window(event, 15 * MINUTE)
-    failures = sum(e["event_type"] == "login_failed" for e in seen)
+    failures = len({e["event_id"] for e in seen if e["event_type"] == "login_failed"})
     if event["event_type"] in ("login", "login_failed"):
         return 0.6 if failures > 6 else 0
     if event["event_type"] != "purchase" or failures < 3:

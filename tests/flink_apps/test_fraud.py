@@ -48,6 +48,7 @@ def paid(name: str, at: int, card: str) -> dict[str, Any]:
     return event(name, "purchase", at, device_id=f"d-{name}", payment_token=card, order_id=f"o-{name}", quantity=1, price=9.5)
 
 
+HERE = {"latitude": 48.2, "longitude": 16.4}
 EDGES = [
     # the fifth order lies exactly at the window's edge, or a millisecond beyond it
     *(paid(f"in{i}", 0 if i == 0 else 10 * MINUTE - 4 + i, "edge-in") for i in range(5)),
@@ -56,9 +57,19 @@ EDGES = [
     *(event(f"same{i}", "login", 20 * MINUTE, user_id="u-same", device_id="d-same") for i in range(6)),
     # nobody's device and nobody's user are no one entity
     *(event(f"nobody{i}", "login_failed", 21 * MINUTE + i) for i in range(12)),
-    # an order that was held up for 40 s, and arrives when the others with its card have
+    # an order that was held up for a minute, and arrives when the others with its card have
     *(paid(f"slow{i}", 25 * MINUTE + i, "edge-slow") for i in range(4)),
-    paid("slow4", 25 * MINUTE - 35 * SECOND, "edge-slow") | {"arrived_ms": LATER + 25 * MINUTE + 5 * SECOND},
+    paid("slow4", 25 * MINUTE - 55 * SECOND, "edge-slow") | {"arrived_ms": LATER + 25 * MINUTE + 5 * SECOND},
+    # a phone sends at once what was clicked within the minute before, then its user signs in
+    *(
+        event(f"burst{i}", kind, 26 * MINUTE + 6 * i * SECOND, user_id="u-burst", device_id="d-burst", **HERE)
+        | {"arrived_ms": LATER + 27 * MINUTE}
+        for i, kind in enumerate(("view_item", "add_to_cart", "view_item", "add_to_cart", "begin_checkout", "view_item"))
+    ),
+    event("burst", "login", 27 * MINUTE, user_id="u-burst", device_id="d-burst", **HERE),
+    # two sign-ins failed, one of them is sent again, and another device buys
+    *(event(f"again{i % 2}", "login_failed", 28 * MINUTE + i * SECOND, user_id="u-again", device_id="d-again", **HERE) for i in range(3)),
+    paid("again-bought", 28 * MINUTE + 9 * SECOND, "edge-again") | {"user_id": "u-again"} | HERE,
     # the last events before the end: a user who fires, then silence
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
@@ -139,6 +150,12 @@ def test_what_was_held_up_for_a_minute_is_judged_as_it_comes(judged: dict[str, l
     assert (score["slow3"], score["slow4"]) == (0.4, 0.8)
 
 
+def test_clicks_that_come_at_once_are_no_rapid_fire_and_what_is_sent_again_counts_once(judged: dict[str, list[dict[str, Any]]]) -> None:
+    score = {s["event_id"]: s["score"] for s in judged["scores"]}
+    assert (score["burst"], score["again-bought"]) == (0, 0)
+    assert not [alert for alert in judged["alerts"] if alert["entity"] in ("u-burst", "u-again")]
+
+
 def test_a_score_says_why(judged: dict[str, list[dict[str, Any]]]) -> None:
     one = next(s for s in judged["scores"] if s["event_id"] == "in4")
     assert one["reasons"] == "5 purchases with this card in 10 min, limit 4"
@@ -173,7 +190,7 @@ def test_lateness_is_asked_once_behind_both_clocks(plan: str) -> None:
 
 
 GOOD = (
-    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\n"
+    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\nheld_up: []\n"
     "scored: [purchase]\nlooking: []\npatterns:\n"
 )
 ONE = (

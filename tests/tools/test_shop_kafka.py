@@ -1,6 +1,7 @@
 """What is sent is in Kafka, and the ledger says where."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import date
 from uuid import uuid4
@@ -18,7 +19,7 @@ from tools.ledger.lake import end_offsets
 from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
 from tools.shop.labels import Labels, folder
-from tools.shop.run import Door, Numbered, Part, history
+from tools.shop.run import Door, Numbered, Part, history, opening_seconds
 from tools.shop.stream import Shop, days
 from tools.shop.world import World
 
@@ -81,25 +82,12 @@ def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings, r
 
 def test_a_live_shop_is_prepared_before_it_opens_and_sends_nothing_before_it_happened(shop: StackShop) -> None:
     start = end_offsets(shop.settings)
-    asked = (
-        "--rate",
-        "100",
-        "--seconds",
-        "5",
-        "--broken",
-        "0",
-        "--late",
-        "0",
-        "--out-of-order",
-        "0",
-        "--users",
-        "500",
-        "--products",
-        "300",
-    )
+    begun, faultless = time.time(), ("--duplicates", "0", "--broken", "0", "--late", "0", "--out-of-order", "0")
+    asked = ("--rate", "100", "--seconds", "5", "--users", "500", *faultless)
     told = json.loads(shop.run("tools.shop", "live", *asked, "--json").stdout)
     moments = [(json.loads(value or b"")["event_time"], arrived) for _, _, value, arrived in records(shop.settings, start)]
     assert len(moments) == told["sent"] > 100
+    assert told["start"] / 1000 - begun >= opening_seconds(100)
     assert min(happened for happened, _ in moments) >= told["start"]
     assert all(happened <= arrived for happened, arrived in moments)
     print(f"the first is there {min(arrived for _, arrived in moments) - told['start']} ms after the opening")

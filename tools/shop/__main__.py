@@ -110,12 +110,13 @@ def live(
     about = {"command": "live", "shop": repr(shop), "rate": rate, "start": begin}
     with Journal(settings, name, about) as journal, _labels(settings, name) as labels:
         sender, numbered = Sender(settings, journal), run.Numbered(done)
+        opens = max(time.time(), begin / 1000)
         ends = begin + seconds * 1000 if seconds else None
         door = run.Door(Encoder(shop.world), sender, numbered, labels)
         with Console(stderr=True).status("the shop opens") as status, suppress(KeyboardInterrupt):
             run.live(shop, begin, rate, ends, door, lambda n: status.update(f"{n:,} sent"))
         sender.flush()
-    _report(run.summary(name, sender, numbered, time.time() - begin / 1000) | states | {"start": begin}, as_json)
+    _report(run.summary(name, sender, numbered, max(0.0, time.time() - opens)) | states | {"start": begin}, as_json)
 
 
 def _shop(world: World, faults: Faults, attacks: int) -> stream.Shop:
