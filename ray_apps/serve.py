@@ -21,8 +21,8 @@ NAME = "recommender"
 
 @serve.deployment(
     name=NAME,
-    # Two fit beside a trial of the tuning.
-    ray_actor_options={"num_cpus": 0.5},
+    # Two fit beside two trials of the tuning on two cores.
+    ray_actor_options={"num_cpus": 0.25},
     max_ongoing_requests=100,
     # A new version is ready before the old one goes.
     max_surge_percent=100,

@@ -23,6 +23,8 @@ from ray_apps.ranker import Part, Recipe, Search, Tune, fit
 METRIC = "ndcg20"
 # Settings are told apart by far fewer queries than a model is made from.
 QUERIES = 5000
+# What is left of a core beside the replicas that serve meanwhile.
+CPUS = 0.75
 
 
 def space() -> dict[str, Any]:
@@ -81,7 +83,7 @@ def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progr
     # The generator takes no part of a point: what the recipe leaves to LightGBM is written out.
     known = {"feature_fraction": 1.0, "lambda_l2": 0.0} | known
     tries = BasicVariantGenerator(points_to_evaluate=[known], random_state=recipe.seed)
-    trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": 1})
+    trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": CPUS})
     # Tune prints whatever its verbosity; what is printed is the caller's answer.
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         tuner = tune.Tuner(

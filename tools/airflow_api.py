@@ -54,6 +54,10 @@ class Airflow:
             raise AirflowError(f"{method} {path}: {answer.status_code} {_detail(answer)}")
         return answer.json() if answer.content else None
 
+    def paused(self, dag_id: str) -> bool:
+        """Whether the scheduler leaves a DAG alone."""
+        return bool(self.call("GET", f"/dags/{dag_id}")["is_paused"])
+
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})

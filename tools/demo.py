@@ -18,7 +18,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, SettingsError
 from tools import detection, entry, shopper, summary
 from tools.airflow_api import Airflow, AirflowError
-from tools.runs import Chain, RunError, run_dag
+from tools.runs import Chain, RunError, run_dag, run_scheduled
 from tools.stack import layout, running
 from tools.stack.progress import say
 
@@ -91,7 +91,7 @@ def demo(
     past = ("history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume")
     deployed = f"Airflow deploys {', '.join(names.STREAM_JOBS)} on Flink; {days} days of a simulated shop go into Kafka meanwhile"
     with clock.step("streams", deployed), beside("tools.shop", *past):
-        run_dag(airflow, names.STREAMS, STREAM_DEADLINE)
+        run_scheduled(airflow, names.STREAMS, STREAM_DEADLINE)
     attacked = ("live", "--rate", "200", "--seconds", str(live), "--seed", str(seed), "--attacks", "1")
     chain = Chain(airflow)
     meanwhile = f"Airflow publishes {yesterday} from a branch of the lake; the shop is open and under attack meanwhile"

@@ -23,6 +23,29 @@ def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any]
     return run_id
 
 
+def run_scheduled(airflow: Airflow, dag_id: str, deadline: float) -> str:
+    """As `run_dag`, for a DAG whose schedule was due while it was paused: the run that it begins with by itself is not made twice."""
+    earlier, paused = _ids(airflow, dag_id), airflow.paused(dag_id)
+    airflow.unpause(dag_id)
+    run_id = (_appeared(airflow, dag_id, earlier, APPEARS_SECONDS / 4) if paused else "") or airflow.trigger(dag_id)
+    _watch(airflow, dag_id, run_id, deadline)
+    return run_id
+
+
+def _ids(airflow: Airflow, dag_id: str) -> set[str]:
+    return {run["dag_run_id"] for run in airflow.runs(dag_id)}
+
+
+def _appeared(airflow: Airflow, dag_id: str, earlier: set[str], patience: float) -> str:
+    """A run that is none of the earlier ones, as soon as there is one; '' when patience ends."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if new := _ids(airflow, dag_id) - earlier:
+            return max(new)
+        time.sleep(1)
+    return ""
+
+
 def _watch(airflow: Airflow, dag_id: str, run_id: str, deadline: float, may_fail: str = "") -> None:
     state = airflow.wait(dag_id, run_id, deadline, lambda task, is_: say(MARKS[is_], f"  {task}", is_) if is_ in MARKS else None)
     failed = {task["task_id"] for task in airflow.tasks(dag_id, run_id) if task["state"] == "failed"}
@@ -36,7 +59,7 @@ class Chain:
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
         self._dags = (names.FEATURES, names.TRAIN, names.ROLLOUT)
-        self._earlier = {dag_id: {run["dag_run_id"] for run in airflow.runs(dag_id)} for dag_id in self._dags}
+        self._earlier = {dag_id: _ids(airflow, dag_id) for dag_id in self._dags}
         self._runs: dict[str, str] = {}
         self._ended = False
         for dag_id in self._dags:
@@ -44,7 +67,7 @@ class Chain:
 
     def follow(self, dag_id: str, may_fail: str = "") -> None:
         """Watch the run that the DAG before it started, if it did. Raises RunError when it fails elsewhere than in `may_fail`."""
-        run_id = self._new_run(dag_id, 1.0 if self._ended else APPEARS_SECONDS)
+        run_id = _appeared(self._airflow, dag_id, self._earlier[dag_id], 1.0 if self._ended else APPEARS_SECONDS)
         if run_id:
             self._runs[dag_id] = run_id
             _watch(self._airflow, dag_id, run_id, ENDS_SECONDS, may_fail)
@@ -55,15 +78,6 @@ class Chain:
     def _released_nothing(self, dag_id: str, run_id: str) -> bool:
         """Whether the run found all as it was: it skips what would release it."""
         return any(task["state"] == "skipped" for task in self._airflow.tasks(dag_id, run_id))
-
-    def _new_run(self, dag_id: str, patience: float) -> str:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            for run in self._airflow.runs(dag_id):
-                if run["dag_run_id"] not in self._earlier[dag_id]:
-                    return str(run["dag_run_id"])
-            time.sleep(1)
-        return ""
 
     def model(self) -> dict[str, Any]:
         """What was trained, how the gate judged it, and the release that came of it; '' and {} where there was none."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from clickstream_contracts import schema
+
 FILE = Path(__file__).parent / "rules" / "fraud.yaml"
 EVERY_EVENT, RISK_EVENTS = "every event", "risk events"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -121,10 +123,20 @@ def parse(text: str, where: str) -> Rules:
     for name in ("alert_again_after_minutes", "late_after_seconds"):
         if not 1 <= getattr(found, name) <= 99:
             raise RulesError(f"{where}: {name} is {getattr(found, name)}; use 1 to 99")
+    for name in ("held_up", "scored", "looking"):
+        _check_event_types(f"{where}: {name}", getattr(found, name))
     order = [pattern.sees for pattern in patterns]
     if order != sorted(order, key=(EVERY_EVENT, RISK_EVENTS).index):
         raise RulesError(f"{where}: patterns that see every event come first")
     return found
+
+
+def _check_event_types(at: str, types: tuple[str, ...]) -> None:
+    known = schema.event().field("event_type").choices
+    if not types:
+        raise RulesError(f"{at} is empty; name event types of click.v1")
+    if unknown := [one for one in types if one not in known]:
+        raise RulesError(f"{at}: {unknown[0]!r} is no event type of click.v1; use {', '.join(known)}")
 
 
 def _pattern(where: str, raw: dict[str, Any]) -> Pattern:

@@ -71,6 +71,11 @@ class Settings:
         "seaweedfs", "What the local stack starts as S3; external uses s3_endpoint as it is.", ("seaweedfs", "minio", "external")
     )
     python: str = setting("", "Python 3.11 or 3.12 for the environments; empty takes the one that runs the set-up.")
+    jit: str = setting(
+        "c1",
+        "HotSpot compiler of Kafka, TaskManager and Spark executors: c1 is warm at once; c2 costs a minute of CPU, then saves up to half.",
+        ("c1", "c2"),
+    )
     airflow_port: int = setting(8080, "Port of the Airflow page.", minimum=1)
     flink_port: int = setting(8081, "Port of the Flink page.", minimum=1)
     flink_rpc_port: int = setting(6123, "First of four ports of Flink's own traffic.", minimum=1)

@@ -18,8 +18,9 @@ SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 def moment(event: Event) -> int:
     """When the event is taken to have happened: when it arrived, if the shop's servers did it and it was held up for a minute at most."""
-    arrived = event.get("arrived_ms", event["event_time"])
-    return int(arrived if event["event_type"] in SERVED and arrived - event["event_time"] <= MINUTE else event["event_time"])
+    happened = int(event["event_time"])
+    arrived = int(event.get("arrived_ms", happened))
+    return arrived if event["event_type"] in SERVED and arrived - happened <= MINUTE else happened
 
 
 class History:

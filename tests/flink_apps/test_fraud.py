@@ -190,8 +190,8 @@ def test_lateness_is_asked_once_behind_both_clocks(plan: str) -> None:
 
 
 GOOD = (
-    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\nheld_up: []\n"
-    "scored: [purchase]\nlooking: []\npatterns:\n"
+    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\nheld_up: [login]\n"
+    "scored: [purchase]\nlooking: [search]\npatterns:\n"
 )
 ONE = (
     "  - {name: x, meaning: m, sees: every event, entity: user_id, within: 5 SECOND, measures: {n: COUNT(event_id)},"
@@ -203,6 +203,8 @@ BROKEN = [
     (ONE.replace("0.6", "1.6"), "score 1.6"),
     (ONE + "alert_again_after_minutes: 100\n", "alert_again_after_minutes is 100"),
     (ONE + "late_after_seconds: 0\n", "late_after_seconds is 0"),
+    (ONE + "held_up: []\n", "held_up is empty"),
+    (ONE + "scored: [purchase, logn]\n", "scored: 'logn' is no event type of click.v1; use page_view"),
     (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
     (ONE.replace("name: x", "name: X y"), "a name is small letters"),
     (ONE.replace("reason:", "raeson:"), "raeson"),

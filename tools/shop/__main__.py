@@ -102,7 +102,7 @@ def live(
 ) -> None:
     """Send events at the pace of the clock."""
     settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order), attacks)
-    begin = _moment(start) if start else int(1000 * (time.time() + run.opening_seconds(rate)))
+    begin = _moment(start, rate)
     require_topic(settings)
     name = names.slug(run_name or f"live_{begin}_rate{rate:g}_seed{seed}")
     done = acknowledged_numbers(settings, name) if resume else frozenset()
@@ -158,8 +158,10 @@ def _complete_day(text: str) -> date:
     return day
 
 
-def _moment(text: str) -> int:
-    """`--start` in milliseconds since 1970."""
+def _moment(text: str, rate: float) -> int:
+    """`--start` in milliseconds since 1970; without one, as soon as a shop of this rate can open."""
+    if not text:
+        return int(1000 * (time.time() + run.opening_seconds(rate)))
     if not text.isdigit():
         raise UsageError(f"--start {text!r}: give milliseconds since 1970, as the summary of the earlier run does")
     return int(text)

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tools.stack import health
-from tools.stack.java import LIGHT
+from tools.stack.java import LIGHT, WORKING
 from tools.stack.layout import ROOT, Stack, installed, write_private
 from tools.stack.part import Part
 
@@ -165,7 +165,8 @@ def _python(stack: Stack) -> Options:
         "python.client.executable": python,
         "python.executable": python,
         # A configuration of one's own must repeat what opens the JDK to Flink.
-        "env.java.opts.all": shipped["env"]["java"]["opts"]["all"] + " -XX:+UseSerialGC",
+        "env.java.opts.all": shipped["env"]["java"]["opts"]["all"],
         # It plans a job now and then.
         "env.java.opts.jobmanager": " ".join(LIGHT),
+        "env.java.opts.taskmanager": " ".join(WORKING[stack.settings.jit]),
     }

@@ -8,11 +8,10 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tools.stack.java import java
+from tools.stack.java import LIGHT, WORKING, java
 from tools.stack.layout import ROOT, Stack, write_private
 from tools.stack.part import Health, Part
 
-JAVA_OPTIONS = ("-Xmx256m", "-XX:+UseSerialGC")
 LOGGING = """status=WARN
 appender.console.type=Console
 appender.console.name=console
@@ -31,7 +30,7 @@ def parts(stack: Stack) -> list[Part]:
     return [
         Part(
             name="kafka",
-            argv=_command(home, "kafka.Kafka", str(home / "server.properties")),
+            argv=_command(home, WORKING[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
             home=home,
             address=stack.settings.kafka_bootstrap,
             health=health(stack.settings.kafka_bootstrap),
@@ -41,9 +40,9 @@ def parts(stack: Stack) -> list[Part]:
     ]
 
 
-def _command(home: Path, *main: str) -> tuple[str, ...]:
+def _command(home: Path, options: tuple[str, ...], *main: str) -> tuple[str, ...]:
     logging = f"-Dlog4j2.configurationFile=file:{home / 'log4j2.properties'}"
-    return (java(), *JAVA_OPTIONS, logging, "-cp", str(ROOT / ".jars" / "kafka" / "*"), *main)
+    return (java(), "-Xmx256m", *options, logging, "-cp", str(ROOT / ".jars" / "kafka" / "*"), *main)
 
 
 def _prepare(stack: Stack, home: Path) -> None:
@@ -51,7 +50,7 @@ def _prepare(stack: Stack, home: Path) -> None:
     write_private(home / "server.properties", "".join(f"{key}={value}\n" for key, value in _config(stack, home).items()))
     if (home / "data" / "meta.properties").exists():
         return
-    tool = _command(home, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
+    tool = _command(home, LIGHT, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Kafka's data folder could not be formatted: {(done.stderr or done.stdout).strip().splitlines()[-1]}")

@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tools.stack import health
-from tools.stack.java import LIGHT
+from tools.stack.java import LIGHT, WORKING
 from tools.stack.layout import ROOT, Stack, installed, write_private
 from tools.stack.part import Health, Part
 
 WORKERS = 2
 CONNECT = "spark-connect"
 # A server without memory would answer nobody; one that ends is started anew.
-PLANNING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+ExitOnOutOfMemoryError"
-# The second compiler waits for code ten times as hot as by default: it serves millions of rows and lets the first ones begin.
-WORKING = (
-    "-XX:+UseSerialGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
-    " -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
-)
+PLANNING = " ".join((*LIGHT, "-XX:ReservedCodeCacheSize=256m", "-XX:+ExitOnOutOfMemoryError"))
 
 
 def parts(stack: Stack) -> list[Part]:
@@ -100,7 +95,7 @@ def _connect(stack: Stack) -> dict[str, str]:
         "spark.driver.extraClassPath": jars,
         "spark.executor.extraClassPath": jars,
         "spark.executor.memory": stack.settings.spark_executor_memory,
-        "spark.executor.extraJavaOptions": WORKING,
+        "spark.executor.extraJavaOptions": " ".join(WORKING[stack.settings.jit]),
         # A small night is done by one executor, which stays warm for the next app; a second one comes when tasks wait for long.
         "spark.executor.cores": "2",
         "spark.dynamicAllocation.enabled": "true",
