@@ -7,11 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from bench.stack import a_stack
-from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
+from tools.kafka_reader import end_offsets
 from tools.stack import running
 
 REPO = Path(__file__).parents[1]
@@ -43,14 +41,7 @@ def measure() -> dict[str, Any]:
 
 def count(settings: Settings) -> int:
     """Records in the topic."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "bench"})
-    try:
-        marks = [
-            consumer.get_watermark_offsets(TopicPartition(names.CLICKS_TOPIC, p), timeout=30) for p in range(settings.clicks_partitions)
-        ]
-    finally:
-        consumer.close()
-    return sum(high - low for low, high in marks)
+    return sum(end_offsets(settings).values())
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from bench.flink_lake import PYTHON, REPO, count, environment
 from bench.stack import a_stack
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import compacted, topics
-from tools.ledger.lake import end_offsets
+from tools.kafka_reader import end_offsets, records
 from tools.stack import running
 
 SIZES = {"events": 400_000, "products": 2_000, "neighbours": 50, "rate": 1_000, "seconds": 60}
@@ -111,16 +109,9 @@ def scoring(env: dict[str, str], settings: Settings, folder: str) -> Iterator[No
 
 def waits(settings: Settings, since: dict[int, int]) -> Iterator[tuple[int, int]]:
     """For each score from these offsets on, its event's time and the milliseconds from it to the record's arrival at the broker."""
-    ends = end_offsets(settings, names.SCORES_TOPIC)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "bench", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(names.SCORES_TOPIC, partition, offset) for partition, offset in since.items()])
-    for _ in range(sum(ends[partition] - offset for partition, offset in since.items())):
-        message = consumer.poll(30)
-        if message is None or message.error():
-            raise SystemExit("error: the scores cannot be read back")
+    for message in records(settings, names.SCORES_TOPIC, since):
         happened = json.loads(message.value() or b"{}")["event_time"]
         yield happened, message.timestamp()[1] - happened
-    consumer.close()
 
 
 if __name__ == "__main__":

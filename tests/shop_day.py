@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 import httpx
 import pyarrow as pa
-from confluent_kafka import Consumer, TopicPartition
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import lake, summary
 from tools.airflow_api import Airflow
+from tools.kafka_reader import end_offsets, records
 
 ROOT = Path(__file__).parents[1]
 
@@ -98,19 +98,8 @@ class Shop:
 
     def topic(self, name: str) -> list[dict[str, Any]]:
         """All that a topic of JSON holds now."""
-        consumer = Consumer({"bootstrap.servers": self.settings.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False})
-        found: list[dict[str, Any]] = []
-        try:
-            for number in consumer.list_topics(name, timeout=10).topics[name].partitions:
-                place = TopicPartition(name, number, 0)
-                place.offset, end = consumer.get_watermark_offsets(place, timeout=10)
-                consumer.assign([place])
-                while place.offset < end and (message := consumer.poll(30)) is not None:
-                    found.append(json.loads(message.value() or b"null"))
-                    place.offset = (message.offset() or 0) + 1
-        finally:
-            consumer.close()
-        return found
+        since = dict.fromkeys(end_offsets(self.settings, name), 0)
+        return [json.loads(message.value() or b"null") for message in records(self.settings, name, since)]
 
     def content(self, name: str, ref: str = names.MAIN) -> object:
         """Rows and an order-free hash of a table, to compare states."""

@@ -7,7 +7,7 @@ from clickstream_contracts import names, schema
 from tools import entry, lake
 from tools.cli import failing_in_one_line, here
 from tools.kafka_producer import SendError
-from tools.ledger.lake import end_offsets
+from tools.kafka_reader import end_offsets
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.shop_day import Shop
+from tools.kafka_reader import end_offsets
 from tools.ledger.kinds import BROKEN
-from tools.ledger.lake import end_offsets
 
 # Part of `make faults`: its two nights take as long as the other tests together.
 pytestmark = pytest.mark.long

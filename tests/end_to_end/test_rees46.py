@@ -8,7 +8,8 @@ import pytest
 
 from tests.shop_day import Shop
 from tools import lake
-from tools.ledger.lake import end_offsets, published
+from tools.kafka_reader import end_offsets
+from tools.ledger.lake import published
 
 DAY = "2019-10-01"
 LINES = 17_435

@@ -17,7 +17,7 @@ import pytest
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
 from tests.shop_day import ROOT, Shop, eventually
-from tools.ledger.lake import end_offsets
+from tools.kafka_reader import end_offsets
 
 # The three that lose most if recovery is wrong run in `make test`; `make faults` runs all.
 CORE = ("flink-taskmanager", "kafka", "nessie")

@@ -11,7 +11,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop
 from tools import compacted, neighbours
-from tools.ledger.lake import end_offsets
+from tools.kafka_reader import end_offsets
 from tools.topics import topics
 
 ROWS = pa.Table.from_pylist(

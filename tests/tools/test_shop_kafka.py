@@ -2,20 +2,18 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import date
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop as StackShop
 from tools.kafka_producer import Sender
+from tools.kafka_reader import end_offsets, records
 from tools.ledger import read
 from tools.ledger.journal import Journal
-from tools.ledger.lake import end_offsets
 from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
 from tools.shop.labels import Labels, folder
@@ -46,23 +44,10 @@ def send(settings: Settings, run: str, numbered: Numbered) -> Sender:
     return sender
 
 
-def records(settings: Settings, start: dict[int, int]) -> Iterator[tuple[int, int, bytes | None, int]]:
-    """What Kafka took since `start`: partition, offset, value, milliseconds since 1970 when it did."""
-    ends = end_offsets(settings)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(names.CLICKS_TOPIC, p, offset) for p, offset in start.items()])
-    for _ in range(sum(ends[p] - start[p] for p in ends)):
-        message = consumer.poll(30)
-        assert message is not None
-        assert message.error() is None
-        yield message.partition(), message.offset(), message.value(), message.timestamp()[1]
-    consumer.close()
-
-
 def test_the_ledger_names_the_place_of_every_record(settings: Settings, run: str) -> None:
     start = end_offsets(settings)
     sender = send(settings, run, Numbered(frozenset()))
-    found = {(p, o): value for p, o, value, _ in records(settings, start)}
+    found = {(one.partition(), one.offset()): one.value() for one in records(settings, names.CLICKS_TOPIC, start)}
     noted = read.entries(settings, run).to_pylist()
     assert sender.acknowledged == sender.sent.total() == len(noted) == len(found)
     assert {(n["partition"], n["offset"]) for n in noted} == set(found)
@@ -85,7 +70,8 @@ def test_a_live_shop_is_prepared_before_it_opens_and_sends_nothing_before_it_hap
     begun, faultless = time.time(), ("--duplicates", "0", "--broken", "0", "--late", "0", "--out-of-order", "0")
     asked = ("--rate", "100", "--seconds", "5", "--users", "500", *faultless)
     told = json.loads(shop.run("tools.shop", "live", *asked, "--json").stdout)
-    moments = [(json.loads(value or b"")["event_time"], arrived) for _, _, value, arrived in records(shop.settings, start)]
+    taken = records(shop.settings, names.CLICKS_TOPIC, start)
+    moments = [(json.loads(one.value() or b"")["event_time"], one.timestamp()[1]) for one in taken]
     assert len(moments) == told["sent"] > 100
     assert told["start"] / 1000 - begun >= opening_seconds(100)
     assert min(happened for happened, _ in moments) >= told["start"]

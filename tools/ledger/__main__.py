@@ -11,6 +11,7 @@ from clickstream_contracts.receipt import Receipt
 from tools import entry, lake
 from tools.cli import UsageError, failing_in_one_line, here
 from tools.kafka_producer import SendError
+from tools.kafka_reader import end_offsets
 from tools.ledger import balance, read, wait
 from tools.ledger import lake as rows
 from tools.objects import write_text
@@ -54,7 +55,7 @@ def wait_for_lake(
     settings, started = here(), time.monotonic()
     if not receipt.startswith(("s3://", "file:///")):
         raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/wait.json or file:///tmp/wait.json")
-    cut = rows.end_offsets(settings)
+    cut = end_offsets(settings)
     progress = wait.Progress(lake.catalog(settings), cut)
     wait.until_complete(progress.rows, cut, timeout, typer.echo)
     cuts = {str(partition): end for partition, end in cut.items()}

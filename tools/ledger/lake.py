@@ -4,33 +4,17 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import lake
-from tools.kafka_producer import SendError, require_topic
+from tools.kafka_reader import end_offsets
 from tools.ledger.balance import Lake
 from tools.ledger.kinds import digest
 
 CLICKS, QUARANTINE = "raw.clicks", "raw.quarantine"
 CURATED, INGESTED = "curated.events", "curated.ingest_ledger"
-
-
-def end_offsets(settings: Settings, topic: str = names.CLICKS_TOPIC) -> dict[int, int]:
-    """For each partition of the topic, the offset that its next record will get."""
-    partitions = require_topic(settings, topic)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "ledger", "log_level": 0})
-    try:
-        marks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in partitions}
-    except KafkaException as error:
-        raise SendError(
-            f"Kafka at {settings.kafka_bootstrap} does not tell its offsets: {error.args[0].str()}; see `make doctor`"
-        ) from None
-    finally:
-        consumer.close()
-    return {partition: mark[1] for partition, mark in marks.items()}
 
 
 def main_commit(settings: Settings) -> str:
