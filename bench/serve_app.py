@@ -35,7 +35,7 @@ def build() -> Any:
     return web.build(found, TOKEN, tallies)
 
 
-@serve.deployment(max_ongoing_requests=100, ray_actor_options={"num_cpus": 0.5}, logging_config={"enable_access_log": False})
+@serve.deployment(max_ongoing_requests=100, ray_actor_options={"num_cpus": 0.25}, logging_config={"enable_access_log": False})
 @serve.ingress()
 class Replica:
     """One replica of it."""

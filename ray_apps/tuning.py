@@ -1,4 +1,4 @@
-"""Hyperparameter search for the ranker by Ray Tune: a fixed number of trials, each one `lightgbm.train` on one core.
+"""Hyperparameter search for the ranker by Ray Tune: a fixed number of trials, each one `lightgbm.train` of one thread.
 
 The rows are put into the object store once. The first trial is the recipe as it stands, so the search cannot end below
 it on what it decides by, which are the queries that stop the boosting; the test is not looked at.
@@ -23,8 +23,8 @@ from ray_apps.ranker import Part, Recipe, Search, Tune, fit
 METRIC = "ndcg20"
 # Settings are told apart by far fewer queries than a model is made from.
 QUERIES = 5000
-# What is left of a core beside the replicas that serve meanwhile.
-CPUS = 0.75
+# Of a core that a trial shares with the replicas which serve meanwhile.
+BESIDE_SERVING = 0.75
 
 
 def space() -> dict[str, Any]:
@@ -68,13 +68,13 @@ def tuner(trials: int, progress: Progress, address: str = "") -> Tune:
 
     def tune(learn: Part, stop: Part, recipe: Recipe) -> Search:
         with joined(address) if address else own_ray(os.cpu_count() or 1):
-            return search(learn, stop, recipe, trials, progress)
+            return search(learn, stop, recipe, trials, progress, BESIDE_SERVING if address else 1)
 
     return tune
 
 
-def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progress) -> Search:
-    """Try `trials` settings on the Ray that is up, each on the same QUERIES of `learn`; the same seed tries the same ones.
+def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progress, cpus: float = 1) -> Search:
+    """Try `trials` settings on the Ray that is up, each on `cpus` and the same QUERIES of `learn`; the same seed tries the same ones.
 
     Failed trials are rows too.
     """
@@ -83,7 +83,7 @@ def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progr
     # The generator takes no part of a point: what the recipe leaves to LightGBM is written out.
     known = {"feature_fraction": 1.0, "lambda_l2": 0.0} | known
     tries = BasicVariantGenerator(points_to_evaluate=[known], random_state=recipe.seed)
-    trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": CPUS})
+    trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": cpus})
     # Tune prints whatever its verbosity; what is printed is the caller's answer.
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         tuner = tune.Tuner(

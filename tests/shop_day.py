@@ -17,7 +17,8 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools import lake, summary
 from tools.airflow_api import Airflow
-from tools.kafka_reader import end_offsets, records
+from tools.kafka_reader import records
+from tools.runs import run_scheduled
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,8 +54,7 @@ class Shop:
 
     def start_streams(self) -> None:
         """Let Airflow deploy the stream and wait for its run."""
-        self.airflow.unpause(names.STREAMS)
-        self.finish(names.STREAMS, self.airflow.trigger(names.STREAMS))
+        run_scheduled(self.airflow, names.STREAMS, 600)
 
     def heal_streams(self) -> None:
         """Run the stream's repair, which comes every five minutes by itself, until it finds the job healthy."""
@@ -98,8 +98,7 @@ class Shop:
 
     def topic(self, name: str) -> list[dict[str, Any]]:
         """All that a topic of JSON holds now."""
-        since = dict.fromkeys(end_offsets(self.settings, name), 0)
-        return [json.loads(message.value() or b"null") for message in records(self.settings, name, since)]
+        return [json.loads(message.value() or b"null") for message in records(self.settings, name)]
 
     def content(self, name: str, ref: str = names.MAIN) -> object:
         """Rows and an order-free hash of a table, to compare states."""

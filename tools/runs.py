@@ -8,7 +8,7 @@ from tools.airflow_api import Airflow
 from tools.stack.progress import say
 
 MARKS = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "!"}
-APPEARS_SECONDS, ENDS_SECONDS = 60.0, 900.0
+APPEARS_SECONDS, DUE_SECONDS, ENDS_SECONDS = 60.0, 15.0, 900.0
 
 
 class RunError(RuntimeError):
@@ -24,12 +24,17 @@ def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any]
 
 
 def run_scheduled(airflow: Airflow, dag_id: str, deadline: float) -> str:
-    """As `run_dag`, for a DAG whose schedule was due while it was paused: the run that it begins with by itself is not made twice."""
+    """As `run_dag`, for a DAG that runs every few minutes: a run that its schedule has begun, or begins as soon as it may, will do."""
     earlier, paused = _ids(airflow, dag_id), airflow.paused(dag_id)
     airflow.unpause(dag_id)
-    run_id = (_appeared(airflow, dag_id, earlier, APPEARS_SECONDS / 4) if paused else "") or airflow.trigger(dag_id)
+    begun = _appeared(airflow, dag_id, earlier, DUE_SECONDS) if paused else _under_way(airflow, dag_id)
+    run_id = begun or airflow.trigger(dag_id)
     _watch(airflow, dag_id, run_id, deadline)
     return run_id
+
+
+def _under_way(airflow: Airflow, dag_id: str) -> str:
+    return next((str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["state"] in ("queued", "running")), "")
 
 
 def _ids(airflow: Airflow, dag_id: str) -> set[str]:
@@ -40,8 +45,9 @@ def _appeared(airflow: Airflow, dag_id: str, earlier: set[str], patience: float)
     """A run that is none of the earlier ones, as soon as there is one; '' when patience ends."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if new := _ids(airflow, dag_id) - earlier:
-            return max(new)
+        for run in airflow.runs(dag_id):
+            if run["dag_run_id"] not in earlier:
+                return str(run["dag_run_id"])
         time.sleep(1)
     return ""
 

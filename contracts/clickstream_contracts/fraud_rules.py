@@ -125,16 +125,18 @@ def parse(text: str, where: str) -> Rules:
             raise RulesError(f"{where}: {name} is {getattr(found, name)}; use 1 to 99")
     for name in ("held_up", "scored", "looking"):
         _check_event_types(f"{where}: {name}", getattr(found, name))
+    if twice := sorted({*found.scored} & {*found.looking}):
+        raise RulesError(f"{where}: {twice[0]} is scored and mere looking; take it out of one of them")
     order = [pattern.sees for pattern in patterns]
     if order != sorted(order, key=(EVERY_EVENT, RISK_EVENTS).index):
         raise RulesError(f"{where}: patterns that see every event come first")
     return found
 
 
-def _check_event_types(at: str, types: tuple[str, ...]) -> None:
+def _check_event_types(at: str, types: object) -> None:
     known = schema.event().field("event_type").choices
-    if not types:
-        raise RulesError(f"{at} is empty; name event types of click.v1")
+    if not types or not isinstance(types, tuple):
+        raise RulesError(f"{at} is {types!r}; give a list of event types of click.v1")
     if unknown := [one for one in types if one not in known]:
         raise RulesError(f"{at}: {unknown[0]!r} is no event type of click.v1; use {', '.join(known)}")
 

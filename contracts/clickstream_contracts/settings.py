@@ -73,7 +73,7 @@ class Settings:
     python: str = setting("", "Python 3.11 or 3.12 for the environments; empty takes the one that runs the set-up.")
     jit: str = setting(
         "c1",
-        "HotSpot compiler of Kafka, TaskManager and Spark executors: c1 is warm at once; c2 costs a minute of CPU, then saves up to half.",
+        "HotSpot compiler of Kafka, TaskManager and Spark executors: c1 is warm at once; c2 costs minutes, then does up to twice as much.",
         ("c1", "c2"),
     )
     airflow_port: int = setting(8080, "Port of the Airflow page.", minimum=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 
-from ray_apps import ranker, tuning
+from ray_apps import ranker, serve, tuning
 from ray_apps.progress import Progress
 from ray_apps.ranker import Part, Recipe
 from tests.ray_apps import shop
@@ -58,6 +58,11 @@ def test_trials_are_rows_and_the_best_is_no_worse_than_the_recipe(
     assert found.recipe.parameters == RECIPE.parameters | best["parameters"]
     assert "trial 2 of 2" in capfd.readouterr().err
     assert {ipaddress.ip_address(address.removeprefix("::ffff:")).is_loopback for address in _listening()} == {True}
+
+
+def test_two_trials_and_all_replicas_fit_on_two_cores() -> None:
+    replicas = serve.Replica._deployment_config.autoscaling_config.max_replicas  # type: ignore[attr-defined]
+    assert 2 * tuning.BESIDE_SERVING + replicas * serve.Replica.ray_actor_options["num_cpus"] <= 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("own_ray")

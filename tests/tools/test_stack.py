@@ -15,7 +15,7 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.stack import doctor, flink, layout, machine, parts, ports, running, start, stop
+from tools.stack import doctor, flink, layout, machine, parts, ports, running, spark, start, stop
 from tools.stack.bootstrap import digest, done, stamp
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +112,20 @@ def test_only_brings_what_it_needs_and_nothing_else(stack: layout.Stack) -> None
     assert {"flink-jobmanager", "flink-taskmanager"} <= {node.name for node in parts.select(parts.nodes(stack), "flink")}
     with pytest.raises(parts.UnknownPart, match="flonk"):
         parts.select(parts.nodes(stack), "flonk")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("jit", "first_compiler_alone"), [("c1", True), ("c2", False)])
+def test_the_setting_jit_reaches_whatever_works(stack: layout.Stack, jit: str, first_compiler_alone: bool) -> None:
+    chosen = layout.Stack(replace(stack.settings, jit=jit))
+    [kafka] = [part for part in parts.parts(chosen) if part.name == "kafka"]
+    told = (
+        " ".join(kafka.argv),
+        flink.config(chosen)["env.java.opts.taskmanager"],
+        spark._connect(chosen)["spark.executor.extraJavaOptions"],
+    )
+    assert [("TieredStopAtLevel=1" in str(options)) for options in told] == [first_compiler_alone] * 3
+    assert "TieredStopAtLevel=1" in str(flink.config(chosen)["env.java.opts.jobmanager"])
 
 
 @pytest.mark.engine  # needs every environment, which `make check` does not set up

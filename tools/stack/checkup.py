@@ -78,7 +78,7 @@ def waiting_records(settings: Settings, flink_is_up: bool) -> list[Finding]:
     time.sleep(2 * settings.checkpoint_seconds)
     after = _lag(settings)
     if after > before:
-        cure = "give it more CPU, or raise CLICKSTREAM_FLINK_PARALLELISM"
+        cure = "start the stack with CLICKSTREAM_JIT=c2, give it more CPU, or raise CLICKSTREAM_FLINK_PARALLELISM"
         return [(f"the lag of {names.LAKE_JOB} grows: {before} -> {after} records", cure)]
     return []
 

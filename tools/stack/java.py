@@ -8,11 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-# A JVM that has little to do: the second compiler would work longer at its code than the code at anything.
-# Without it the default code cache is too small for a planner.
-LIGHT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=128m")
+SERIAL = "-XX:+UseSerialGC"
+# The second compiler would work longer at the code than the code at anything. Without it the default code cache is small for a planner.
+LIGHT = (SERIAL, "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m")
 # A JVM through which every record goes, by the setting `jit`.
-WORKING = {"c1": LIGHT, "c2": LIGHT[:1]}
+WORKING = {"c1": LIGHT, "c2": (SERIAL,)}
 
 
 def java(program: str = "java") -> str:

@@ -15,7 +15,7 @@ from tools.stack.part import Health, Part
 WORKERS = 2
 CONNECT = "spark-connect"
 # A server without memory would answer nobody; one that ends is started anew.
-PLANNING = " ".join((*LIGHT, "-XX:ReservedCodeCacheSize=256m", "-XX:+ExitOnOutOfMemoryError"))
+PLANNING = " ".join((*LIGHT, "-XX:+ExitOnOutOfMemoryError"))
 
 
 def parts(stack: Stack) -> list[Part]:

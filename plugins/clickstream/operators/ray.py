@@ -21,7 +21,7 @@ class RayJobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("command",)
 
-    def __init__(self, *, command: list[str], poll_seconds: float = 1.0, **kwargs: Any) -> None:
+    def __init__(self, *, command: list[str], poll_seconds: float = 2.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = command
         self.poll_seconds = poll_seconds

@@ -1,0 +1,66 @@
+"""A topic is read from its begin, or from given offsets, to where it ended when the reading began."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from clickstream_contracts.settings import Settings
+from tests.shop_day import Shop
+from tools.kafka_producer import SendError
+from tools.kafka_reader import end_offsets, records
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def settings(shop: Shop) -> Settings:
+    return shop.settings
+
+
+@pytest.fixture
+def admin(settings: Settings) -> AdminClient:
+    return AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+
+
+@pytest.fixture
+def topic(admin: AdminClient) -> Iterator[str]:
+    name = f"reader_{uuid4().hex[:8]}"
+    admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])[name].result(30)
+    yield name
+    admin.delete_topics([name])[name].result(30)
+
+
+def produce(settings: Settings, topic: str, partition: int, *values: str) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
+    for value in values:
+        producer.produce(topic, value.encode(), partition=partition)
+    assert producer.flush(30) == 0
+
+
+def test_what_comes_while_it_is_read_is_not_given(settings: Settings, topic: str) -> None:
+    produce(settings, topic, 0, "a", "b")
+    produce(settings, topic, 1, "c")
+    reading = records(settings, topic)
+    first = next(reading).value()
+    produce(settings, topic, 0, "later")
+    produce(settings, topic, 1, "later")
+    assert sorted([first, *(message.value() for message in reading)]) == [b"a", b"b", b"c"]
+    assert end_offsets(settings, topic) == {0: 3, 1: 2}
+    assert [message.value() for message in records(settings, topic, {0: 2, 1: 2})] == [b"later"]
+
+
+def test_what_was_taken_away_is_passed_over(settings: Settings, admin: AdminClient, topic: str) -> None:
+    produce(settings, topic, 0, "old", "old")
+    produce(settings, topic, 1, "old", "new")
+    gone = [TopicPartition(topic, 0, 2), TopicPartition(topic, 1, 1)]
+    for future in admin.delete_records(gone).values():
+        future.result(30)
+    assert [message.value() for message in records(settings, topic)] == [b"new"]
+
+
+def test_a_topic_that_is_not_there_is_one_clear_error(settings: Settings) -> None:
+    with pytest.raises(SendError, match="no_such_topic"):
+        next(records(settings, "no_such_topic"))
