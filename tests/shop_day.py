@@ -54,7 +54,7 @@ class Shop:
 
     def start_streams(self) -> None:
         """Let Airflow deploy the stream and wait for its run."""
-        run_scheduled(self.airflow, names.STREAMS, 600)
+        run_scheduled(self.airflow, names.STREAMS, 900)
 
     def heal_streams(self) -> None:
         """Run the stream's repair, which comes every five minutes by itself, until it finds the job healthy."""
