@@ -12,7 +12,7 @@ from ray import serve
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.entry import Parser, one_line, whole_number
 from ray_apps.serving import listening, replica, web
-from ray_apps.serving.config import APP
+from ray_apps.serving.config import APP, MOST_REPLICAS, REPLICA_CPUS
 from ray_apps.serving.deploy import HOST, deploy
 from ray_apps.serving.tally import together
 
@@ -21,14 +21,13 @@ NAME = "recommender"
 
 @serve.deployment(
     name=NAME,
-    # Two fit beside two trials of the tuning on two cores.
-    ray_actor_options={"num_cpus": 0.25},
+    ray_actor_options={"num_cpus": REPLICA_CPUS},
     max_ongoing_requests=100,
     # A new version is ready before the old one goes.
     max_surge_percent=100,
     autoscaling_config={
         "min_replicas": 1,
-        "max_replicas": 2,
+        "max_replicas": MOST_REPLICAS,
         "target_ongoing_requests": 8,
         "look_back_period_s": 5,
         "metrics_interval_s": 1,

@@ -3,6 +3,8 @@
 from typing import Any
 
 APP = "recommend"
+# All replicas fit beside two trials of the tuning on two cores.
+REPLICA_CPUS, MOST_REPLICAS = 0.25, 2
 
 
 def serve_config(host: str, port: int) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import ray
 
-from ray_apps import ranker, serve, tuning
+from ray_apps import ranker, tuning
 from ray_apps.progress import Progress
 from ray_apps.ranker import Part, Recipe
+from ray_apps.serving.config import MOST_REPLICAS, REPLICA_CPUS
 from tests.ray_apps import shop
 
 pytestmark = pytest.mark.engine
@@ -61,8 +62,7 @@ def test_trials_are_rows_and_the_best_is_no_worse_than_the_recipe(
 
 
 def test_two_trials_and_all_replicas_fit_on_two_cores() -> None:
-    replicas = serve.Replica._deployment_config.autoscaling_config.max_replicas  # type: ignore[attr-defined]
-    assert 2 * tuning.BESIDE_SERVING + replicas * serve.Replica.ray_actor_options["num_cpus"] <= 2  # type: ignore[attr-defined]
+    assert 2 * tuning.BESIDE_SERVING + MOST_REPLICAS * REPLICA_CPUS <= 2
 
 
 @pytest.mark.usefixtures("own_ray")
