@@ -9,7 +9,7 @@ ROOMS := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check up down status doctor logs replay render bench fraud-report recommender-benchmark faults docs lock clean \
-  setup setup-tools setup-checks setup-ray
+  setup setup-tools setup-checks setup-ray test-spark test-rooms
 
 help: ## Print the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -18,13 +18,19 @@ demo: setup ## Start everything, send a shop's days, publish a night, print what
 	@$(RUN) -m tools.demo
 
 test: setup setup-ray setup-checks ## All tests, engines included
-	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
-	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
-	@.venvs/spark/bin/python -m pytest tests/spark_apps
-	@.venvs/flink/bin/python -m pytest tests/flink_apps
-	@$(RUN) -m pytest tests/manifests
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-rooms
 	@.venvs/ray/bin/python -m pytest tests/ray_apps
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
+
+# Rooms whose tests start few engines run beside Spark's: two cores have work for both.
+test-spark:
+	@.venvs/spark/bin/python -m pytest tests/spark_apps
+
+test-rooms:
+	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
+	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
+	@.venvs/flink/bin/python -m pytest tests/flink_apps
+	@$(RUN) -m pytest tests/manifests
 
 check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS)

@@ -10,7 +10,7 @@ Doors = dict[str, str]
 
 
 def kafka() -> Doors:
-    """The topics; the clock ticks ten times a second for as long as the job runs."""
+    """The topics; the clock ticks for as long as the job runs."""
     clicks = {
         "topic": names.CLICKS_TOPIC,
         "properties.group.id": names.FRAUD_JOB,
@@ -24,7 +24,8 @@ def kafka() -> Doors:
         "arrived_column": "arrived TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         "arrived": "arrived",
         "door_records": options(_KAFKA | clicks) + ",\n  ${startup}",
-        "door_ticks": options({"connector": "datagen", "rows-per-second": "10"}),
+        # Once a second: the rows of a second would come at one moment.
+        "door_ticks": options({"connector": "datagen", "rows-per-second": "1"}),
         "door_scores": options(_KAFKA | _keyed(names.SCORES_TOPIC, "event_id")),
         "door_alerts": options(_KAFKA | _keyed(names.ALERTS_TOPIC, "alert_id")),
         "door_late": options(_KAFKA | _keyed(names.LATE_TOPIC, "event_id")),

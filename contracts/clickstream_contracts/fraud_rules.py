@@ -112,7 +112,7 @@ def rules(path: Path = FILE) -> Rules:
 def parse(text: str, where: str) -> Rules:
     """Rules from YAML text. Raises RulesError, naming `where` and the place."""
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, schema.LOADER)
         patterns = tuple(_pattern(where, entry) for entry in raw.pop("patterns"))
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
         found = Rules(**values, patterns=patterns)

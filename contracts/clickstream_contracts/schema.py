@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+# libyaml's reader where it was built: several times as fast, and every task reads contracts.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TYPES = ("string", "int", "long", "double", "boolean", "date", "timestamptz", "binary")
 TYPE = re.compile(rf"({'|'.join(TYPES)}|decimal\(\d+,\d+\)|list<({'|'.join(TYPES)})>)")
 
@@ -98,7 +100,7 @@ def _field(where: str, raw: dict[str, Any]) -> Field:
 
 def parse(text: str, where: str) -> Contract:
     """One contract from YAML text. Raises ContractError, naming `where` and the place."""
-    raw = yaml.safe_load(text)
+    raw = yaml.load(text, LOADER)
     if raw.get("kind") != "DataContract" or not str(raw.get("apiVersion", "")).startswith("v3."):
         raise ContractError(f"{where}: not an ODCS v3 data contract")
     schema = raw["schema"][0]

@@ -17,11 +17,12 @@ CREATE TEMPORARY TABLE records (
 );
 
 -- The clock: when the shop falls silent, it alone tells that time goes on, and the last events are judged. While the shop speaks, the
--- slower of both clocks counts: one that lagged more than the events' own would hold every score back.
+-- slower of both clocks counts, so this one must not hold the scores back: between two ticks, a second apart, it falls behind by as much,
+-- and is half a second ahead of the events' own after a tick and half a second behind it before the next.
 CREATE TEMPORARY TABLE ticks (
   tick BIGINT,
   ts AS CAST(CURRENT_ROW_TIMESTAMP() AS TIMESTAMP_LTZ(3)),
-  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+  WATERMARK FOR ts AS ts - INTERVAL '1.5' SECOND
 ) WITH (
 {{door_ticks}}
 );

@@ -6,7 +6,7 @@ The limits are those of rules/fraud.yaml as it stands; a changed limit must be c
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from math import asin, cos, radians, sin, sqrt
+from math import asin, cos, floor, radians, sin, sqrt
 from typing import Any
 
 Event = dict[str, Any]
@@ -84,7 +84,9 @@ def card_velocity(event: Event, everything: Histories, risk: Histories) -> float
 
 def impossible_travel(event: Event, everything: Histories, risk: Histories) -> float:
     seen = risk["user_id"].window(event, 2 * HOUR)
-    if len({e["device_id"] for e in seen}) < 2:
+    devices = {e["device_id"] for e in seen} - {None}
+    spots = {(e["device_id"], floor(e["latitude"]), floor(e["longitude"])) for e in seen if e["device_id"] and e["latitude"] is not None}
+    if len(devices) < 2 or len(spots) > len(devices):
         return 0
     km, since = distance(seen[0], event), event["event_time"] - min(e["event_time"] for e in seen)
     return 0.7 if km > 300 and km * HOUR > since * 900 else 0

@@ -48,7 +48,7 @@ def paid(name: str, at: int, card: str) -> dict[str, Any]:
     return event(name, "purchase", at, device_id=f"d-{name}", payment_token=card, order_id=f"o-{name}", quantity=1, price=9.5)
 
 
-HERE = {"latitude": 48.2, "longitude": 16.4}
+HERE, THERE = {"latitude": 48.2, "longitude": 16.4}, {"latitude": 40.7, "longitude": -74}
 EDGES = [
     # the fifth order lies exactly at the window's edge, or a millisecond beyond it
     *(paid(f"in{i}", 0 if i == 0 else 10 * MINUTE - 4 + i, "edge-in") for i in range(5)),
@@ -70,6 +70,12 @@ EDGES = [
     # two sign-ins failed, one of them is sent again, and another device buys
     *(event(f"again{i % 2}", "login_failed", 28 * MINUTE + i * SECOND, user_id="u-again", device_id="d-again", **HERE) for i in range(3)),
     paid("again-bought", 28 * MINUTE + 9 * SECOND, "edge-again") | {"user_id": "u-again"} | HERE,
+    # at home on both devices, one of which is a minute later behind a network abroad; and a stranger abroad on a third
+    *(
+        event(f"{user}{i}", "login", 29 * MINUTE + 10 * i * SECOND, user_id=f"u-{user}", device_id=f"d-{user}-{device}", **place)
+        for user, third in (("roamer", "b"), ("robbed", "c"))
+        for i, (device, place) in enumerate((("a", HERE), ("b", HERE), (third, THERE)))
+    ),
     # the last events before the end: a user who fires, then silence
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
@@ -154,6 +160,11 @@ def test_clicks_that_come_at_once_are_no_rapid_fire_and_what_is_sent_again_count
     score = {s["event_id"]: s["score"] for s in judged["scores"]}
     assert (score["burst"], score["again-bought"]) == (0, 0)
     assert not [alert for alert in judged["alerts"] if alert["entity"] in ("u-burst", "u-again")]
+
+
+def test_a_device_behind_a_network_abroad_is_no_stranger(judged: dict[str, list[dict[str, Any]]]) -> None:
+    score = {s["event_id"]: s["score"] for s in judged["scores"]}
+    assert (score["roamer2"], score["robbed2"]) == (0, 0.7)
 
 
 def test_a_score_says_why(judged: dict[str, list[dict[str, Any]]]) -> None:

@@ -46,13 +46,15 @@ def _one(part: Part, info: dict[str, Any]) -> PartStatus:
 
 
 def _memory(pid: int) -> int:
+    """MiB of a process and its children. Linux divides a page by those who share it (PSS): a fork's pages are not counted twice."""
     total = 0
     with contextlib.suppress(psutil.Error):
         if pid:
             process = psutil.Process(pid)
             for one in [process, *process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    total += one.memory_info().rss
+                    used = one.memory_full_info()
+                    total += getattr(used, "pss", used.rss)
     return total // 2**20
 
 
