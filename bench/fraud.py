@@ -127,7 +127,7 @@ def show(found: dict[str, Any]) -> None:
         f" {found['fp_per_1000_good']} false alarms per 1000 good, {found['bait_entity_rate']:.1%} of the bait, {found['late']:,} late"
     )
     columns = ("attacks", "attack_recall", "event_precision", "events_to_flag", "median_delay_s")
-    table = Table("pattern", *columns, title=title, title_justify="left")
+    table = Table("pattern", *(column.replace("_", " ") for column in columns), title=title, title_justify="left")
     for pattern, row in found["patterns"].items():
         table.add_row(pattern, *(str(row[column]) for column in columns))
     Console().print(table)
