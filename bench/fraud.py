@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench.flink_lake import PYTHON, environment
 from tools import entry
@@ -127,7 +127,7 @@ def show(found: dict[str, Any]) -> None:
         f" {found['fp_per_1000_good']} false alarms per 1000 good, {found['bait_entity_rate']:.1%} of the bait, {found['late']:,} late"
     )
     columns = ("attacks", "attack_recall", "event_precision", "events_to_flag", "median_delay_s")
-    table = Table("pattern", *(column.replace("_", " ") for column in columns), title=title, title_justify="left")
+    table = Table(Column("pattern", no_wrap=True), *(column.replace("_", " ") for column in columns), title=title, title_justify="left")
     for pattern, row in found["patterns"].items():
         table.add_row(pattern, *(str(row[column]) for column in columns))
     Console().print(table)

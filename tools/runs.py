@@ -1,6 +1,7 @@
 """Runs of DAGs as a person at the terminal follows them: each task as it ends, and what one run starts in turn."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from clickstream_contracts import names
@@ -25,31 +26,31 @@ def run_dag(airflow: Airflow, dag_id: str, deadline: float, conf: dict[str, Any]
 
 def run_scheduled(airflow: Airflow, dag_id: str, deadline: float) -> str:
     """As `run_dag`, for a DAG that runs every few minutes: a run that its schedule has begun, or begins as soon as it may, will do."""
-    earlier, paused = _ids(airflow, dag_id), airflow.paused(dag_id)
-    airflow.unpause(dag_id)
-    begun = _appeared(airflow, dag_id, earlier, DUE_SECONDS) if paused else _under_way(airflow, dag_id)
+    if airflow.paused(dag_id):
+        earlier = _ids(airflow, dag_id)
+        airflow.unpause(dag_id)
+        begun = _newest(airflow, dag_id, lambda run: run["dag_run_id"] not in earlier, DUE_SECONDS)
+    else:
+        begun = _newest(airflow, dag_id, lambda run: run["state"] in ("queued", "running"))
     run_id = begun or airflow.trigger(dag_id)
     _watch(airflow, dag_id, run_id, deadline)
     return run_id
-
-
-def _under_way(airflow: Airflow, dag_id: str) -> str:
-    return next((str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["state"] in ("queued", "running")), "")
 
 
 def _ids(airflow: Airflow, dag_id: str) -> set[str]:
     return {run["dag_run_id"] for run in airflow.runs(dag_id)}
 
 
-def _appeared(airflow: Airflow, dag_id: str, earlier: set[str], patience: float) -> str:
-    """A run that is none of the earlier ones, as soon as there is one; '' when patience ends."""
+def _newest(airflow: Airflow, dag_id: str, wanted: Callable[[dict[str, Any]], bool], patience: float = 0.0) -> str:
+    """The newest run that is wanted, as soon as there is one; '' when patience ends."""
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+    while True:
         for run in airflow.runs(dag_id):
-            if run["dag_run_id"] not in earlier:
+            if wanted(run):
                 return str(run["dag_run_id"])
+        if time.monotonic() >= deadline:
+            return ""
         time.sleep(1)
-    return ""
 
 
 def _watch(airflow: Airflow, dag_id: str, run_id: str, deadline: float, may_fail: str = "") -> None:
@@ -73,7 +74,8 @@ class Chain:
 
     def follow(self, dag_id: str, may_fail: str = "") -> None:
         """Watch the run that the DAG before it started, if it did. Raises RunError when it fails elsewhere than in `may_fail`."""
-        run_id = _appeared(self._airflow, dag_id, self._earlier[dag_id], 1.0 if self._ended else APPEARS_SECONDS)
+        earlier, patience = self._earlier[dag_id], 1.0 if self._ended else APPEARS_SECONDS
+        run_id = _newest(self._airflow, dag_id, lambda run: run["dag_run_id"] not in earlier, patience)
         if run_id:
             self._runs[dag_id] = run_id
             _watch(self._airflow, dag_id, run_id, ENDS_SECONDS, may_fail)

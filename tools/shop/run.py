@@ -95,7 +95,8 @@ def live(shop: Shop, start: int, rate: float, ends: int | None, door: Door, tell
         begun = (rows["arrival"] >= start) & ((rows["label"] == 0) | (rows["time"] >= start))
         for moment, due in _pieces(rows[begun]):
             if ends is not None and moment >= ends:
-                return door.sender.flush()
+                door.sender.flush()
+                return time.sleep(max(0.0, ends / 1000 - time.time()))
             time.sleep(max(0.0, (moment + PIECE_MS) / 1000 - time.time()))
             door.send(due)
             tell(door.sender.sent.total())
