@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from statistics import quantiles
 from typing import Annotated, Any
 
@@ -58,6 +59,12 @@ class Shopper:
         answer.raise_for_status()
         return dict(answer.json())
 
+    def knows(self, product: str) -> bool:
+        """Whether the release has neighbours of the product."""
+        answer = self.serve.get(f"/similar/{product}", params={"k": 1})
+        answer.raise_for_status()
+        return not answer.json()["fallback"]
+
     def view(self, user: str, product: str) -> None:
         """The user opens a product's page; returns when Kafka has it."""
         event_id = f"{self.sender.journal.path.name}-{self.sent}"
@@ -98,12 +105,24 @@ def changes(settings: Settings, users: int, views: int, k: int, seed: int) -> It
     pool = sorted({product for product in seen["product_id"] if product in products})
     if not pool:
         raise UsageError("main's raw.clicks holds no view of a known product and user: run `make demo` first")
-    chosen = np.random.default_rng(seed)
     with arms.client(settings) as serve, Journal(settings, f"shopper_{time.time_ns()}", {"users": users, "views": views}) as journal:
         shopper = Shopper(settings, serve, Sender(settings, journal), products)
+        products_known = _known(shopper, [str(one) for one in np.random.default_rng(seed).permutation(pool)])
         for user in list(dict.fromkeys(seen["user_id"]))[:users]:
             for _ in range(views):
-                yield shopper.change(user, str(chosen.choice(pool)), k)
+                yield shopper.change(user, next(products_known), k)
+
+
+def _known(shopper: Shopper, pool: list[str]) -> Iterator[str]:
+    """Those of the pool that the release knows, again and again: a product that it has never seen changes no list."""
+    known = []
+    for product in pool:
+        if shopper.knows(product):
+            known.append(product)
+            yield product
+    if not known:
+        raise NoChange("the release knows none of the products that were viewed last: wait for the next one, or see `make doctor`")
+    yield from cycle(known)
 
 
 def _last_views(settings: Settings, users: int) -> dict[str, list[Any]]:
