@@ -14,7 +14,7 @@ ENGINES = {"pyspark", "pyflink", "ray", "py4j"}
 
 # What a room may import beside the standard library, itself and the contracts.
 MAY_IMPORT = {
-    "contracts": {"yaml"},
+    "contracts": {"yaml", "jinja2"},
     "dags": {"airflow", "clickstream"},
     "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
     "spark_apps": {"pyspark", "pyarrow"},
