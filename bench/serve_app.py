@@ -11,10 +11,10 @@ import numpy as np
 from pyarrow import fs
 from ray import serve
 
-from ray_apps import artefacts, ranker
-from ray_apps.artefacts import Artefact, Manifest
-from ray_apps.progress import Progress
-from ray_apps.ranker import Recipe
+from ray_apps.common.progress import Progress
+from ray_apps.recommender import artefacts, ranker
+from ray_apps.recommender.artefacts import Artefact, Manifest
+from ray_apps.recommender.ranker import Recipe
 from ray_apps.serving import web
 from ray_apps.serving.pointer import Pointer
 from tests.ray_apps import serving, shop

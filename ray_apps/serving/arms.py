@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray_apps.entry import one_line
+from ray_apps.common.cli import one_line
 from ray_apps.serving.pointer import Lake, Pointer
 from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import CANDIDATE, NONE, STABLE, arm

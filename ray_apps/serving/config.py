@@ -12,5 +12,5 @@ def serve_config(host: str, port: int) -> dict[str, Any]:
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": port},
-        "applications": [{"name": APP, "import_path": "ray_apps.serve:app", "route_prefix": "/"}],
+        "applications": [{"name": APP, "import_path": "ray_apps.serving.application:app", "route_prefix": "/"}],
     }

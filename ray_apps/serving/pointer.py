@@ -10,9 +10,9 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from ray_apps import artefacts
-from ray_apps.artefacts import Artefact
-from ray_apps.places import open_place
+from ray_apps.common.storage import open_place
+from ray_apps.recommender import artefacts
+from ray_apps.recommender.artefacts import Artefact
 
 ROLLOUT, MODELS = "serving.rollout", "ml.models"
 TIMEOUT_SECONDS = 10.0

@@ -7,7 +7,7 @@ from functools import partial
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from ray_apps.entry import one_line
+from ray_apps.common.cli import one_line
 from ray_apps.serving.arms import Arms
 from ray_apps.serving.feed import Feed, LookBack
 from ray_apps.serving.pointer import NessieLake

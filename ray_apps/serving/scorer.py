@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ray_apps.artefacts import Artefact
-from ray_apps.sessions import LONGEST_QUERY, Ints, Queries, windows
+from ray_apps.recommender.artefacts import Artefact
+from ray_apps.recommender.sessions import LONGEST_QUERY, Ints, Queries, windows
 
 
 @dataclass(frozen=True)

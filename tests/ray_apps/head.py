@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from tools.stack import haproxy
-from tools.stack.ports import is_taken
+from tools.localstack import haproxy
+from tools.localstack.ports import is_taken
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240

@@ -15,8 +15,8 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings, read_env_file
-from ray_apps import data
-from ray_apps.places import read_bytes
+from ray_apps.common.storage import read_bytes
+from ray_apps.jobs import training_data
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".venvs" / "tools" / "bin" / "python"
@@ -57,7 +57,7 @@ class Lake:
 
     def fill(self, lists: list[list[int]]) -> None:
         """Sessions of these items, a minute apart."""
-        table = self.catalog().load_table(data.TABLE)
+        table = self.catalog().load_table(training_data.TABLE)
         rows = [
             {
                 "session_id": f"s-{number}",
@@ -92,7 +92,7 @@ def start(home: Path) -> Iterator[Lake]:
     kept = os.environ.get("TEST_STACK_DIR")
     own = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, **own, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home)}
-    stack = [str(TOOLS), "-m", "tools.stack"]
+    stack = [str(TOOLS), "-m", "tools.localstack"]
     try:
         if not kept:
             subprocess.run([*stack, "up", "--only", "s3,nessie,ray"], cwd=ROOT, env=env, check=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ray_apps import ranker
-from ray_apps.artefacts import Artefact, Manifest
-from ray_apps.progress import Progress
-from ray_apps.ranker import Recipe
+from ray_apps.common.progress import Progress
+from ray_apps.recommender import ranker
+from ray_apps.recommender.artefacts import Artefact, Manifest
+from ray_apps.recommender.ranker import Recipe
 from ray_apps.serving.arms import Arms
 from ray_apps.serving.pointer import Pointer
 from ray_apps.serving.recommender import Recommender

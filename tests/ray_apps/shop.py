@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ray_apps.sessions import Sessions, offsets_of
+from ray_apps.recommender.sessions import Sessions, offsets_of
 
 ITEMS = 60
 

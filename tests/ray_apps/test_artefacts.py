@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
-from ray_apps import artefacts, gate, ranker
-from ray_apps.artefacts import FILES, MANIFEST, Artefact, ArtefactError, Manifest
-from ray_apps.evaluation import evaluate
-from ray_apps.metrics import TOP
-from ray_apps.progress import Progress
-from ray_apps.ranker import Recipe
-from ray_apps.sessions import prefixes
+from ray_apps.common.progress import Progress
+from ray_apps.jobs import gate
+from ray_apps.recommender import artefacts, ranker
+from ray_apps.recommender.artefacts import FILES, MANIFEST, Artefact, ArtefactError, Manifest
+from ray_apps.recommender.evaluation import evaluate
+from ray_apps.recommender.metrics import TOP
+from ray_apps.recommender.ranker import Recipe
+from ray_apps.recommender.sessions import prefixes
 from tests.ray_apps import shop
 
 DISK = fs.LocalFileSystem()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_apps import benchmark
+from ray_apps.jobs import benchmark
 from tests.ray_apps import shop
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ray_apps.evaluation import Evaluation, EvaluationError, slices
-from ray_apps.gate import Rules, judge
-from ray_apps.sessions import Floats, Queries
+from ray_apps.jobs.gate import Rules, judge
+from ray_apps.recommender.evaluation import Evaluation, EvaluationError, slices
+from ray_apps.recommender.sessions import Floats, Queries
 
 QUERIES = 600
 Change = Callable[[Evaluation], Evaluation]

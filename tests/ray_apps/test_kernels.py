@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ray_apps.kernels import answer, keep_best
+from ray_apps.recommender.kernels import answer, keep_best
 
 
 @pytest.mark.parametrize("limit", [1, 7, 40, 60])

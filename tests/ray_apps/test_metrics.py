@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ray_apps.metrics import lower_bound, per_query, ranks, summary
+from ray_apps.recommender.metrics import lower_bound, per_query, ranks, summary
 from tests.ray_apps import oracles
 
 

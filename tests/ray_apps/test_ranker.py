@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ray_apps import ranker
-from ray_apps.features import FEATURES, candidates
-from ray_apps.metrics import TOP, per_query, ranks
-from ray_apps.progress import Progress
-from ray_apps.ranker import Model, Part, Recipe, TooFewSessions
-from ray_apps.retrieval import Index
-from ray_apps.sessions import Queries, Sessions, prefixes
+from ray_apps.common.progress import Progress
+from ray_apps.recommender import ranker
+from ray_apps.recommender.features import FEATURES, candidates
+from ray_apps.recommender.metrics import TOP, per_query, ranks
+from ray_apps.recommender.ranker import Model, Part, Recipe, TooFewSessions
+from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.sessions import Queries, Sessions, prefixes
 from tests.ray_apps import shop
 
 QUIET = Progress(silent=True)

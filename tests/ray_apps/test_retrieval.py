@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ray_apps.covisitation import link
-from ray_apps.neighbours import Neighbours, vsknn, vstan
-from ray_apps.retrieval import Index
-from ray_apps.sessions import LONGEST_QUERY, Found, Queries, Sessions, number, prefixes
+from ray_apps.recommender.covisitation import link
+from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.session_knn import Neighbours, vsknn, vstan
+from ray_apps.recommender.sessions import LONGEST_QUERY, Found, Queries, Sessions, number, prefixes
 from tests.ray_apps import oracles, shop
 
 LISTS = shop.visits(150)

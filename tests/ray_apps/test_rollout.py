@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from clickstream_contracts.receipt import Receipt
-from ray_apps import register, registry, rollout
+from ray_apps.common import model_registry
+from ray_apps.jobs import register, rollout
 from tests.ray_apps import lake as lakes
 from tests.ray_apps import shop
 from tests.ray_apps.lake import Lake
@@ -51,7 +52,7 @@ def submitted(lake: Lake, name: str, *words: str) -> str:
 @pytest.fixture(scope="module")
 def trained(lake: Lake) -> Receipt:
     words = ("--ref", TAG, "--run", BRANCH, "--champion-at", "main", "--trials", "2", "--ray", "auto")
-    log = submitted(lake, "train-1", "ray_apps.train", *words)
+    log = submitted(lake, "train-1", "ray_apps.jobs.train", *words)
     assert "trial 2 of 2" in log
     return lake.receipt("train-1")
 
@@ -69,7 +70,7 @@ def step(lake: Lake, action: str, *more: str, run: str = "r1", code: int = 0) ->
 
 
 def pointer(lake: Lake) -> tuple[Any, ...]:
-    row = registry.steps(lake.catalog())[-1]
+    row = model_registry.steps(lake.catalog())[-1]
     return tuple(row[name] for name in ("release", "stable", "candidate", "share", "action"))
 
 
@@ -96,7 +97,7 @@ def test_a_model_is_written_down_once_however_often_it_is_registered(lake: Lake,
 
 
 def test_a_flipped_byte_is_refused_and_written_down_with_its_reason(lake: Lake, trained: Receipt) -> None:
-    from ray_apps.places import read_bytes, write_bytes
+    from ray_apps.common.storage import read_bytes, write_bytes
 
     uri = f"{trained.outputs['model']}/items.arrow"
     whole = read_bytes(uri, lake.settings)
@@ -126,8 +127,8 @@ def test_a_rollout_is_a_row_and_a_commit_for_each_step(lake: Lake, trained: Rece
     step(lake, "finish", *release)
     assert step(lake, "finish", *release).rows == {"serving.rollout": 0}
     assert pointer(lake) == ("release_1", sha, "", 0, "finish")
-    assert [row["share"] for row in registry.steps(lake.catalog())] == [10, 50, 100, 0]
-    assert registry.champion(lake.catalog()) == (sha, trained.outputs["model"])
+    assert [row["share"] for row in model_registry.steps(lake.catalog())] == [10, 50, 100, 0]
+    assert model_registry.champion(lake.catalog()) == (sha, trained.outputs["model"])
 
 
 def test_the_way_back_restores_what_served_before(lake: Lake, trained: Receipt) -> None:
@@ -135,11 +136,11 @@ def test_the_way_back_restores_what_served_before(lake: Lake, trained: Receipt) 
     step(lake, "start", "--release", "release_2", "--candidate", sha, run="r2")
     step(lake, "back", "--release", "release_2", "--reason", "errors", run="r2")
     assert pointer(lake) == ("release_1", sha, "", 0, "back")
-    count = len(registry.steps(lake.catalog()))
+    count = len(model_registry.steps(lake.catalog()))
     step(lake, "rollback", "--release", "release_1", run="r3")
-    row = registry.steps(lake.catalog())[-1]
+    row = model_registry.steps(lake.catalog())[-1]
     assert (row["release"], row["data_tag"], row["rule_version"], row["action"]) == ("release_1", TAG, "1", "rollback")
-    assert len(registry.steps(lake.catalog())) == count + 1
+    assert len(model_registry.steps(lake.catalog())) == count + 1
 
 
 @pytest.mark.parametrize(

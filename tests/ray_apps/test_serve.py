@@ -24,9 +24,9 @@ from pyiceberg.types import NestedField, StringType
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, read_env_file, read_secret
-from ray_apps import artefacts
-from ray_apps.artefacts import FILES
-from ray_apps.places import open_place, read_bytes, write_bytes
+from ray_apps.common.storage import open_place, read_bytes, write_bytes
+from ray_apps.recommender import artefacts
+from ray_apps.recommender.artefacts import FILES
 from ray_apps.serving.pointer import MODELS, ROLLOUT, Pointer
 from ray_apps.serving.split import CANDIDATE, STABLE, arm
 from tests.ports import free_ports
@@ -59,7 +59,7 @@ class Shop:
         return Producer({"bootstrap.servers": self.settings.kafka_bootstrap, "linger.ms": 0})
 
     def deploy(self) -> None:
-        command = [sys.executable, "-m", "ray_apps.serve"]
+        command = [sys.executable, "-m", "ray_apps.serving.application"]
         done = subprocess.run(command, env=self.head.env, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr + self.head.logs()
 
@@ -118,7 +118,7 @@ def lake_and_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting
     home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home), **ports}
-    stack = [str(ROOT / ".venvs" / "tools" / "bin" / "python"), "-m", "tools.stack"]
+    stack = [str(ROOT / ".venvs" / "tools" / "bin" / "python"), "-m", "tools.localstack"]
     try:
         if not kept:
             subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)

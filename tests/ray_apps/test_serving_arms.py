@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from ray_apps.artefacts import ArtefactError
-from ray_apps.ranker import Model
+from ray_apps.recommender.artefacts import ArtefactError
+from ray_apps.recommender.ranker import Model
+from ray_apps.recommender.sessions import Ints, Queries
 from ray_apps.serving.arms import Arms
 from ray_apps.serving.pointer import Pointer
 from ray_apps.serving.recommender import Recommender
 from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import CANDIDATE, NONE, STABLE, arm
-from ray_apps.sessions import Ints, Queries
 from tests.ray_apps import serving
 from tests.ray_apps.serving import FakeLake, artefact
 

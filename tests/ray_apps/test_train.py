@@ -11,8 +11,9 @@ import pytest
 from pyarrow import fs
 
 from clickstream_contracts.receipt import Receipt
-from ray_apps import artefacts, data, gate, train
-from ray_apps.train import EVALUATION
+from ray_apps.jobs import gate, train, training_data
+from ray_apps.jobs.train import EVALUATION
+from ray_apps.recommender import artefacts
 from tests.ray_apps import shop
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -40,12 +41,12 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lake holds LISTS, and Iceberg gives their rows in an order of its own."""
     generator = np.random.default_rng()
     monkeypatch.setattr(
-        data, "read", lambda settings, ref: (lake(LISTS, generator.permutation(len(LISTS)).tolist()), "s3://lake/state.json")
+        training_data, "read", lambda settings, ref: (lake(LISTS, generator.permutation(len(LISTS)).tolist()), "s3://lake/state.json")
     )
 
 
 def test_sessions_are_in_the_order_of_time_and_ids_in_that_of_the_alphabet() -> None:
-    found, ids = data.sessions(lake([[7, 3], [], [3, 3, 10]], [2, 0, 1]))
+    found, ids = training_data.sessions(lake([[7, 3], [], [3, 3, 10]], [2, 0, 1]))
     assert ids.tolist() == ["p-10", "p-3", "p-7"]
     assert found.items.tolist() == [2, 1, 1, 1, 0]
     assert found.offsets.tolist() == [0, 2, 5]
@@ -59,8 +60,8 @@ def test_a_training_leaves_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
     receipt = Receipt.from_json((tmp_path / "one" / "receipt.json").read_text())
     model = artefacts.read(DISK, str(tmp_path / "one" / "model"))
     assert receipt.content == {"model": model.manifest.sha256}
-    assert receipt.inputs == {data.TABLE: "s3://lake/state.json"}
-    assert receipt.rows == {data.TABLE: len(LISTS)}
+    assert receipt.inputs == {training_data.TABLE: "s3://lake/state.json"}
+    assert receipt.rows == {training_data.TABLE: len(LISTS)}
     assert receipt.facts["metrics"] == model.manifest.metrics
     assert model.manifest.data == "tag-1"
     assert len(model.model.index.sessions) == len(LISTS)
@@ -79,9 +80,9 @@ def test_a_training_leaves_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
 def test_what_goes_wrong_is_in_the_receipt_and_in_one_line(
     lists: list[list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(data, "read", lambda settings, ref: (lake(lists, list(range(len(lists)))), "state"))
+    monkeypatch.setattr(training_data, "read", lambda settings, ref: (lake(lists, list(range(len(lists)))), "state"))
     assert train.main(command(tmp_path)) == 1
     receipt = Receipt.from_json((tmp_path / "receipt.json").read_text())
     assert "sessions are too few to train on" in receipt.error
-    assert capsys.readouterr().err.splitlines()[-1] == f"ray_apps.train: {receipt.error}"
+    assert capsys.readouterr().err.splitlines()[-1] == f"ray_apps.jobs.train: {receipt.error}"
     assert not (tmp_path / "model").exists()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import ray
 
-from ray_apps import ranker, tuning
-from ray_apps.progress import Progress
-from ray_apps.ranker import Part, Recipe
+from ray_apps.common.progress import Progress
+from ray_apps.jobs import tuning
+from ray_apps.recommender import ranker
+from ray_apps.recommender.ranker import Part, Recipe
 from ray_apps.serving.config import MOST_REPLICAS, REPLICA_CPUS
 from tests.ray_apps import shop
 

@@ -16,31 +16,32 @@ import numpy as np
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from ray_apps import entry, gate, registry
-from ray_apps.evaluation import CANDIDATE, Evaluation, EvaluationError
-from ray_apps.gate import Verdict
-from ray_apps.places import read_bytes
-from ray_apps.registry import EVALUATIONS, MODELS, Row
+from ray_apps.common import cli, model_registry
+from ray_apps.common.model_registry import EVALUATIONS, MODELS, Row
+from ray_apps.common.storage import read_bytes
+from ray_apps.jobs import gate
+from ray_apps.jobs.gate import Verdict
+from ray_apps.recommender.evaluation import CANDIDATE, Evaluation, EvaluationError
 
 
 def main(argv: list[str]) -> int:
     """Judge and write down. Returns the exit code: 0 for a refused model as well, for the verdict is in the receipt."""
-    found = entry.parser("register", __doc__)
-    found.add_argument("--training", required=True, type=entry.json_object, help="the receipt of the training, as JSON")
+    found = cli.parser("register", __doc__)
+    found.add_argument("--training", required=True, type=cli.json_object, help="the receipt of the training, as JSON")
     found.add_argument("--data-commit", required=True, help="the commit behind the tag that the training read")
-    return entry.run("register", found, work, argv)
+    return cli.run("register", found, work, argv)
 
 
 def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     """One registration."""
-    training, branch = args.training, registry.catalog(settings, args.ref)
+    training, branch = args.training, model_registry.catalog(settings, args.ref)
     sha256, uri = training["content"]["model"], training["outputs"]["model"]
-    champion, _ = registry.champion(registry.catalog(settings, names.MAIN))
+    champion, _ = model_registry.champion(model_registry.catalog(settings, names.MAIN))
     verdict = gate.judge_stored(settings, uri, training["outputs"]["evaluation"], sha256, champion)
     rows = {MODELS: [_model(args, verdict)], EVALUATIONS: list(_evaluations(settings, args, verdict))}
     tables = {name: branch.load_table(name) for name in rows}
     for name, table in tables.items():
-        registry.put(table, rows[name], sha256)
+        model_registry.put(table, rows[name], sha256)
     return Receipt(
         app="register",
         run=args.run,
@@ -57,7 +58,7 @@ def _model(args: argparse.Namespace, verdict: Verdict) -> Row:
     return {
         "model_sha256": args.training["content"]["model"],
         "uri": args.training["outputs"]["model"],
-        "created_at": registry.now(),
+        "created_at": model_registry.now(),
         "data_tag": facts["data"],
         "data_commit": args.data_commit,
         "seed": facts["seed"],

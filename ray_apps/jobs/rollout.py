@@ -13,9 +13,10 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from ray_apps import artefacts, entry, registry
-from ray_apps.places import open_place
-from ray_apps.registry import ROLLOUT, Row
+from ray_apps.common import cli, model_registry
+from ray_apps.common.model_registry import ROLLOUT, Row
+from ray_apps.common.storage import open_place
+from ray_apps.recommender import artefacts
 
 
 class RolloutError(ValueError):
@@ -36,20 +37,20 @@ class Pointer:
 
 def main(argv: list[str]) -> int:
     """Take one step. Returns the exit code."""
-    found = entry.parser("rollout", __doc__)
+    found = cli.parser("rollout", __doc__)
     found.add_argument("action", choices=("start", "step", "finish", "back", "rollback"))
     found.add_argument("--release", default="", help="name of the release to start, or to roll back to")
     found.add_argument("--candidate", default="", help="sha256 of the model that starts")
     found.add_argument("--rule-version", default="", help="version of the fraud rules in force")
-    found.add_argument("--share", type=entry.whole_number, default=10, help="percent of users for the candidate (default: %(default)s)")
+    found.add_argument("--share", type=cli.whole_number, default=10, help="percent of users for the candidate (default: %(default)s)")
     found.add_argument("--reason", default="", help="why, in words and numbers")
-    return entry.run("rollout", found, work, argv)
+    return cli.run("rollout", found, work, argv)
 
 
 def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     """One step, unless this run took it already."""
-    lake = registry.catalog(settings, args.ref)
-    steps = registry.steps(lake)
+    lake = model_registry.catalog(settings, args.ref)
+    steps = model_registry.steps(lake)
     pointer = pointer_of(steps)
     after = moved(pointer, args, steps, lake)
     if args.action == "back" and pointer.release != args.release:
@@ -57,13 +58,13 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     taken = bool(steps) and pointer == after and (steps[-1]["action"], steps[-1]["run"]) == (args.action, args.run)
     if not taken:
         for sha256 in {after.stable, after.candidate} - {""}:
-            artefacts.read(*open_place(registry.model(lake, sha256)["uri"], settings), sha256)
+            artefacts.read(*open_place(model_registry.model(lake, sha256)["uri"], settings), sha256)
         _commit(settings, args, after)
     return _receipt(settings, args, pointer, after, taken)
 
 
 def _receipt(settings: Settings, args: argparse.Namespace, pointer: Pointer, after: Pointer, taken: bool) -> Receipt:
-    table = registry.catalog(settings, args.ref).load_table(ROLLOUT)
+    table = model_registry.catalog(settings, args.ref).load_table(ROLLOUT)
     return Receipt(
         app="rollout",
         run=args.run,
@@ -100,7 +101,7 @@ def _started(pointer: Pointer, args: argparse.Namespace, lake: RestCatalog) -> P
         raise RolloutError("a start needs --release and --candidate")
     if pointer.candidate and pointer.release != args.release:
         raise RolloutError(f"{pointer.release} is being rolled out: finish it or take it back first")
-    model = registry.model(lake, args.candidate)
+    model = model_registry.model(lake, args.candidate)
     if not model["passed"]:
         raise RolloutError(f"the gate refused model {args.candidate[:12]}: {model['verdict'][:300]}")
     return Pointer(args.release, pointer.stable, args.candidate, _share(args.share), model["data_tag"], args.rule_version)
@@ -136,8 +137,8 @@ def message(action: str, pointer: Pointer) -> str:
 
 def _commit(settings: Settings, args: argparse.Namespace, after: Pointer) -> None:
     told = {"header.Nessie-Commit-Message": message(args.action, after), "header.Nessie-Commit-Authors": args.run}
-    table = registry.catalog(settings, args.ref, **told).load_table(ROLLOUT)
-    row = {**after.__dict__, "at": registry.now(), "action": args.action, "reason": args.reason, "run": args.run}
+    table = model_registry.catalog(settings, args.ref, **told).load_table(ROLLOUT)
+    row = {**after.__dict__, "at": model_registry.now(), "action": args.action, "reason": args.reason, "run": args.run}
     table.append(pa.Table.from_pylist([row], table.schema().as_arrow()))
 
 

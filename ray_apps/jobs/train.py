@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from ray_apps import artefacts, data, entry, metrics, ranker, registry, tuning
-from ray_apps.artefacts import Artefact, Manifest
-from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
-from ray_apps.places import open_place, write_bytes
-from ray_apps.progress import Progress
-from ray_apps.ranker import Model, Recipe, keep
-from ray_apps.retrieval import Index
-from ray_apps.sessions import Sessions, prefixes
+from ray_apps.common import cli, model_registry
+from ray_apps.common.progress import Progress
+from ray_apps.common.storage import open_place, write_bytes
+from ray_apps.jobs import training_data, tuning
+from ray_apps.recommender import artefacts, metrics, ranker
+from ray_apps.recommender.artefacts import Artefact, Manifest
+from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
+from ray_apps.recommender.ranker import Model, Recipe, keep
+from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.sessions import Sessions, prefixes
 
 EVALUATION = "evaluation.npz"
 HELD_OUT = 0.05
@@ -30,40 +32,42 @@ HELD_OUT = 0.05
 
 def main(argv: list[str]) -> int:
     """Train and write. Returns the exit code."""
-    found = entry.parser("train", __doc__)
-    found.add_argument("--model", type=entry.place_uri, help="folder of the new model: s3:// or file:// (default: by the run)")
+    found = cli.parser("train", __doc__)
+    found.add_argument("--model", type=cli.place_uri, help="folder of the new model: s3:// or file:// (default: by the run)")
     champion = found.add_mutually_exclusive_group()
     champion.add_argument("--champion", default="", help="folder of the model in service; empty if there is none")
     champion.add_argument("--champion-at", default="", help="ref of the lake that knows the model in service")
-    found.add_argument("--trials", type=entry.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
+    found.add_argument("--trials", type=cli.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
     found.add_argument(
         "--ray", default="", choices=("", "auto"), help="auto tries settings on the Ray that runs this job (default: an own one)"
     )
-    found.add_argument("--seed", type=entry.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
-    return entry.run("train", found, work, argv)
+    found.add_argument("--seed", type=cli.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
+    return cli.run("train", found, work, argv)
 
 
 def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     """One training."""
     progress = Progress()
-    table, state = data.read(settings, args.ref)
-    sessions, ids = data.sessions(table)
+    table, state = training_data.read(settings, args.ref)
+    sessions, ids = training_data.sessions(table)
     progress.say(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
-    args.model = args.model or f"s3://{settings.s3_bucket}/{names.model(args.run)}"
+    args.model = args.model or f"s3://{settings.s3_bucket}/{names.model_prefix(args.run)}"
     manifest, evaluation, trials = make(settings, args, sessions.shortened(), ids, _champion(settings, args), progress)
     return Receipt(
         app="train",
         run=args.run,
-        inputs={data.TABLE: state},
+        inputs={training_data.TABLE: state},
         outputs={"model": args.model, "evaluation": f"{args.model}/{EVALUATION}"},
-        rows={data.TABLE: table.num_rows},
+        rows={training_data.TABLE: table.num_rows},
         content={"model": manifest.sha256},
         facts=_facts(manifest, evaluation, trials),
     )
 
 
 def _champion(settings: Settings, args: argparse.Namespace) -> Artefact | None:
-    sha256, folder = registry.champion(registry.catalog(settings, args.champion_at)) if args.champion_at else ("", args.champion)
+    sha256, folder = "", args.champion
+    if args.champion_at:
+        sha256, folder = model_registry.champion(model_registry.catalog(settings, args.champion_at))
     return artefacts.read(*open_place(folder, settings), sha256) if folder else None
 
 

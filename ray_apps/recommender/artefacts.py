@@ -18,10 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from ray_apps.features import FEATURES
-from ray_apps.ranker import Model
-from ray_apps.retrieval import Index
-from ray_apps.sessions import Sessions
+from ray_apps.recommender.features import FEATURES
+from ray_apps.recommender.ranker import Model
+from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.sessions import Sessions
 
 MANIFEST = "manifest.json"
 FILES = ("sessions.npz", "items.arrow", "ranker.txt")

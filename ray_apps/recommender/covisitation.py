@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import coo_array
 
-from ray_apps.compiled import compiled
-from ray_apps.kernels import answer
-from ray_apps.sessions import Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
+from ray_apps.recommender.compiled import compiled
+from ray_apps.recommender.kernels import answer
+from ray_apps.recommender.sessions import Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
 
 WINDOW = 6
 BACKWARD = 0.4

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ray_apps.covisitation import Links, link
-from ray_apps.neighbours import Neighbours, Postings, post, vsknn, vstan
-from ray_apps.sessions import Floats, Found, Ints, Queries, Sessions
+from ray_apps.recommender.covisitation import Links, link
+from ray_apps.recommender.session_knn import Neighbours, Postings, post, vsknn, vstan
+from ray_apps.recommender.sessions import Floats, Found, Ints, Queries, Sessions
 
 RETRIEVERS = ("popularity", "covisitation", "vsknn", "vstan")
 RECENT_SHARE = 0.05

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_apps.compiled import compiled
-from ray_apps.covisitation import Links
-from ray_apps.kernels import mark_steps, unmark_steps
-from ray_apps.retrieval import Facts, Index
-from ray_apps.sessions import LONGEST_QUERY, Bools, Floats, Ints, Longs, Queries
+from ray_apps.recommender.compiled import compiled
+from ray_apps.recommender.covisitation import Links
+from ray_apps.recommender.kernels import mark_steps, unmark_steps
+from ray_apps.recommender.retrieval import Facts, Index
+from ray_apps.recommender.sessions import LONGEST_QUERY, Bools, Floats, Ints, Longs, Queries
 
 # Candidates of each retriever; where they end, the ranker's recall ends.
 CANDIDATES = 80

@@ -1,4 +1,4 @@
-"""The recommendations as a Ray Serve application, `ray_apps.serve:app`; run as a program it deploys itself to the running head.
+"""The Ray Serve application, `ray_apps.serving.application:app`; run as a program it deploys itself to the running head.
 
 Deploying is safe to repeat: what is there already stays, and a changed application takes over when its replica is ready.
 """
@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
-from ray_apps.entry import Parser, one_line, whole_number
+from ray_apps.common.cli import Parser, one_line, whole_number
 from ray_apps.serving import listening, replica, web
 from ray_apps.serving.config import APP, MOST_REPLICAS, REPLICA_CPUS
 from ray_apps.serving.deploy import HOST, deploy
@@ -66,7 +66,7 @@ app = Replica.bind()  # type: ignore[attr-defined]
 
 def main(argv: list[str]) -> int:
     """Deploy and wait until it answers. Returns the exit code."""
-    parser = Parser("serve", __doc__)
+    parser = Parser("serving.application", __doc__)
     parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must run (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
 
 
 def _refuse(text: str, code: int) -> int:
-    print(f"ray_apps.serve: {text}", file=sys.stderr)
+    print(f"ray_apps.serving.application: {text}", file=sys.stderr)
     return code
 
 

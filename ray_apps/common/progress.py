@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from ray_apps.sessions import Queries
+from ray_apps.recommender.sessions import Queries
 
 BATCH = 2000
 QUIET_SECONDS = 2.0

@@ -17,8 +17,8 @@ from ray import tune
 from ray._private import ray_constants
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from ray_apps.progress import Progress
-from ray_apps.ranker import Part, Recipe, Search, Tune, fit
+from ray_apps.common.progress import Progress
+from ray_apps.recommender.ranker import Part, Recipe, Search, Tune, fit
 
 METRIC = "ndcg20"
 # Settings are told apart by far fewer queries than a model is made from.

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings, SettingsError
-from ray_apps.places import write_bytes
+from ray_apps.common.storage import write_bytes
 
 Work = Callable[[Settings, argparse.Namespace], Receipt]
 
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser(app: str, about: str | None) -> Parser:
     """The arguments that every app with a receipt takes."""
-    found = Parser(app, about)
+    found = Parser(f"jobs.{app}", about)
     found.add_argument("--ref", required=True, help="Nessie branch, tag or branch@hash to read")
     found.add_argument("--run", required=True, help="the run's name, kept in the receipt")
     found.add_argument("--receipt", required=True, type=place_uri, help="where to write the receipt: s3:// or file://")
@@ -86,5 +86,5 @@ def one_line(error: BaseException) -> str:
 
 
 def _say(app: str, text: str, code: int) -> int:
-    print(f"ray_apps.{app}: {text}", file=sys.stderr)
+    print(f"ray_apps.jobs.{app}: {text}", file=sys.stderr)
     return code

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import lightgbm as lgb
 import numpy as np
 
-from ray_apps.features import FEATURES, Candidates, Rows, candidates
-from ray_apps.progress import Progress
-from ray_apps.retrieval import Index
-from ray_apps.sessions import Bools, Floats, Ints, Longs, Queries, Sessions, prefixes
+from ray_apps.common.progress import Progress
+from ray_apps.recommender.features import FEATURES, Candidates, Rows, candidates
+from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries, Sessions, prefixes
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",

@@ -5,8 +5,8 @@ Numba takes seconds to compile its `np.partition` and `np.argsort`, in each proc
 
 import numpy as np
 
-from ray_apps.compiled import compiled
-from ray_apps.sessions import Floats, Ints, Longs
+from ray_apps.recommender.compiled import compiled
+from ray_apps.recommender.sessions import Floats, Ints, Longs
 
 
 @compiled

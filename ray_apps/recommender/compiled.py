@@ -10,13 +10,13 @@ from pathlib import Path
 
 from numba import config, njit
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 def _kept() -> bool:
     """Choose the folder. Returns whether code can be kept there."""
-    sources = b"\0".join(file.read_bytes() for file in sorted(ROOT.glob("*.py")))
-    folder = ROOT.parent / ".tools" / "numba" / hashlib.sha256(sources).hexdigest()[:16]
+    sources = b"\0".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
+    folder = ROOT / ".tools" / "numba" / hashlib.sha256(sources).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ray_apps.metrics import TOP, per_query, ranks
-from ray_apps.progress import Progress
-from ray_apps.sessions import Bools, Floats, Ints, Longs, Queries
+from ray_apps.common.progress import Progress
+from ray_apps.recommender.metrics import TOP, per_query, ranks
+from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries
 
 Rank = Callable[[Queries, int], Ints]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ray_apps import files, metrics, ranker
-from ray_apps.entry import Parser, whole_number
-from ray_apps.evaluation import Rank
-from ray_apps.metrics import TOP
-from ray_apps.progress import Progress
-from ray_apps.ranker import Recipe, TooFewSessions, Tune, keep
-from ray_apps.retrieval import RETRIEVERS, Index
-from ray_apps.sessions import Queries, Sessions
+from ray_apps.common.cli import Parser, whole_number
+from ray_apps.common.progress import Progress
+from ray_apps.recommender import metrics, ranker, session_files
+from ray_apps.recommender.evaluation import Rank
+from ray_apps.recommender.metrics import TOP
+from ray_apps.recommender.ranker import Recipe, TooFewSessions, Tune, keep
+from ray_apps.recommender.retrieval import RETRIEVERS, Index
+from ray_apps.recommender.sessions import Queries, Sessions
 
 Result = dict[str, float]
 
@@ -27,13 +27,13 @@ def main(argv: list[str]) -> int:
     """Run the benchmark. Returns the exit code: 2 if the files cannot be used."""
     args, progress = _parser().parse_args(argv), Progress()
     try:
-        sessions, ids = files.read_sessions(args.sessions)
-        queries = files.read_queries(args.test, ids)
+        sessions, ids = session_files.read_sessions(args.sessions)
+        queries = session_files.read_queries(args.test, ids)
         progress.say(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
         found = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
-    except (files.InputError, TooFewSessions) as error:
+    except (session_files.InputError, TooFewSessions) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{args.out}: {error.strerror or error}")
@@ -61,7 +61,7 @@ def _tuner(trials: int, progress: Progress) -> Tune:
     if not trials:
         return keep
     # Ray takes seconds to import.
-    from ray_apps import tuning
+    from ray_apps.jobs import tuning
 
     return tuning.tuner(trials, progress)
 
@@ -90,7 +90,7 @@ def _refuse(text: str) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("benchmark", __doc__)
+    parser = Parser("jobs.benchmark", __doc__)
     parser.add_argument("--sessions", type=Path, required=True, help="training sessions, oldest first, one a line; .gz is unpacked")
     parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; .gz is unpacked")
     parser.add_argument("--out", type=Path, required=True, help="where the results go, as JSON")

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from clickstream_contracts.settings import Settings, SettingsError
-from ray_apps import artefacts
-from ray_apps.artefacts import ArtefactError
-from ray_apps.entry import Parser
-from ray_apps.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
-from ray_apps.metrics import METRICS, lower_bound
-from ray_apps.places import open_place, read_bytes
-from ray_apps.sessions import Bools
+from ray_apps.common.cli import Parser
+from ray_apps.common.storage import open_place, read_bytes
+from ray_apps.recommender import artefacts
+from ray_apps.recommender.artefacts import ArtefactError
+from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
+from ray_apps.recommender.metrics import METRICS, lower_bound
+from ray_apps.recommender.sessions import Bools
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, c
 
 
 def _parser() -> Parser:
-    parser = Parser("gate", __doc__)
+    parser = Parser("jobs.gate", __doc__)
     parser.add_argument("--model", required=True, help="the candidate's folder: s3://, file:// or a path")
     parser.add_argument("--sha256", required=True, help="the candidate's sha256, as its training reported it")
     parser.add_argument("--evaluation", required=True, help="the evaluation that the training wrote: s3://, file:// or a path")

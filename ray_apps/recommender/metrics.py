@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_apps.sessions import Floats, Ints, Longs
+from ray_apps.recommender.sessions import Floats, Ints, Longs
 
 TOP = 20
 METRICS = ("hr20", "mrr20")

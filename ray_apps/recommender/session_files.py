@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from ray_apps.sessions import Longs, Queries, Sessions, number, offsets_of, windows
+from ray_apps.recommender.sessions import Longs, Queries, Sessions, number, offsets_of, windows
 
 SESSION = re.compile(r"\d{1,18}(?: +\d{1,18})* *")
 QUERY = re.compile(r"(\d{1,18}(?: +\d{1,18})*) *\t *(\d{1,18}) *")

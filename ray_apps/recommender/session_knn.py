@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ray_apps.compiled import compiled
-from ray_apps.kernels import answer, keep_best, mark_steps, unmark_steps
-from ray_apps.sessions import Bools, Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
+from ray_apps.recommender.compiled import compiled
+from ray_apps.recommender.kernels import answer, keep_best, mark_steps, unmark_steps
+from ray_apps.recommender.sessions import Bools, Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
 
 
 class Weights(NamedTuple):

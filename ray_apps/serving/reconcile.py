@@ -4,7 +4,7 @@ import sys
 import time
 
 from clickstream_contracts.settings import Settings, SettingsError
-from ray_apps.entry import Parser, one_line, whole_number
+from ray_apps.common.cli import Parser, one_line, whole_number
 from ray_apps.serving.deploy import application, deploy
 
 WAIT_SECONDS = 300
@@ -12,7 +12,7 @@ WAIT_SECONDS = 300
 
 def main(argv: list[str]) -> int:
     """Look for ever. Returns the exit code if a setting cannot be used."""
-    parser = Parser("keeper", __doc__)
+    parser = Parser("serving.reconcile", __doc__)
     parser.add_argument("--every", type=whole_number, default=5, help="seconds between two looks (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
             _look(settings)
             time.sleep(args.every)
     except SettingsError as error:
-        print(f"ray_apps.keeper: {error}", file=sys.stderr)
+        print(f"ray_apps.serving.reconcile: {error}", file=sys.stderr)
         return 2
 
 

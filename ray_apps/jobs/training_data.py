@@ -8,15 +8,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clickstream_contracts.settings import Settings
-from ray_apps import registry
-from ray_apps.sessions import Sessions
+from ray_apps.common import model_registry
+from ray_apps.recommender.sessions import Sessions
 
 TABLE = "features.training_sessions"
 
 
 def read(settings: Settings, ref: str) -> tuple[pa.Table, str]:
     """The table at a branch, a tag or `branch@hash`, and the metadata file that says which state it was."""
-    table = registry.catalog(settings, ref).load_table(TABLE)
+    table = model_registry.catalog(settings, ref).load_table(TABLE)
     return table.scan(selected_fields=("session_id", "started_at", "items")).to_arrow(), table.metadata_location
 
 

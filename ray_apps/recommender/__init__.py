@@ -1,0 +1,1 @@
+"""The recommender: retrievers find candidates, a ranker puts them in order, an artefact stores both."""
