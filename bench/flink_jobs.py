@@ -69,7 +69,7 @@ def lake(settings: Settings, folder: str) -> Any:
     tables = environment(settings, folder)
     columns = {name: _columns(schema.tables()[f"raw.{name}"]) for name in ("clicks", "quarantine")}
     engine.one_job(tables, filled(SQL / "flink_lake.sql", {"folder": folder, **columns}), settings)
-    text = clicks_sql.render(settings).replace(f"'{names.LAKE_GROUP}'", "'bench'")
+    text = clicks_sql.render(settings).replace(f"'{names.CLICKS_TO_LAKE_GROUP}'", "'bench'")
     text = text.replace("'format' = 'raw'", "'scan.bounded.mode' = 'latest-offset', 'format' = 'raw'")
     return engine.one_job(tables, text, settings, APP.startup({}))
 

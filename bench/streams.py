@@ -15,10 +15,10 @@ from bench.flink_lake import PYTHON, REPO, count, environment
 from bench.stack import a_stack
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import compacted, topics
-from tools.kafka_reader import end_offsets, records
-from tools.stack import running
-from tools.stack.java import WORKING
+from tools.kafka import compacted, topics
+from tools.kafka.reader import end_offsets, records
+from tools.localstack import running
+from tools.localstack.java import WORKING
 
 SIZES = {"events": 400_000, "products": 2_000, "neighbours": 50, "rate": 1_000, "seconds": 60}
 # A score that comes later than this after its event tells of a job that is still catching up, in milliseconds.
@@ -36,7 +36,7 @@ def measure(sizes: dict[str, int] | None = None) -> dict[str, Any]:
         topics.ensure(settings)
         history = ("history", "--days", "1", "--events", str(wanted["events"]), "--until", "2026-01-02", "--seed", "7")
         shop(env, *history, "--products", str(wanted["products"]))
-        compacted.write(settings, names.NEIGHBOURS_TOPIC, dict(neighbours(wanted["products"], wanted["neighbours"])), lambda text: None)
+        compacted.write(settings, names.ITEM_NEIGHBOURS_TOPIC, dict(neighbours(wanted["products"], wanted["neighbours"])), lambda text: None)
         return cpu(env, settings, folder) | latency(env, settings, folder, wanted)
 
 
@@ -77,7 +77,7 @@ def latency(env: dict[str, str], settings: Settings, folder: str, wanted: dict[s
         # The first seconds at this rate are the compiler's.
         shop(env, *rate, "--seconds", "20", "--seed", "9")
         time.sleep(10)
-        since = end_offsets(settings, names.SCORES_TOPIC)
+        since = end_offsets(settings, names.FRAUD_SCORES_TOPIC)
         shop(env, *rate, "--seconds", str(wanted["seconds"]), "--seed", "8")
         # What comes last waits until the job believes in the silence; that is no measure of a busy shop.
         until = 1000 * (time.time() - SILENCE)
@@ -98,7 +98,7 @@ def scoring(env: dict[str, str], settings: Settings, folder: str) -> Iterator[No
         job = subprocess.Popen(command, cwd=REPO, env=env, stdout=log, stderr=log)
         try:
             for _ in range(60):
-                before = end_offsets(settings, names.SCORES_TOPIC)
+                before = end_offsets(settings, names.FRAUD_SCORES_TOPIC)
                 shop(env, "live", "--rate", "50", "--seconds", "5")
                 if job.poll() is not None or min((wait for _, wait in waits(settings, before)), default=LONG) < LONG:
                     break
@@ -112,7 +112,7 @@ def scoring(env: dict[str, str], settings: Settings, folder: str) -> Iterator[No
 
 def waits(settings: Settings, since: dict[int, int]) -> Iterator[tuple[int, int]]:
     """For each score from these offsets on, its event's time and the milliseconds from it to the record's arrival at the broker."""
-    for message in records(settings, names.SCORES_TOPIC, since):
+    for message in records(settings, names.FRAUD_SCORES_TOPIC, since):
         happened = json.loads(message.value() or b"{}")["event_time"]
         yield happened, message.timestamp()[1] - happened
 

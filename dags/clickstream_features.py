@@ -25,7 +25,7 @@ The sessions end with the newest day that the lake was published for, also when 
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
 clear the run. `merge` *main changed ...*: somebody else wrote the same table; `run_again` starts the run anew from the new main, at
-most twice (its id begins with `again1_`, then `again2_`). `seal` names a table that the branch lacks: clear from `create_branch`.
+most twice (its id begins with `rerun1_`, then `rerun2_`). `seal` names a table that the branch lacks: clear from `create_branch`.
 A run without news is skipped from `seal` on. Runs wait for each other.
 """
 
@@ -57,7 +57,7 @@ with DAG(
     merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
     merge >> RunAgain(task_id="run_again")
     tag = TagRelease(task_id="tag", release=merge.output, asset=FEATURES)
-    neighbours = rt.tool(ToolJob("neighbours", ("--ref", TAGGED)), task_id="neighbours")
+    neighbours = rt.tool(ToolJob("kafka.item_neighbours", ("--ref", TAGGED)), task_id="neighbours")
     drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
 
     chain(pin_main, create_branch.as_setup(), features, seal, audit, merge, tag, drop_branch)

@@ -26,7 +26,7 @@ starts `clickstream_features`.
 
 **When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
 clear the run. `merge` *main changed ...*: somebody else wrote the same table; `run_again` starts the run anew from the new main, at
-most twice (its id begins with `again1_`, then `again2_`). `seal` names a table that the branch lacks: tasks before it were not
+most twice (its id begins with `rerun1_`, then `rerun2_`). `seal` names a table that the branch lacks: tasks before it were not
 cleared along; clear from `dimensions`. `wait_for_lake`: the stream is down or behind: look at `clickstream_streams`. A night
 without news is skipped from `seal` on. Runs wait for each other.
 """

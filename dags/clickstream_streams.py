@@ -47,7 +47,7 @@ with DAG(
     streams = [FlinkStream(app) for app in names.STREAM_JOBS]
     # whatever became of the stream before
     deploys = [rt.flink_submit(one, task_id=f"deploy_{one.app}", trigger_rule=TriggerRule.ALL_DONE, **asked) for one in streams]
-    writes = {names.LAKE_JOB: [RAW]}
+    writes = {names.CLICKS_TO_LAKE_JOB: [RAW]}
     # also after a failed deploy: then the old definition is what must be healthy
     checks = [
         rt.flink_health(one, task_id=f"check_{one.app}", trigger_rule=TriggerRule.ALL_DONE, outlets=writes.get(one.app, []))

@@ -95,7 +95,7 @@ class App:
         if self.writes_lake:
             engine.open_lake(tables, settings)
         job = engine.one_job(tables, text, settings, self.startup(offsets))
-        engine.write_text(f"s3://{settings.s3_bucket}/{names.statements(self.name, wanted)}", text)
+        engine.write_text(f"s3://{settings.s3_bucket}/{names.saved_statements_key(self.name, wanted)}", text)
         job.execute()
 
     def _own_definition(self, settings: Settings, wanted: str) -> str:

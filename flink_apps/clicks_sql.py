@@ -11,7 +11,7 @@ def render(settings: Settings) -> str:
     """The job's statements; addresses and credentials stay `${...}`, so the text can be kept and compared."""
     event = schema.event()
     parts = {
-        "records": kafka_records("records", names.CLICKS_TOPIC, names.LAKE_GROUP, "startup"),
+        "records": kafka_records("records", names.CLICKS_TOPIC, names.CLICKS_TO_LAKE_GROUP, "startup"),
         "max_bytes": str(settings.event_max_bytes),
         "names": ",".join(f.name for f in event.fields),
         "columns": ",\n".join(f"  {verdict_sql.typed(f, _text(f))} AS {verdict_sql.column(f)}" for f in event.fields),

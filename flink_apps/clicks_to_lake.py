@@ -7,7 +7,7 @@ from flink_apps import clicks_sql
 from flink_apps.app import HERE, App, java
 
 SOURCES = (HERE / "engine.py", java("JsonFields"))
-APP = App(names.LAKE_JOB, clicks_sql.render, reads={"startup": names.CLICKS_TOPIC}, sources=SOURCES)
+APP = App(names.CLICKS_TO_LAKE_JOB, clicks_sql.render, reads={"startup": names.CLICKS_TOPIC}, sources=SOURCES)
 
 if __name__ == "__main__":
     sys.exit(APP.main(sys.argv[1:]))

@@ -19,7 +19,7 @@ VIEW = re.compile(r"CREATE\s+TEMPORARY\s+VIEW\s+(?P<name>\w+)\s+AS\s(?P<query>.*
 def job_options(settings: Settings, app: str, definition: str, pace: int = 1) -> dict[str, str]:
     """The job's own configuration; where the cluster's differs, this wins. `pace`: see App."""
     return {
-        "pipeline.name": names.flink_job(app, definition),
+        "pipeline.name": names.flink_job_name(app, definition),
         "pipeline.object-reuse": "true",
         "parallelism.default": str(settings.flink_parallelism),
         "table.local-time-zone": "UTC",
@@ -29,8 +29,8 @@ def job_options(settings: Settings, app: str, definition: str, pace: int = 1) ->
         "distribution-mode": "none",
         "execution.checkpointing.interval": f"{pace * settings.checkpoint_seconds}s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
-        "execution.checkpointing.dir": f"s3://{settings.s3_bucket}/{names.checkpoints(app)}",
-        "execution.checkpointing.savepoint-dir": f"s3://{settings.s3_bucket}/{names.savepoints(app)}",
+        "execution.checkpointing.dir": f"s3://{settings.s3_bucket}/{names.checkpoint_prefix(app)}",
+        "execution.checkpointing.savepoint-dir": f"s3://{settings.s3_bucket}/{names.savepoint_prefix(app)}",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # no last attempt: an outage of any length ends in recovery, and the health task tells about it meanwhile
         "restart-strategy.type": "exponential-delay",

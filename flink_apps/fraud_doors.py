@@ -13,7 +13,7 @@ def kafka() -> Doors:
     """The topics; the clock ticks for as long as the job runs."""
     clicks = {
         "topic": names.CLICKS_TOPIC,
-        "properties.group.id": names.FRAUD_JOB,
+        "properties.group.id": names.FRAUD_SCORES_JOB,
         # What piled up is read in small turns of all partitions: one that waits its turn for long would be taken for a quiet one.
         "properties.max.partition.fetch.bytes": "65536",
         "scan.watermark.idle-timeout": "7s",
@@ -26,9 +26,9 @@ def kafka() -> Doors:
         "door_records": options(_KAFKA | clicks) + ",\n  ${startup}",
         # Once a second: the rows of a second would come at one moment.
         "door_ticks": options({"connector": "datagen", "rows-per-second": "1"}),
-        "door_scores": options(_KAFKA | _keyed(names.SCORES_TOPIC, "event_id")),
-        "door_alerts": options(_KAFKA | _keyed(names.ALERTS_TOPIC, "alert_id")),
-        "door_late": options(_KAFKA | _keyed(names.LATE_TOPIC, "event_id")),
+        "door_scores": options(_KAFKA | _keyed(names.FRAUD_SCORES_TOPIC, "event_id")),
+        "door_alerts": options(_KAFKA | _keyed(names.FRAUD_ALERTS_TOPIC, "alert_id")),
+        "door_late": options(_KAFKA | _keyed(names.LATE_CLICKS_TOPIC, "event_id")),
     }
 
 

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         # A fast reader must not run ahead of its own watermark, or nothing would ever be late.
         "pipeline.auto-watermark-interval": "10ms",
     }
-    tables = engine.table_environment(engine.job_options(settings, names.FRAUD_JOB, "file") | here)
+    tables = engine.table_environment(engine.job_options(settings, names.FRAUD_SCORES_JOB, "file") | here)
     engine.one_job(tables, fraud_sql.render(settings, doors=fraud_doors.files(events, folder)), settings).execute().wait()
     return 0
 

@@ -9,7 +9,7 @@ from flink_apps.app import App
 
 # Without state it reads its longest window first: what it judges then, it judges as if it had always run.
 APP = App(
-    names.FRAUD_JOB,
+    names.FRAUD_SCORES_JOB,
     fraud_sql.render,
     reads={"startup": names.CLICKS_TOPIC},
     writes_lake=False,

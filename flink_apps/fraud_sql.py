@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from clickstream_contracts import names, schema
-from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, chained, last, refer, rules
+from clickstream_contracts.fraud_rules import ALL_EVENTS, REFERENCE, RISK_EVENTS, Pattern, chained, last, refer, rules
 from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
 from flink_apps import fraud_doors, verdict_sql
@@ -16,16 +16,16 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
     """The job's statements; addresses stay `${...}`, so the text can be kept and compared."""
     found, event, way = rules(), schema.event(), doors or fraud_doors.kafka()
     patterns = found.patterns
-    seeing_all = found.seeing(EVERY_EVENT)
-    risk = found.seeing(RISK_EVENTS)
+    seeing_all = found.in_scope(ALL_EVENTS)
+    risk = found.in_scope(RISK_EVENTS)
     parts = {
         **way,
         "version": found.version,
         "columns": ",\n".join(f"  {column(f)} {'BIGINT' if f.type == 'timestamptz' else 'STRING'}" for f in event.fields),
         "valid": "\n  AND ".join(_valid(event, way["arrived"], settings)),
         **{one: verdict_sql.typed(event.field(one), column(event.field(one))) for one in ("price", "quantity", "latitude", "longitude")},
-        "scored": _texts(found.scored),
-        "looking": _texts(found.looking),
+        "scored": _texts(found.scored_events),
+        "looking": _texts(found.browse_events),
         "views_of_all": "\n".join(view(*link) for link in chained(seeing_all, "prompt")),
         "all": last(seeing_all, "prompt"),
         "views_of_risk": "\n".join(view(*link) for link in chained(risk, "risky")),
@@ -39,9 +39,9 @@ def render(settings: Settings, doors: Doors | None = None) -> str:
         "alarms": "\nUNION ALL\n".join(_alarm(p) for p in patterns),
         "review_from": str(found.review_from),
         "block_from": str(found.block_from),
-        "held_up": _texts(found.held_up),
-        "late_after": str(found.late_after_seconds),
-        "peace": str(found.alert_again_after_minutes),
+        "held_up": _texts(found.server_events),
+        "late_after": str(found.allowed_lateness_seconds),
+        "peace": str(found.alert_suppression_minutes),
     }
     return filled(SQL / "fraud_scores.sql", parts)
 
@@ -68,7 +68,7 @@ def view(pattern: Pattern, source: str) -> str:
     """The pattern as a view over `source`: its measures, its part score and its reason beside every row."""
     columns, limits = pattern.columns, pattern.literals
     known = columns | limits
-    count, unit = pattern.within.split()
+    count, unit = pattern.window.split()
     parts = {
         "pattern": pattern.name,
         "meaning": pattern.meaning,

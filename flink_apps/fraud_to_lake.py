@@ -9,7 +9,7 @@ from clickstream_contracts.settings import Settings
 from flink_apps.app import App
 from flink_apps.template import SQL, filled, kafka_records, lake_table
 
-READS = {"startup_scores": names.SCORES_TOPIC, "startup_alerts": names.ALERTS_TOPIC}
+READS = {"startup_scores": names.FRAUD_SCORES_TOPIC, "startup_alerts": names.FRAUD_ALERTS_TOPIC}
 
 
 def render(settings: Settings) -> str:
@@ -21,7 +21,7 @@ def _parts(name: str, table: str) -> dict[str, str]:
     """One topic and the table it goes to."""
     contract = schema.tables()[table]
     return {
-        name: kafka_records(name, contract.topic, names.FRAUD_LAKE_JOB, f"startup_{name}"),
+        name: kafka_records(name, contract.topic, names.FRAUD_TO_LAKE_JOB, f"startup_{name}"),
         f"{name}_table": lake_table(table),
         f"{name}_columns": ",\n".join(f"  {_column(contract, f)} AS `{f.name}`" for f in contract.fields),
     }
@@ -43,7 +43,7 @@ def _column(contract: Contract, field: Field) -> str:
     return text if field.type == "string" else f"TRY_CAST({text} AS {flink_type(field)})"
 
 
-APP = App(names.FRAUD_LAKE_JOB, render, reads=READS, pace=3)
+APP = App(names.FRAUD_TO_LAKE_JOB, render, reads=READS, pace=3)
 
 if __name__ == "__main__":
     sys.exit(APP.main(sys.argv[1:]))

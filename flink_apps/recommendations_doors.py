@@ -11,7 +11,7 @@ Doors = dict[str, str]
 
 def kafka() -> Doors:
     """The topics. One writer alone keeps the order of a user's lists."""
-    topics = {"clicks": names.CLICKS_TOPIC, "neighbours": names.NEIGHBOURS_TOPIC, "group": names.RECOMMENDATIONS_JOB}
+    topics = {"clicks": names.CLICKS_TOPIC, "neighbours": names.ITEM_NEIGHBOURS_TOPIC, "group": names.RECOMMENDATIONS_JOB}
     lists = {
         "connector": "kafka",
         "topic": names.RECOMMENDATIONS_TOPIC,

@@ -54,7 +54,7 @@ def parser(app: str, about: str) -> Parser:
 def day(text: str) -> date:
     """A day from the command line."""
     try:
-        return date.fromisoformat(names.day(text))
+        return date.fromisoformat(names.checked_day(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -3,7 +3,7 @@
 import re
 from datetime import date, timedelta
 
-from clickstream_contracts.fraud_rules import EVERY_EVENT, REFERENCE, RISK_EVENTS, Pattern, Rules, chained, last, refer, rules
+from clickstream_contracts.fraud_rules import ALL_EVENTS, REFERENCE, RISK_EVENTS, Pattern, Rules, chained, last, refer, rules
 from spark_apps import queries
 
 DISTINCT = re.compile(r"COUNT\(DISTINCT (.*)\)")
@@ -14,8 +14,8 @@ def text(found: Rules | None = None) -> str:
     """The query; it still asks for `read_days`, and for a view `unjudged`."""
     known = found or rules()
     patterns = known.patterns
-    all_events = known.seeing(EVERY_EVENT)
-    risk = known.seeing(RISK_EVENTS)
+    all_events = known.in_scope(ALL_EVENTS)
+    risk = known.in_scope(RISK_EVENTS)
     return _filled(
         "late_fraud_scores",
         {
@@ -24,7 +24,7 @@ def text(found: Rules | None = None) -> str:
             "all": last(all_events, "seen"),
             "risk": last(risk, "risky"),
             "reach": " OR ".join(f"e.{one} IN (SELECT {one} FROM unjudged)" for one in sorted({p.entity for p in patterns})),
-            "looking": queries.literal(list(known.looking)),
+            "looking": queries.literal(list(known.browse_events)),
             "parts": ", ".join(f"{p.name}_part" for p in patterns),
             "named_parts": ", ".join(f"'{p.name}', {p.name}_part" for p in patterns),
             "codes": ", ".join(f"IF({p.name}_part > 0, '{p.name}', NULL)" for p in patterns),
@@ -49,7 +49,7 @@ def _chain(patterns: list[Pattern], source: str) -> str:
 def _pattern(pattern: Pattern, source: str) -> str:
     """The pattern as a named query over `source`: its measures, its part score and its reason beside every row."""
     known = pattern.columns | pattern.literals
-    count, unit = pattern.within.split()
+    count, unit = pattern.window.split()
     parts = {
         "pattern": pattern.name,
         "source": source,

@@ -34,7 +34,7 @@ def _daily(lake: Lake, table: str, chosen: list[date]) -> DataFrame:
 
 def _late(lake: Lake, chosen: list[date]) -> DataFrame:
     where = F.col("day").isin(chosen)
-    unjudged = lake.view("unjudged", days=chosen, scored=list(rules().scored)).cache()
+    unjudged = lake.view("unjudged", days=chosen, scored=list(rules().scored_events)).cache()
     # On most nights the stream has judged all, and the query over all patterns takes a while even to find nothing.
     judged = lake.table(LATE).where(F.lit(False)) if unjudged.isEmpty() else _judged(lake, chosen)
     lake.replace(LATE, judged, where)

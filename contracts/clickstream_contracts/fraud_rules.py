@@ -11,7 +11,7 @@ import yaml
 from clickstream_contracts import schema
 
 FILE = Path(__file__).parent / "rules" / "fraud.yaml"
-EVERY_EVENT, RISK_EVENTS = "every event", "risk events"
+ALL_EVENTS, RISK_EVENTS = "all_events", "risk_events"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 REFERENCE = re.compile(r"\{([a-z0-9_.]+)\}")
 
@@ -34,9 +34,9 @@ class Pattern:
 
     name: str
     meaning: str
-    sees: str
+    scope: str
     entity: str
-    within: str
+    window: str
     measures: dict[str, str]
     parts: tuple[Part, ...]
     reason: str
@@ -60,7 +60,7 @@ class Pattern:
     @property
     def seconds(self) -> int:
         """Length of the window."""
-        count, unit = self.within.split()
+        count, unit = self.window.split()
         return int(count) * {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}[unit]
 
 
@@ -71,11 +71,11 @@ class Rules:
     version: str
     review_from: float
     block_from: float
-    alert_again_after_minutes: int
-    late_after_seconds: int
-    held_up: tuple[str, ...]
-    scored: tuple[str, ...]
-    looking: tuple[str, ...]
+    alert_suppression_minutes: int
+    allowed_lateness_seconds: int
+    server_events: tuple[str, ...]
+    scored_events: tuple[str, ...]
+    browse_events: tuple[str, ...]
     patterns: tuple[Pattern, ...]
 
     @property
@@ -83,9 +83,9 @@ class Rules:
         """The longest window: how far back a job must read to judge as if it had always run."""
         return max(pattern.seconds for pattern in self.patterns)
 
-    def seeing(self, sees: str) -> list[Pattern]:
-        """The patterns that see this kind of events."""
-        return [pattern for pattern in self.patterns if pattern.sees == sees]
+    def in_scope(self, scope: str) -> list[Pattern]:
+        """Returns the patterns of this scope."""
+        return [pattern for pattern in self.patterns if pattern.scope == scope]
 
 
 def chained(patterns: list[Pattern], source: str) -> list[tuple[Pattern, str]]:
@@ -120,16 +120,16 @@ def parse(text: str, where: str) -> Rules:
         raise RulesError(f"{where}: {error}") from None
     if not 0 < found.review_from <= found.block_from <= 1:
         raise RulesError(f"{where}: 0 < review_from <= block_from <= 1 does not hold")
-    for name in ("alert_again_after_minutes", "late_after_seconds"):
+    for name in ("alert_suppression_minutes", "allowed_lateness_seconds"):
         if not 1 <= getattr(found, name) <= 99:
             raise RulesError(f"{where}: {name} is {getattr(found, name)}; use 1 to 99")
-    for name in ("held_up", "scored", "looking"):
+    for name in ("server_events", "scored_events", "browse_events"):
         _check_event_types(f"{where}: {name}", getattr(found, name))
-    if twice := sorted({*found.scored} & {*found.looking}):
-        raise RulesError(f"{where}: {twice[0]} is scored and mere looking; take it out of one of them")
-    order = [pattern.sees for pattern in patterns]
-    if order != sorted(order, key=(EVERY_EVENT, RISK_EVENTS).index):
-        raise RulesError(f"{where}: patterns that see every event come first")
+    if twice := sorted({*found.scored_events} & {*found.browse_events}):
+        raise RulesError(f"{where}: {twice[0]} is in scored_events and in browse_events: remove it from one of them")
+    order = [pattern.scope for pattern in patterns]
+    if order != sorted(order, key=(ALL_EVENTS, RISK_EVENTS).index):
+        raise RulesError(f"{where}: patterns of scope all_events come first")
     return found
 
 
@@ -146,10 +146,10 @@ def _pattern(where: str, raw: dict[str, Any]) -> Pattern:
     pattern = Pattern(**raw | {"parts": tuple(Part(**part) for part in raw["parts"])})
     if not NAME.fullmatch(pattern.name):
         raise RulesError(f"{at}: a name is small letters, digits and _")
-    if pattern.sees not in (EVERY_EVENT, RISK_EVENTS):
-        raise RulesError(f"{at}: sees {pattern.sees!r}; use '{EVERY_EVENT}' or '{RISK_EVENTS}'")
-    if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.within):
-        raise RulesError(f"{at}: within {pattern.within!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
+    if pattern.scope not in (ALL_EVENTS, RISK_EVENTS):
+        raise RulesError(f"{at}: scope {pattern.scope!r}; use '{ALL_EVENTS}' or '{RISK_EVENTS}'")
+    if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.window):
+        raise RulesError(f"{at}: window {pattern.window!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
     if bad := [part.score for part in pattern.parts if not 0 < part.score <= 1]:
         raise RulesError(f"{at}: score {bad[0]}; use more than 0 and at most 1")
     known = {*pattern.measures, *pattern.derived, *(f"limit.{name}" for name in pattern.limits)}

@@ -1,30 +1,29 @@
-"""Every name that two rooms must agree on is made here, and nowhere else."""
+"""Names that several packages share: topics, jobs, DAGs, branches, tags and the keys of files in the bucket."""
 
 import hashlib
 import re
 from datetime import date
-from typing import Any
 
 MAIN = "main"
 CLICKS_TOPIC = "clicks.v1"
 EVENT_VERSION = 1
 
-LAKE_JOB = "clicks_to_lake"
-LAKE_GROUP = "clicks_to_lake"
+CLICKS_TO_LAKE_JOB = "clicks_to_lake"
+CLICKS_TO_LAKE_GROUP = "clicks_to_lake"
 
-SCORES_TOPIC = "fraud.scores.v1"
-ALERTS_TOPIC = "fraud.alerts.v1"
-LATE_TOPIC = "clicks.late.v1"
-NEIGHBOURS_TOPIC = "item.neighbours.v1"
+FRAUD_SCORES_TOPIC = "fraud.scores.v1"
+FRAUD_ALERTS_TOPIC = "fraud.alerts.v1"
+LATE_CLICKS_TOPIC = "clicks.late.v1"
+ITEM_NEIGHBOURS_TOPIC = "item.neighbours.v1"
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
-TOPICS = (CLICKS_TOPIC, SCORES_TOPIC, ALERTS_TOPIC, LATE_TOPIC, NEIGHBOURS_TOPIC, RECOMMENDATIONS_TOPIC)
+TOPICS = (CLICKS_TOPIC, FRAUD_SCORES_TOPIC, FRAUD_ALERTS_TOPIC, LATE_CLICKS_TOPIC, ITEM_NEIGHBOURS_TOPIC, RECOMMENDATIONS_TOPIC)
 
-FRAUD_JOB = "fraud_scores"
-FRAUD_LAKE_JOB = "fraud_to_lake"
+FRAUD_SCORES_JOB = "fraud_scores"
+FRAUD_TO_LAKE_JOB = "fraud_to_lake"
 RECOMMENDATIONS_JOB = "recommendations"
 
-# In the order in which the streams feed one another.
-STREAM_JOBS = (LAKE_JOB, FRAUD_JOB, FRAUD_LAKE_JOB, RECOMMENDATIONS_JOB)
+# Each stream reads the topics of those before it, so they are deployed in this order.
+STREAM_JOBS = (CLICKS_TO_LAKE_JOB, FRAUD_SCORES_JOB, FRAUD_TO_LAKE_JOB, RECOMMENDATIONS_JOB)
 
 NIGHTLY = "clickstream_nightly"
 FEATURES = "clickstream_features"
@@ -34,7 +33,7 @@ ROLLOUT = "clickstream_rollout"
 ROLLBACK = "clickstream_rollback"
 BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
-MAX_REPEATS = 2
+MAX_RERUNS = 2
 
 QUARANTINE_REASONS = (
     "not_json",
@@ -48,12 +47,12 @@ QUARANTINE_REASONS = (
 
 
 def slug(text: str) -> str:
-    """`text` with everything but letters, digits, dot and dash turned into `_`: safe in branch names and keys."""
+    """Returns `text` with each run of characters other than letters, digits, dot and dash replaced by `_`."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_")
 
 
-def day(text: str) -> str:
-    """`text` if it is a day as YYYY-MM-DD; raises ValueError that says so otherwise."""
+def checked_day(text: str) -> str:
+    """Returns `text` if it is a day written as YYYY-MM-DD. Raises ValueError otherwise."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
@@ -61,75 +60,80 @@ def day(text: str) -> str:
 
 
 def branch(dag_id: str, run_id: str) -> str:
-    """The Nessie branch of one DAG run, e.g. `etl_clickstream_nightly_manual_2026-01-02`."""
+    """Returns the Nessie branch of a DAG run, e.g. `etl_clickstream_nightly_manual_2026-01-02`."""
     return f"{BRANCH_PREFIX}{slug(dag_id)}_{slug(run_id)}"
 
 
-def again(run_id: str) -> str:
-    """The id of the run that repeats `run_id`, e.g. `again1_manual__2026-01-02`, and then `again2_...`; '' for a run repeated twice."""
-    repeated = re.match(r"again(\d)_", run_id)
-    number = int(repeated[1]) if repeated else 0
-    return f"again{number + 1}_{run_id.removeprefix(f'again{number}_')}" if number < MAX_REPEATS else ""
+def rerun_id(run_id: str) -> str:
+    """Returns the id of the run that repeats `run_id` after a merge conflict.
+
+    The first rerun of `manual__2026-01-02` is `rerun1_manual__2026-01-02`, the next one `rerun2_manual__2026-01-02`.
+    Returns '' after MAX_RERUNS reruns.
+    """
+    earlier = re.match(r"rerun(\d)_", run_id)
+    number = int(earlier[1]) if earlier else 0
+    if number >= MAX_RERUNS:
+        return ""
+    first_run_id = run_id.removeprefix(f"rerun{number}_")
+    return f"rerun{number + 1}_{first_run_id}"
 
 
 def release_tag(dag_id: str, day_text: str, commit: str) -> str:
-    """The tag of a published run: the same merge commit always gets the same tag."""
-    return f"{slug(dag_id).removeprefix('clickstream_')}_{day(day_text)}_{commit[:8]}"
+    """Returns the Nessie tag of a published run; it is a function of the merge commit, so a retry makes the same tag."""
+    return f"{slug(dag_id).removeprefix('clickstream_')}_{checked_day(day_text)}_{commit[:8]}"
 
 
 def receipt_key(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
-    """Key of the receipt that one try of one task writes, below the bucket."""
+    """Returns the key in the bucket of the receipt that one try of a task writes."""
     return f"receipts/{slug(dag_id)}/{slug(run_id)}/{slug(task_id)}_{attempt}.json"
 
 
-def model(run: str) -> str:
-    """Key prefix of the model that a run trains, below the bucket."""
+def receipt_prefix(branch_name: str) -> str:
+    """Returns the key prefix in the bucket of the receipts of the run that owns a branch; '' if no DAG owns it."""
+    branch_suffix = branch_name.removeprefix(BRANCH_PREFIX)
+    for dag_id in BATCH_DAGS:
+        if branch_suffix.startswith(f"{dag_id}_"):
+            return f"receipts/{dag_id}/{branch_suffix.removeprefix(f'{dag_id}_')}/"
+    return ""
+
+
+def model_prefix(run: str) -> str:
+    """Returns the key prefix in the bucket of the model that a run trains."""
     return f"models/{slug(run)}"
 
 
-def release(day_text: str, model_sha256: str) -> str:
-    """The name, and the tag, of what is served once this model is rolled out."""
-    return f"release_{day(day_text)}_{model_sha256[:8]}"
-
-
-def receipts(branch_name: str) -> str:
-    """Key prefix of the receipts of the run with this branch, below the bucket; '' for a branch of no run."""
-    rest = branch_name.removeprefix(BRANCH_PREFIX)
-    dags = [dag_id for dag_id in BATCH_DAGS if rest.startswith(f"{dag_id}_")]
-    return f"receipts/{dags[0]}/{rest.removeprefix(f'{dags[0]}_')}/" if dags else ""
+def release_name(day_text: str, model_sha256: str) -> str:
+    """Returns the name of a release of the recommender, which is also its Nessie tag, from the day and the model's hash."""
+    return f"release_{checked_day(day_text)}_{model_sha256[:8]}"
 
 
 def namespace(component: str) -> str:
-    """The Kubernetes namespace of a component, which is a folder of manifests/base."""
+    """Returns the Kubernetes namespace of a component (a folder of manifests/base)."""
     return f"clickstream-{component}"
 
 
-def pod(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
-    """Name in a cluster of what one try of one task starts: the same try always gets the same name, no other does."""
-    run = hashlib.sha256(f"{dag_id} {run_id} {task_id}".encode()).hexdigest()[:10]
-    return f"{re.sub('[^a-z0-9]+', '-', task_id.lower()).strip('-')[:30]}-{run}-{attempt}"
+def pod_name(dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
+    """Returns the name of the pod, Spark application or Ray job of one try of a task: unique, and equal at each call."""
+    run_hash = hashlib.sha256(f"{dag_id} {run_id} {task_id}".encode()).hexdigest()[:10]
+    task = re.sub("[^a-z0-9]+", "-", task_id.lower()).strip("-")[:30]
+    return f"{task}-{run_hash}-{attempt}"
 
 
-def pods(ti: Any) -> list[str]:
-    """Names in a cluster of every try of a task so far, the present one last."""
-    return [pod(ti.dag_id, ti.run_id, ti.task_id, number) for number in range(1, ti.try_number + 1)]
-
-
-def flink_job(app: str, definition: str) -> str:
-    """A Flink job's name carries the hash of its definition, so the cluster itself knows what it runs."""
+def flink_job_name(app: str, definition: str) -> str:
+    """Returns the name of a Flink job. It holds the hash of the definition, so the cluster shows which one runs."""
     return f"{app}@{definition[:12]}"
 
 
-def checkpoints(app: str) -> str:
-    """Key prefix of a Flink app's checkpoints below the bucket."""
+def checkpoint_prefix(app: str) -> str:
+    """Returns the key prefix in the bucket of a Flink app's checkpoints."""
     return f"flink/{slug(app)}/checkpoints"
 
 
-def savepoints(app: str) -> str:
-    """Key prefix of a Flink app's savepoints below the bucket."""
+def savepoint_prefix(app: str) -> str:
+    """Returns the key prefix in the bucket of a Flink app's savepoints."""
     return f"flink/{slug(app)}/savepoints"
 
 
-def statements(app: str, definition: str) -> str:
-    """Key of the SQL that one definition of a Flink app ran, kept for the way back."""
+def saved_statements_key(app: str, definition: str) -> str:
+    """Returns the key in the bucket of the SQL of one definition of a Flink app; a rollback runs it again."""
     return f"flink/{slug(app)}/definitions/{definition[:12]}.sql"

@@ -17,18 +17,18 @@ def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
 MACROS = {"names": names, "told": told, "rules": rules}
 
 # A day asked for wins; else the partition's day; else, for a run by hand, the day before it was asked for.
-DAY = "{{ names.day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
+DAY = "{{ names.checked_day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
 # For a run that is about no day but the one it is made on.
 TODAY = "{{ dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d') }}"
 TAG = "{{ params.tag or told(triggering_asset_events, 'tag') }}"
 BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
 RULES = "{{ rules().version }}"
 ASKED_MODEL = "{{ params.model or told(triggering_asset_events, 'model_sha256') }}"
-NEW_RELEASE = f"{{{{ names.release({TODAY[3:-3]}, {ASKED_MODEL[3:-3]}) }}}}"
+NEW_RELEASE = f"{{{{ names.release_name({TODAY[3:-3]}, {ASKED_MODEL[3:-3]}) }}}}"
 SEALED = "@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"
 TAGGED = "{{ ti.xcom_pull(task_ids='tag') }}"
 RELEASED = "{{ told(triggering_asset_events, 'commit') }}"
-UNTIL = "{{ '--until=' ~ names.day(params.day) if params.day else '' }}"
+UNTIL = "{{ '--until=' ~ names.checked_day(params.day) if params.day else '' }}"
 REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
 KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
 

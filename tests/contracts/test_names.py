@@ -22,4 +22,4 @@ def test_each_try_has_a_receipt_of_its_own() -> None:
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026/01/02", ""])
 def test_a_wrong_day_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="write it as YYYY-MM-DD"):
-        names.day(text)
+        names.checked_day(text)

@@ -62,7 +62,7 @@ def test_every_field_renders(bags: dict[str, Any], runtime: str, dag_id: str) ->
 
 def test_the_training_reads_the_tag_and_compares_with_what_serves_at_the_pinned_main(bag: Any) -> None:
     found = words(rendered(bag, names.TRAIN, "train"))
-    assert found[:3] == ["ray_apps.train", "--ref", "features_2026-01-02_1a2b3c4d"]
+    assert found[:3] == ["ray_apps.jobs.train", "--ref", "features_2026-01-02_1a2b3c4d"]
     assert found[5:] == ["--champion-at", "main@aa11", "--trials", "4", "--seed", "7", "--ray", "auto"]
 
 
@@ -86,7 +86,7 @@ def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(b
         assert after in dag.get_task(before).downstream_task_ids
     shares = [words(rendered(bag, names.ROLLOUT, step)) for step in ("start", "widen_50", "widen_100")]
     assert [found[found.index("--share") + 1] for found in shares] == ["10", "50", "100"]
-    release = names.release("2026-01-02", SHA)
+    release = names.release_name("2026-01-02", SHA)
     assert {found[found.index("--release") + 1] for found in shares} == {release}
     assert words(rendered(bag, names.ROLLOUT, "check_50"))[:4] == ["tools.arms", "check", "--candidate", SHA]
     back = dag.get_task("back")

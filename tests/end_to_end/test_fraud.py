@@ -11,8 +11,8 @@ import pytest
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
 from tests.shop_day import Shop, eventually
-from tools.detection import detection
-from tools.kafka_producer import Records, Sender
+from tools.fraud.detection import detection
+from tools.kafka.producer import Records, Sender
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED
 from tools.shop.labels import ATTACKS
@@ -47,15 +47,15 @@ def test_each_attack_is_seen(shop: Shop, live: dict[str, int]) -> None:
 def test_every_payment_and_sign_in_has_one_score_or_came_late(shop: Shop, live: dict[str, int]) -> None:
     rows = shop.table("raw.clicks", columns=("event_id", "event_type", "event_time")).to_pylist()
     mine = [row for row in rows if row["event_time"].timestamp() * 1000 >= live["start"]]
-    sent = {row["event_id"] for row in mine if row["event_type"] in rules().scored}
+    sent = {row["event_id"] for row in mine if row["event_type"] in rules().scored_events}
     assert len(sent) > 50
 
     def missing() -> set[str]:
         judged = {row["event_id"] for row in shop.table("raw.fraud_scores", columns=("event_id",)).to_pylist()}
-        return sent - judged - {late["event_id"] for late in shop.topic(names.LATE_TOPIC)}
+        return sent - judged - {late["event_id"] for late in shop.topic(names.LATE_CLICKS_TOPIC)}
 
     eventually(lambda: not missing(), "a score for each payment and sign-in")
-    scored = Counter(score["event_id"] for score in shop.topic(names.SCORES_TOPIC))
+    scored = Counter(score["event_id"] for score in shop.topic(names.FRAUD_SCORES_TOPIC))
     repeats = Counter(row["event_id"] for row in shop.table("raw.clicks", columns=("event_id",)).to_pylist())
     assert {event: count for event, count in scored.items() if count > repeats[event]} == {}
 
@@ -72,7 +72,7 @@ def test_the_last_user_before_a_silence_is_flagged(shop: Shop, live: dict[str, i
             time.sleep(0.5)
 
     def flagged() -> list[dict[str, Any]]:
-        return [alert for alert in shop.topic(names.ALERTS_TOPIC) if alert["entity"] == user and alert["pattern"] == "rapid_fire"]
+        return [alert for alert in shop.topic(names.FRAUD_ALERTS_TOPIC) if alert["entity"] == user and alert["pattern"] == "rapid_fire"]
 
     eventually(lambda: bool(flagged()), "an alert about the last user", seconds=60)
     alert = flagged()[0]

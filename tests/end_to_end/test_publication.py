@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.shop_day import ROOT, Shop, eventually
-from tools import lake
+from tools.lake import catalog as lake
 
 DAY = "2026-04-01"
 SMALL = ("--users", "2000", "--products", "500")
@@ -41,8 +41,8 @@ def test_a_failed_audit_leaves_main_untouched_and_says_why(shop: Shop, some_even
     assert "planted" in shop.task_log(run_id, "audit")
     kept = [b for b in shop.references("BRANCH") if b != "main"]
     assert len(kept) == 1
-    assert "curated.events" in shop.run("tools.refs", "diff", "main", kept[0]).stdout
-    shop.run("tools.refs", "drop", kept[0])
+    assert "curated.events" in shop.run("tools.lake.refs", "diff", "main", kept[0]).stdout
+    shop.run("tools.lake.refs", "drop", kept[0])
 
 
 class Reader(threading.Thread):
@@ -93,7 +93,7 @@ def test_a_night_that_met_a_conflict_is_repeated_from_the_new_main(shop: Shop, s
     events.transaction().set_properties(**{"written-by": "somebody else"}).commit_transaction()
     shop.finish("clickstream_nightly", first, expect="failed")
     assert "main changed curated.events" in shop.task_log(first, "merge")
-    second = f"again1_{first}"
+    second = f"rerun1_{first}"
     eventually(lambda: any(run["dag_run_id"] == second for run in shop.runs("clickstream_nightly")), "the night is repeated")
     shop.finish("clickstream_nightly", second)
     released = lake.catalog(shop.settings).load_table("curated.events")

@@ -9,8 +9,8 @@ import pytest
 
 from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
-from tools import compacted
-from tools.kafka_producer import Records, Sender
+from tools.kafka import compacted
+from tools.kafka.producer import Records, Sender
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED
 
@@ -50,7 +50,7 @@ def products(shop: Shop) -> list[str]:
     """Three products of the test's own that are near one another, published."""
     one, two, three = (f"p-{uuid4().hex[:8]}" for _ in range(3))
     values: dict[str, bytes | None] = {one: near(one, two, three), two: near(two, three)}
-    compacted.write(shop.settings, names.NEIGHBOURS_TOPIC, values, print)
+    compacted.write(shop.settings, names.ITEM_NEIGHBOURS_TOPIC, values, print)
     # the stream reads both topics side by side
     time.sleep(5)
     return [one, two, three]
@@ -68,7 +68,7 @@ def test_a_view_changes_the_list(shop: Shop, products: list[str]) -> None:
 
 def test_a_product_that_was_taken_away_counts_no_more(shop: Shop, products: list[str]) -> None:
     one, two, three = products
-    compacted.write(shop.settings, names.NEIGHBOURS_TOPIC, {two: None}, print)
+    compacted.write(shop.settings, names.ITEM_NEIGHBOURS_TOPIC, {two: None}, print)
     time.sleep(5)
     user = f"u-{uuid4().hex[:8]}"
     view(shop, user, two)

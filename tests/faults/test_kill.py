@@ -17,7 +17,7 @@ import pytest
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
 from tests.shop_day import ROOT, Shop, eventually
-from tools.kafka_reader import end_offsets
+from tools.kafka.reader import end_offsets
 
 # The three that lose most if recovery is wrong run in `make test`; `make faults` runs all.
 CORE = ("flink-taskmanager", "kafka", "nessie")
@@ -29,7 +29,7 @@ FAULTLESS = ("--late", "0", "--out-of-order", "0", "--duplicates", "0")
 
 
 def pid_of(shop: Shop, part: str) -> int:
-    parts = json.loads(shop.run("tools.stack", "status", "--json", ok=False).stdout)["parts"]
+    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["parts"]
     return next(int(p["pid"] or 0) for p in parts if p["name"] == part)
 
 
@@ -41,7 +41,7 @@ def kill(shop: Shop, part: str) -> None:
 
 
 def alive_again(shop: Shop, part: str, old: int) -> bool:
-    parts = json.loads(shop.run("tools.stack", "status", "--json", ok=False).stdout)["parts"]
+    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["parts"]
     return any(p["name"] == part and p["state"] == "up" and p["pid"] != old for p in parts)
 
 
@@ -87,7 +87,7 @@ def test_a_killed_part_loses_and_doubles_nothing(shop: Shop, traffic: "subproces
 def verdicts(shop: Shop, since: float) -> dict[str, list[str]]:
     """What was said of each event since then, as often as it was said."""
     found = defaultdict(list)
-    for score in shop.topic(names.SCORES_TOPIC):
+    for score in shop.topic(names.FRAUD_SCORES_TOPIC):
         if score["event_time"] >= 1000 * since:
             found[score["event_id"]].append(json.dumps([score[name] for name in ("score", "decision", "patterns", "reasons", "parts")]))
     return found
@@ -99,10 +99,10 @@ def test_a_killed_taskmanager_passes_nobody_over_and_says_the_same(shop: Shop, t
     since = time.time()
     kill_amid(traffic, shop, "flink-taskmanager")
     rows = shop.table("raw.clicks", columns=("event_id", "event_type", "event_time")).to_pylist()
-    sent = {row["event_id"] for row in rows if row["event_type"] in rules().scored and row["event_time"].timestamp() >= since}
+    sent = {row["event_id"] for row in rows if row["event_type"] in rules().scored_events and row["event_time"].timestamp() >= since}
 
     def passed_over() -> set[str]:
-        return sent - verdicts(shop, since).keys() - {late["event_id"] for late in shop.topic(names.LATE_TOPIC)}
+        return sent - verdicts(shop, since).keys() - {late["event_id"] for late in shop.topic(names.LATE_CLICKS_TOPIC)}
 
     eventually(lambda: not passed_over(), "a score for each payment and sign-in, or a word that it came late")
     said = verdicts(shop, since)

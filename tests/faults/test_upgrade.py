@@ -39,14 +39,14 @@ def send(shop: Shop) -> None:
     shop.run("tools.shop", "live", "--rate", "500", "--seconds", "4", "--seed", seed, *SMALL)
 
 
-def deploy(shop: Shop, expect: str = "success", app: str = names.LAKE_JOB, **params: bool) -> dict[str, str]:
+def deploy(shop: Shop, expect: str = "success", app: str = names.CLICKS_TO_LAKE_JOB, **params: bool) -> dict[str, str]:
     """One run of the streams' DAG; what the deploy task of one stream returned."""
     run_id = shop.finish(names.STREAMS, shop.airflow.trigger(names.STREAMS, params), expect)
     task = f"deploy_{app}"
     return shop.receipt(run_id, task, names.STREAMS) if expect == "success" else {"log": shop.task_log(run_id, task, names.STREAMS)}
 
 
-def running(shop: Shop, app: str = names.LAKE_JOB) -> dict[str, str]:
+def running(shop: Shop, app: str = names.CLICKS_TO_LAKE_JOB) -> dict[str, str]:
     """The names of a stream's running jobs, by their ids."""
     found = httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"]
     return {job["jid"]: job["name"] for job in found if job["state"] == "RUNNING" and job["name"].startswith(f"{app}@")}
@@ -95,7 +95,7 @@ def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
     deploy(shop)
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
-    cancel(shop, names.LAKE_JOB)
+    cancel(shop, names.CLICKS_TO_LAKE_JOB)
     assert deploy(shop, start_fresh=True)["restored_from"].startswith("the lake's end")
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
@@ -104,9 +104,9 @@ def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
 def test_a_stream_outside_the_lake_begins_anew_when_nobody_can_read_its_state(shop: Shop) -> None:
     """A checkpoint is no savepoint, but this stream has nothing to commit."""
     deploy(shop)
-    cancel(shop, names.FRAUD_JOB)
+    cancel(shop, names.FRAUD_SCORES_JOB)
     with kept(PATTERN):
         PATTERN.write_text(PATTERN.read_text().replace("    SELECT *{{derived}}", "    SELECT *, 'more' AS {{pattern}}_more{{derived}}"))
-        assert deploy(shop, app=names.FRAUD_JOB)["restored_from"] == "its own beginning"
+        assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "its own beginning"
     # with the savepoint of a stop the way back is the same
-    assert deploy(shop, app=names.FRAUD_JOB)["restored_from"] == "its own beginning"
+    assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "its own beginning"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clickstream_contracts.fraud_rules import RulesError, parse, rules
+from clickstream_contracts.fraud_rules import rules
 from tests.flink_apps.conftest import REPO
 from tests.flink_apps.fraud_oracle import MINUTE, SECOND, judge
 
@@ -198,39 +198,3 @@ def test_lateness_is_asked_once_behind_both_clocks(plan: str) -> None:
     late = plan.partition("Sink(table=[default_catalog.default_database.late]")[2]
     assert f"Reused(reference_id=[{shared}])" in late
     assert plan.count(f"Reused(reference_id=[{shared}])") == 2
-
-
-GOOD = (
-    "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_again_after_minutes: 30\nlate_after_seconds: 60\nheld_up: [login]\n"
-    "scored: [purchase]\nlooking: [search]\npatterns:\n"
-)
-ONE = (
-    "  - {name: x, meaning: m, sees: every event, entity: user_id, within: 5 SECOND, measures: {n: COUNT(event_id)},"
-    " limits: {n: 3}, parts: [{score: 0.6, when: '{n} > {limit.n}'}], reason: '{n} in 5 s'}\n"
-)
-BROKEN = [
-    (ONE.replace("every event", "some"), "sees 'some'"),
-    (ONE.replace("5 SECOND", "200 SECOND"), "within '200 SECOND'"),
-    (ONE.replace("0.6", "1.6"), "score 1.6"),
-    (ONE + "alert_again_after_minutes: 100\n", "alert_again_after_minutes is 100"),
-    (ONE + "late_after_seconds: 0\n", "late_after_seconds is 0"),
-    (ONE + "held_up: []\n", "held_up is (); give a list of event types"),
-    (ONE + "looking: 5\n", "looking is 5; give a list of event types"),
-    (ONE + "scored: [purchase, search]\n", "search is scored and mere looking"),
-    (ONE + "scored: [purchase, logn]\n", "scored: 'logn' is no event type of click.v1; use page_view"),
-    (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
-    (ONE.replace("name: x", "name: X y"), "a name is small letters"),
-    (ONE.replace("reason:", "raeson:"), "raeson"),
-    (ONE.replace("every event", "risk events") + ONE, "come first"),
-]
-
-
-def test_good_rules_are_read() -> None:
-    assert parse(GOOD + ONE, "here").patterns[0].seconds == 5
-
-
-@pytest.mark.parametrize(("text", "says"), BROKEN)
-def test_rules_that_cannot_be_used_say_why(text: str, says: str) -> None:
-    with pytest.raises(RulesError, match="here: ") as found:
-        parse(GOOD + text, "here")
-    assert says in str(found.value)

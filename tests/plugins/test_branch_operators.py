@@ -143,7 +143,7 @@ def again(context: Any, run_id: str) -> RunAgain:
     with DAG("clickstream_nightly", schedule=None):
         task = RunAgain(task_id="run_again", asked={"day": DAY})
         PublishBranch(task_id="merge", pinned="", sealed="", day=DAY) >> task
-    task.trigger_run_id = names.again(run_id)
+    task.trigger_run_id = names.rerun_id(run_id)
     return task
 
 
@@ -157,7 +157,7 @@ def test_a_conflict_names_the_table_and_repeats_the_run_with_its_parameters(
     context["params"] = {"day": None, "rebuild": True}
     with pytest.raises(DagRunTriggerException) as started:
         again(context, "scheduled__1").execute(context)
-    assert (started.value.dag_run_id, started.value.conf) == ("again1_scheduled__1", {"day": DAY, "rebuild": True})
+    assert (started.value.dag_run_id, started.value.conf) == ("rerun1_scheduled__1", {"day": DAY, "rebuild": True})
 
 
 def test_a_run_is_repeated_twice_and_only_after_a_conflict(context: Any) -> None:
@@ -167,10 +167,10 @@ def test_a_run_is_repeated_twice_and_only_after_a_conflict(context: Any) -> None
     context["ti"].xcom_push("conflict", "main changed curated.events")
     context["ti"].task_id = "run_again"
     with pytest.raises(DagRunTriggerException) as started:
-        again(context, "again1_scheduled__1").execute(context)
-    assert started.value.dag_run_id == "again2_scheduled__1"
+        again(context, "rerun1_scheduled__1").execute(context)
+    assert started.value.dag_run_id == "rerun2_scheduled__1"
     with pytest.raises(AirflowFailException, match=r"main changed curated\.events; twice repeated"):
-        again(context, "again2_scheduled__1").execute(context)
+        again(context, "rerun2_scheduled__1").execute(context)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ def test_the_resources_are_the_reviewed_ones() -> None:
 
 
 def test_a_try_has_one_name_and_no_other_try_has_it() -> None:
-    assert names.pod(*AT) == names.pod(*AT)
-    assert len({names.pod(*AT), names.pod(*AT[:3], 3), names.pod("other", *AT[1:]), names.pod(AT[0], "manual", *AT[2:])}) == 4
+    assert names.pod_name(*AT) == names.pod_name(*AT)
+    assert len({names.pod_name(*AT), names.pod_name(*AT[:3], 3), names.pod_name("other", *AT[1:]), names.pod_name(AT[0], "manual", *AT[2:])}) == 4
     # Spark adds a suffix to it for each of its pods and services.
-    assert len(names.pod("d" * 99, "r" * 99, "t" * 99, 99)) <= 45
+    assert len(names.pod_name("d" * 99, "r" * 99, "t" * 99, 99)) <= 45
 
 
 class Applications:
@@ -54,7 +54,7 @@ def context() -> Any:
 
 def test_a_failure_is_told_in_the_applications_words(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Applications({"state": "FAILED", "errorMessage": "driver container failed with ExitCode: 137, Reason: OOMKilled"})
-    with pytest.raises(AirflowException, match=rf"{names.pod(*AT)} is FAILED: .*OOMKilled"):
+    with pytest.raises(AirflowException, match=rf"{names.pod_name(*AT)} is FAILED: .*OOMKilled"):
         task(monkeypatch, cluster).execute(context())
 
 
@@ -67,4 +67,4 @@ def test_what_an_earlier_try_left_running_is_deleted_first(monkeypatch: pytest.M
     cluster = Applications({})
     with pytest.raises(AirflowException):
         task(monkeypatch, cluster).execute(context())
-    assert cluster.deleted == [names.pod(*AT[:3], 1)]
+    assert cluster.deleted == [names.pod_name(*AT[:3], 1)]

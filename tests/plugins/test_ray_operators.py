@@ -25,7 +25,7 @@ from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
 from tests.plugins.test_receipt_operators import APP, GOOD
 
-JOB = names.pod("clickstream_nightly", "r", "work", 1)
+JOB = names.pod_name("clickstream_nightly", "r", "work", 1)
 
 
 @dataclass
@@ -93,7 +93,7 @@ def task(text: str) -> RayReceiptOperator:
 
 
 def job_of(context: Any, number: int = 1) -> str:
-    return names.pod(context["ti"].dag_id, context["ti"].run_id, "work", number)
+    return names.pod_name(context["ti"].dag_id, context["ti"].run_id, "work", number)
 
 
 def test_a_job_that_leaves_a_receipt_is_the_tasks_answer(head: Head, context: Any) -> None:
@@ -228,6 +228,6 @@ def test_there_a_failure_is_told_in_the_resources_words_and_left_to_look_at(ends
 
 
 def test_a_rayjob_takes_airflows_settings_along() -> None:
-    made = rayjobs.resource("x", ["python", "-m", "ray_apps.train", "--ref", "a b"], Settings(nessie_uri="http://n:1"))
-    assert made["spec"]["entrypoint"] == "python -m ray_apps.train --ref 'a b'"
+    made = rayjobs.resource("x", ["python", "-m", "ray_apps.jobs.train", "--ref", "a b"], Settings(nessie_uri="http://n:1"))
+    assert made["spec"]["entrypoint"] == "python -m ray_apps.jobs.train --ref 'a b'"
     assert '"CLICKSTREAM_NESSIE_URI": "http://n:1"' in made["spec"]["runtimeEnvYAML"]

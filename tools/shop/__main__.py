@@ -12,9 +12,9 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import entry, master_data
-from tools.cli import UsageError, failing_in_one_line, here
-from tools.kafka_producer import Sender, SendError, require_topic
+from tools.lake import master_data
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.kafka.producer import Sender, SendError, require_topic
 from tools.ledger.journal import Journal
 from tools.ledger.read import acknowledged_numbers
 from tools.shop import corpus, master, run, stream
@@ -43,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")
 
 
 @app.command()
-@failing_in_one_line(SendError)
+@errors_in_one_line(SendError)
 def history(
     days: Days = 1,
     until: Until = "",
@@ -67,7 +67,7 @@ def history(
     last = _complete_day(until)
     if send not in LATE:
         raise UsageError(f"--send {send!r}: use one of {', '.join(LATE)}")
-    settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order, huge), attacks)
+    settings, shop = current_settings(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order, huge), attacks)
     windows = stream.days(last, days, events or EVENTS_PER_DAY * days)
     require_topic(settings)
     name = names.slug(run_name or f"history_{last}_{days}d_{events or EVENTS_PER_DAY * days}_seed{seed}_{send}")
@@ -82,7 +82,7 @@ def history(
 
 
 @app.command()
-@failing_in_one_line(SendError)
+@errors_in_one_line(SendError)
 def live(
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")],
     seconds: Annotated[int, typer.Option(min=0, help="Stop after so many seconds; 0 goes on until Ctrl-C.")] = 0,
@@ -101,7 +101,7 @@ def live(
     as_json: Json = False,
 ) -> None:
     """Send events at the pace of the clock."""
-    settings, shop = here(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order), attacks)
+    settings, shop = current_settings(), _shop(World(seed, users, products), Faults(duplicates, broken, late, out_of_order), attacks)
     begin = _moment(start, rate)
     require_topic(settings)
     name = names.slug(run_name or f"live_{begin}_rate{rate:g}_seed{seed}")
@@ -152,7 +152,7 @@ def corpus_(
 def _complete_day(text: str) -> date:
     """The day of `--until`. Raises ValueError when it is none, or not over yet."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    day = date.fromisoformat(names.day(text)) if text else yesterday
+    day = date.fromisoformat(names.checked_day(text)) if text else yesterday
     if day > yesterday:
         raise UsageError(f"--until {day}: that day is not over yet; the last whole day is {yesterday}")
     return day
@@ -178,4 +178,4 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

@@ -49,7 +49,7 @@ class StreamKeeper:
             return self._keep_old(running, refused)
         if running is None:
             return self._start_as_new(self._origin())
-        if running.name == names.flink_job(self.app, self.definition):
+        if running.name == names.flink_job_name(self.app, self.definition):
             return _receipt(running, "", "")
         return self._upgrade(running)
 
@@ -82,7 +82,7 @@ class StreamKeeper:
         return Origin(state) if state else Origin(None, self.states.lake_end())
 
     def _start(self, definition: str, origin: Origin, statements: str | None = None) -> dict[str, Any]:
-        LOG.info("Starting %s from %s", names.flink_job(self.app, definition), origin)
+        LOG.info("Starting %s from %s", names.flink_job_name(self.app, definition), origin)
         old = ["--statements", statements] if statements else []
         arguments = ["-pym", f"flink_apps.{self.app}", "--definition", definition, "--offsets", json.dumps(origin.offsets), *old]
         job = self.cluster.run(self.driver, arguments, origin.state)
@@ -140,7 +140,7 @@ class StreamKeeper:
     def _saved(self, definition: str) -> str:
         saved = self.states.statements(definition)
         if saved is None:
-            raise FlinkError(f"the statements of {names.flink_job(self.app, definition)} are not in the bucket: there is no way back to it")
+            raise FlinkError(f"the statements of {names.flink_job_name(self.app, definition)} are not in the bucket: cannot roll back to it")
         return saved
 
     def _keep_old(self, running: Job | None, refused: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class StreamKeeper:
         if running is None:
             self._start(old, self._origin(), self._saved(old))
         raise FlinkError(
-            f"{names.flink_job(self.app, old)} runs, because definition {self.definition[:12]} failed before: {refused['reason']}."
+            f"{names.flink_job_name(self.app, old)} runs, because definition {self.definition[:12]} failed before: {refused['reason']}."
             " Change it, or trigger with retry_refused"
         )
 

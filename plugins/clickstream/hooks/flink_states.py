@@ -29,13 +29,13 @@ class FlinkStates:
     @property
     def savepoints(self) -> str:
         """Where savepoints are put."""
-        return self._uri(names.savepoints(self._app))
+        return self._uri(names.savepoint_prefix(self._app))
 
     def newest(self) -> str | None:
         """The newest complete checkpoint or savepoint: older ones lack what is already committed to the lake."""
         found = [
             (info.mtime, _number(info.path), info.path.removesuffix("/_metadata"))
-            for prefix in (names.checkpoints(self._app), names.savepoints(self._app))
+            for prefix in (names.checkpoint_prefix(self._app), names.savepoint_prefix(self._app))
             for info in self._list(prefix)
             if info.path.endswith("/_metadata")
         ]
@@ -78,7 +78,7 @@ class FlinkStates:
 
     def statements(self, definition: str) -> str | None:
         """Where the SQL of an earlier definition is kept, or None if it never ran here."""
-        key = names.statements(self._app, definition)
+        key = names.saved_statements_key(self._app, definition)
         return None if self._read(key) is None else self._uri(key)
 
     def refusal(self, definition: str) -> dict[str, Any] | None:
@@ -97,7 +97,7 @@ class FlinkStates:
             self._files.delete_file(f"{self._settings.s3_bucket}/{self._refusal_key(definition)}")
 
     def _refusal_key(self, definition: str) -> str:
-        return names.statements(self._app, definition).removesuffix(".sql") + ".refused.json"
+        return names.saved_statements_key(self._app, definition).removesuffix(".sql") + ".refused.json"
 
     def _uri(self, key: str) -> str:
         return f"s3://{self._settings.s3_bucket}/{key}"

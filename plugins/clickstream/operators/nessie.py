@@ -136,7 +136,7 @@ class RunAgain(TriggerDagRunOperator):
     template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "asked")
 
     def __init__(self, *, asked: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
-        target = {"trigger_dag_id": "{{ dag.dag_id }}", "trigger_run_id": "{{ names.again(run_id) }}", "logical_date": None}
+        target = {"trigger_dag_id": "{{ dag.dag_id }}", "trigger_run_id": "{{ names.rerun_id(run_id) }}", "logical_date": None}
         super().__init__(trigger_rule=TriggerRule.ONE_FAILED, skip_when_already_exists=True, **target, **kwargs)
         self.asked = dict(asked)
 

@@ -11,8 +11,8 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
 from clickstream.hooks.ray import OVER, RayError, RayJobs
+from clickstream.operators.pod_names import pod_names
 from clickstream.operators.receipt import ReceiptMixin
-from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 
@@ -28,7 +28,7 @@ class RayJobOperator(BaseOperator):
         self._job = ""
 
     def execute(self, context: Context) -> Any:
-        tries = names.pods(context["ti"])
+        tries = pod_names(context["ti"])
         try:
             # A job that outlived the worker which started it must not write beside this try's.
             for earlier in tries[:-1]:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
+from clickstream.operators.pod_names import pod_names
 from clickstream.operators.receipt import ReceiptMixin
 from clickstream.runtime import pods, rayjobs
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
@@ -46,7 +47,7 @@ class TellingSparkOperator(SparkKubernetesOperator):
     """SparkKubernetesOperator whose applications have names of their own and whose failure is told in the application's words."""
 
     def execute(self, context: Context) -> None:
-        tries = names.pods(context["ti"])
+        tries = pod_names(context["ti"])
         # A driver that outlived the worker which started it must not write beside this try's.
         for earlier in tries[:-1]:
             self._delete(earlier)
@@ -91,7 +92,7 @@ class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
     arguments: list[str]
 
     def execute(self, context: Context) -> None:
-        self.name = names.pods(context["ti"])[-1]
+        self.name = pod_names(context["ti"])[-1]
         super().execute(context)
 
     def add_arguments(self, arguments: list[str]) -> None:
@@ -110,7 +111,7 @@ class RayJobResourceOperator(BaseOperator):
         self._name = ""
 
     def execute(self, context: Context) -> Any:
-        tries = names.pods(context["ti"])
+        tries = pod_names(context["ti"])
         # A job that outlived the worker which started it must not write beside this try's.
         for earlier in tries[:-1]:
             self._delete(earlier)
@@ -180,7 +181,7 @@ class Kubernetes(FlinkSession):
         )
 
     def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
-        return RayJobReceiptOperator(command=["python", "-m", f"ray_apps.{job.app}", *job.args], **task)
+        return RayJobReceiptOperator(command=["python", "-m", f"ray_apps.jobs.{job.app}", *job.args], **task)
 
     def tool_pod(self, job: ToolJob) -> dict[str, Any]:
         """The pod of a tool, but for its command."""
