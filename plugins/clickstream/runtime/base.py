@@ -31,7 +31,7 @@ class FlinkStream:
 
 @dataclass(frozen=True)
 class RayJob:
-    """A Ray app, `ray_apps/<app>.py`, with its arguments; they may hold Jinja."""
+    """A Ray app, `ray_apps/jobs/<app>.py`, with its arguments; they may hold Jinja."""
 
     app: str
     args: tuple[str, ...] = ()

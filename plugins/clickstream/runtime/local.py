@@ -32,7 +32,7 @@ class Local(FlinkSession):
     def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
         from clickstream.operators.ray import RayReceiptOperator
 
-        return RayReceiptOperator(command=[str(RAY_PYTHON), "-m", f"ray_apps.{job.app}", *job.args], **task)
+        return RayReceiptOperator(command=[str(RAY_PYTHON), "-m", f"ray_apps.jobs.{job.app}", *job.args], **task)
 
 
 def _command(python: Path, module: str, args: tuple[str, ...]) -> list[str]:
