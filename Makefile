@@ -39,19 +39,19 @@ check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
 	@$(RUN) -m pytest tests/manifests
 
 up: setup ## Start the local stack and wait until it is healthy (ONLY=s3,nessie,kafka starts these)
-	@$(RUN) -m tools.stack up --only "$(ONLY)"
+	@$(RUN) -m tools.localstack up --only "$(ONLY)"
 
 down: setup-tools ## Stop the local stack; the data stays
-	@$(RUN) -m tools.stack down
+	@$(RUN) -m tools.localstack down
 
 status: setup-tools ## Each part's state, address and memory, and where the login is
-	@$(RUN) -m tools.stack status
+	@$(RUN) -m tools.localstack status
 
 doctor: ## What this machine lacks and what is stuck, each with its cure
-	@$(PYTHON) -m tools.stack.doctor
+	@$(PYTHON) -m tools.localstack.doctor
 
 logs: setup-tools ## The end of a part's log: PART=kafka [N=50]
-	@$(if $(PART),$(RUN) -m tools.stack logs $(PART) -n $(N),echo "error: name a part, e.g. make logs PART=kafka" >&2; exit 2)
+	@$(if $(PART),$(RUN) -m tools.localstack logs $(PART) -n $(N),echo "error: name a part, e.g. make logs PART=kafka" >&2; exit 2)
 
 replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 	@$(if $(FILE),$(RUN) -m tools.replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
@@ -64,10 +64,10 @@ bench: setup setup-ray ## Measure, side by side, and print a table
 	@$(RUN) -m bench
 
 fraud-report: setup ## Run labelled attacks through the fraud job and print how many it sees: [SEED=1]
-	@$(RUN) -m bench.fraud $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m tools.fraud.report $(if $(SEED),--seed $(SEED))
 
 recommender-benchmark: setup-ray ## Train and test the recommender on your files: SESSIONS=train.txt.gz TEST=queries.tsv.gz OUT=result.json [TRIALS=0]
-	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
+	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.jobs.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
 
 faults: setup ## The long tests: kill each part during work, send a million events, train and roll out
 	@$(RUN) -m pytest tests/faults
@@ -77,19 +77,19 @@ docs: setup-tools ## Write the generated pages of docs/ anew
 	@$(RUN) -m tools.docs
 
 lock: setup-tools ## Resolve all requirements anew and write the lock files
-	@$(PYTHON) -m tools.stack.lock
+	@$(PYTHON) -m tools.localstack.lock
 
 clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then $(RUN) -m tools.stack clean; fi; rm -rf .venvs .jars .tools rendered
+	@if [ -x $(RUN) ]; then $(RUN) -m tools.localstack clean; fi; rm -rf .venvs .jars .tools rendered
 
 setup:
-	@$(PYTHON) -m tools.stack.bootstrap
+	@$(PYTHON) -m tools.localstack.bootstrap
 
 setup-tools:
-	@$(PYTHON) -m tools.stack.bootstrap tools
+	@$(PYTHON) -m tools.localstack.bootstrap tools
 
 setup-ray:
-	@$(PYTHON) -m tools.stack.bootstrap ray
+	@$(PYTHON) -m tools.localstack.bootstrap ray
 
 setup-checks:
-	@$(PYTHON) -m tools.stack.bootstrap tools airflow manifests
+	@$(PYTHON) -m tools.localstack.bootstrap tools airflow manifests

@@ -9,11 +9,11 @@ from typing import Any
 
 from bench.stack import a_stack
 from clickstream_contracts.settings import Settings
-from tools.kafka_reader import end_offsets
-from tools.stack import running
+from tools.fraud.flink_process import PYTHON, environment
+from tools.kafka.reader import end_offsets
+from tools.localstack import running
 
 REPO = Path(__file__).parents[1]
-PYTHON = REPO / ".venvs/flink/bin/python"
 SHOP = ("history", "--days", "1", "--events", "400000", "--until", "2026-01-02", "--seed", "7")
 
 
@@ -42,16 +42,6 @@ def measure() -> dict[str, Any]:
 def count(settings: Settings) -> int:
     """Records in the topic."""
     return sum(end_offsets(settings).values())
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """A PyFlink of its own: the installed libraries and the project's jars."""
-    home = next((REPO / ".venvs/flink/lib").glob("python*/site-packages/pyflink"))
-    libraries = folder / "lib"
-    libraries.mkdir()
-    for jar in [*home.glob("lib/*.jar"), *REPO.glob(".jars/flink/*.jar"), *REPO.glob(".jars/flink-udf/*.jar")]:
-        (libraries / jar.name).symlink_to(jar)
-    return {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(home), "FLINK_LIB_DIR": str(libraries)}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def a_stack(*parts: str) -> Iterator[dict[str, str]]:
     home = tempfile.mkdtemp(prefix="bench-")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, **ports, "CLICKSTREAM_STACK_DIR": home}
-    stack = [sys.executable, "-m", "tools.stack"]
+    stack = [sys.executable, "-m", "tools.localstack"]
     try:
         subprocess.run([*stack, "up", "--only", ",".join(parts)], check=True, env=env)
         yield env

@@ -44,7 +44,7 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     if not kept:
         env |= {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
         env |= {"CLICKSTREAM_CHECKPOINT_SECONDS": "5"}
-    stack = [sys.executable, "-m", "tools.stack"]
+    stack = [sys.executable, "-m", "tools.localstack"]
     try:
         subprocess.run([*stack, "up"], cwd=ROOT, env=env, check=True)
         yield env

@@ -1,6 +1,6 @@
 """Free ports for a second stack beside a running one."""
 
-from tools.stack.ports import GRPC, is_taken
+from tools.localstack.ports import GRPC, is_taken
 
 # Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own, which must stay below the
 # range from which the system hands out ports by itself (32768 and up).

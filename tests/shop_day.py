@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import lake, summary
-from tools.airflow_api import Airflow
-from tools.kafka_reader import records
-from tools.runs import run_scheduled
+from tools.demo import summary
+from tools.demo.airflow_api import Airflow
+from tools.demo.dag_runs import run_scheduled
+from tools.kafka.reader import records
+from tools.lake import catalog as lake
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +29,7 @@ class Shop:
 
     def __init__(self, env: dict[str, str]) -> None:
         self.env = env
-        from tools.stack import running
+        from tools.localstack import running
 
         self.settings: Settings = running(env["CLICKSTREAM_STACK_DIR"])
         self.env = {**env, **self.settings.to_env()}

@@ -29,7 +29,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "kubernetes": {"plugins/clickstream/runtime/kubernetes.py"},
 }
-ENVIRONMENT_READERS = re.compile(r"contracts/clickstream_contracts/settings\.py|tools/stack/.*|tools/demo\.py")
+ENVIRONMENT_READERS = re.compile(r"contracts/clickstream_contracts/settings\.py|tools/localstack/.*|tools/demo/.*")
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+(INTO|OVERWRITE)|MERGE\s+INTO|CREATE\s+(TABLE|VIEW|TEMPORARY)|DELETE\s+FROM)\b", re.S)
 NAME_TEXTS = re.compile(r"clicks\.v1$|^etl_|^(raw|curated|marts|landing)\.\w+$")
 

@@ -40,7 +40,7 @@ def everything() -> dict[str, list[Object]]:
 def checkov(folder: Path) -> list[str]:
     """Failed checks, with what they failed on."""
     if not CHECKOV.exists():
-        pytest.skip("no checkov: python3 -m tools.stack.bootstrap manifests")
+        pytest.skip("no checkov: python3 -m tools.localstack.bootstrap manifests")
     words = ["--framework", "kubernetes", "--skip-download", "--quiet", "--compact", "-o", "json", "--skip-check", ",".join(EXCLUDED)]
     done = subprocess.run([str(CHECKOV), "-d", str(folder), *words], capture_output=True, text=True, check=False)
     report: Any = json.loads(done.stdout)

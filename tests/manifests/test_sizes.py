@@ -9,7 +9,7 @@ import yaml
 from tests.manifests.pods import MIB, Pod, pods, quantity
 from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects
 from tests.manifests.runtime import resources
-from tools.stack import flink, kafka
+from tools.localstack import flink, kafka
 
 
 def limit(pod: Pod) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from clickstream_contracts import names
 from tests.shop_day import Shop
-from tools.runs import run_scheduled
+from tools.demo.dag_runs import run_scheduled
 
 pytestmark = pytest.mark.engine
 

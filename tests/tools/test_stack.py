@@ -15,8 +15,8 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.stack import doctor, flink, layout, machine, parts, ports, running, spark, start, stop
-from tools.stack.bootstrap import digest, done, stamp
+from tools.localstack import doctor, flink, layout, machine, parts, ports, running, spark, start, stop
+from tools.localstack.bootstrap import digest, done, stamp
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def squatter() -> Iterator[int]:
 
 def command(stack_dir: Path, *argv: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(stack_dir), **settings}
-    return subprocess.run([sys.executable, "-m", "tools.stack", *argv], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", "tools.localstack", *argv], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_addresses_follow_the_ports(stack: layout.Stack) -> None:

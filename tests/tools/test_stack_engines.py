@@ -18,8 +18,8 @@ from confluent_kafka import Producer
 
 from clickstream_contracts import names
 from tests.ports import free_ports
-from tools.lake import catalog
-from tools.stack import checkup, layout, running, stop
+from tools.lake.catalog import catalog
+from tools.localstack import checkup, layout, running, stop
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ class Small:
         self.home = home
 
     def command(self, *argv: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "tools.stack", *argv]
+        command = [sys.executable, "-m", "tools.localstack", *argv]
         return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def run(self, *argv: str) -> None:
@@ -110,7 +110,7 @@ def test_a_killed_part_comes_back_with_its_data(small: Small, part: str) -> None
 def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: Small, tmp_path: Path) -> None:
     def load(country: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "users.csv").write_text(f"user_id,country\nu1,{country}\n")
-        command = [sys.executable, "-m", "tools.master_data", "--users", str(tmp_path / "users.csv")]
+        command = [sys.executable, "-m", "tools.lake.master_data", "--users", str(tmp_path / "users.csv")]
         return subprocess.run(command, env=small.env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert "1 new of 1" in load("DE").stdout

@@ -12,7 +12,7 @@ import pytest
 
 from clickstream_contracts.settings import Settings
 from tests.tools.test_stack_engines import Small
-from tools.stack import layout, ray, running
+from tools.localstack import layout, ray, running
 
 pytestmark = pytest.mark.engine
 

@@ -1,0 +1,98 @@
+"""Kafka: one KRaft node, broker and controller in one process."""
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tools.localstack.java import LIGHT, WORKING, java
+from tools.localstack.layout import ROOT, Stack, write_private
+from tools.localstack.part import Health, Part
+
+LOGGING = """status=WARN
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{ISO8601} %p %c{1} %m%n
+rootLogger.level=WARN
+rootLogger.appenderRef.console.ref=console
+logger.server.name=kafka.server.KafkaRaftServer
+logger.server.level=INFO
+"""
+
+
+def parts(stack: Stack) -> list[Part]:
+    """The Kafka node; its data folder is formatted before the first start."""
+    home = stack.folder("kafka")
+    return [
+        Part(
+            name="kafka",
+            argv=_command(home, WORKING[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
+            home=home,
+            address=stack.settings.kafka_bootstrap,
+            health=health(stack.settings.kafka_bootstrap),
+            prepare=lambda: _prepare(stack, home),
+            stop_seconds=20,
+        )
+    ]
+
+
+def _command(home: Path, options: tuple[str, ...], *main: str) -> tuple[str, ...]:
+    logging = f"-Dlog4j2.configurationFile=file:{home / 'log4j2.properties'}"
+    return (java(), "-Xmx256m", *options, logging, "-cp", str(ROOT / ".jars" / "kafka" / "*"), *main)
+
+
+def _prepare(stack: Stack, home: Path) -> None:
+    write_private(home / "log4j2.properties", LOGGING)
+    write_private(home / "server.properties", "".join(f"{key}={value}\n" for key, value in _config(stack, home).items()))
+    if (home / "data" / "meta.properties").exists():
+        return
+    tool = _command(home, LIGHT, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"Kafka's data folder could not be formatted: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+
+
+def _config(stack: Stack, home: Path) -> dict[str, str | int]:
+    port = stack.settings.kafka_port
+    single = ("offsets.topic.replication.factor", "transaction.state.log.replication.factor", "transaction.state.log.min.isr")
+    share = ("share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.min.isr")
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{port + 1}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{port + 1}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(home / "data"),
+        # A typo in a topic's name must be an error, not a new topic.
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.num.partitions": 4,
+        "group.initial.rebalance.delay.ms": 0,
+        **dict.fromkeys(single + share, 1),
+    }
+
+
+def _cluster_id() -> str:
+    """A random id; a leading dash would be read as an option by Kafka's own tool."""
+    ids = (base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode() for _ in iter(int, 1))
+    return next(one for one in ids if not one.startswith("-"))
+
+
+def health(bootstrap: str) -> Health:
+    """Asks the broker for its topics."""
+
+    def probe(since: float) -> str:
+        # librdkafka would print each refused connection; the answer below says it once.
+        client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": 5000})
+        try:
+            return "" if client.list_topics(timeout=5).brokers else "no broker registered"
+        except KafkaException as error:
+            return str(error.args[0].str())
+
+    return probe

