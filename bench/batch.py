@@ -23,13 +23,13 @@ from bench.stack import a_stack
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings, read_secret
 from tools.lake import catalog as lake
+from tools.localstack import running, stop
+from tools.localstack.layout import Stack
 from tools.shop import stream
 from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
 from tools.shop.run import batches
 from tools.shop.world import World
-from tools.localstack import running, stop
-from tools.localstack.layout import Stack
 
 ROOT = Path(__file__).parents[1]
 SQL = Path(__file__).parent / "sql"

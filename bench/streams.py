@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.flink_lake import PYTHON, REPO, count, environment
+from bench.flink_lake import REPO, count
 from bench.stack import a_stack
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
+from tools.fraud.flink_process import PYTHON, environment
 from tools.kafka import compacted, topics
 from tools.kafka.reader import end_offsets, records
 from tools.localstack import running

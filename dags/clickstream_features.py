@@ -2,7 +2,7 @@
 
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
-from clickstream.house import FEATURES, RELEASE, SPARK_POOL, Tag, defaults
+from clickstream.dag_defaults import FEATURES, RELEASE, SPARK_POOL, Tag, defaults
 from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, TagRelease, remember_head
 from clickstream.runtime import ToolJob, rt
 from clickstream.templates import DAY, KEEP, MACROS, RELEASED, SEALED, TAGGED, UNTIL, on_branch

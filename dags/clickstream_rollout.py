@@ -2,7 +2,7 @@
 
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, TriggerRule, chain
 
-from clickstream.house import MODEL, ROLLOUT, Tag, defaults
+from clickstream.dag_defaults import MODEL, ROLLOUT, Tag, defaults
 from clickstream.operators.nessie import PinMain
 from clickstream.operators.rollout import TagRollout
 from clickstream.runtime import ToolJob, rt
@@ -21,7 +21,7 @@ commit the release's name.
 | you want | do |
 |---|---|
 | a model of `ml.models` rolled out by hand | trigger with *model*: the gate must have passed it |
-| an earlier release back | trigger `clickstream_rollback` with its name; `python -m tools.refs tags` lists them |
+| an earlier release back | trigger `clickstream_rollback` with its name; `python -m tools.lake.refs tags` lists them |
 
 **When it fails.** `check_...`: the message says what the candidate did worse; **back** has already given all users the model that served
 before, and the run is failed. `start` *... is not what was written*: a byte of the model differs; nobody met it. `start` *... is being
@@ -42,18 +42,18 @@ with DAG(
     user_defined_macros=MACROS,
 ):
     release = ("--release", NEW_RELEASE)
-    arms = ToolJob("arms", ("check", "--candidate", ASKED_MODEL))
+    variants = ToolJob("rollout", ("check", "--candidate", ASKED_MODEL))
 
     pin_main = PinMain(task_id="pin_main")
     began = ("start", *release, "--candidate", ASKED_MODEL, "--share", "10", "--rule-version", RULES)
     start = rt.ray_job(on_main("rollout", *began), task_id="start")
-    check_10 = rt.tool(arms, task_id="check_10")
+    check_10 = rt.tool(variants, task_id="check_10")
     half = ("step", *release, "--share", "50", "--reason", fact("check_10", "reason"))
     widen_50 = rt.ray_job(on_main("rollout", *half), task_id="widen_50")
-    check_50 = rt.tool(arms, task_id="check_50")
+    check_50 = rt.tool(variants, task_id="check_50")
     whole = ("step", *release, "--share", "100", "--reason", fact("check_50", "reason"))
     widen_100 = rt.ray_job(on_main("rollout", *whole), task_id="widen_100")
-    check_100 = rt.tool(arms, task_id="check_100")
+    check_100 = rt.tool(variants, task_id="check_100")
     finish = rt.ray_job(on_main("rollout", "finish", *release, "--reason", fact("check_100", "reason")), task_id="finish")
     tag = TagRollout(task_id="tag", finished=finish.output, pinned=pin_main.output, day=TODAY, asset=ROLLOUT)
 

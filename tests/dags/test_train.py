@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clickstream.house import FEATURES, MODEL, ROLLOUT
+from clickstream.dag_defaults import FEATURES, MODEL, ROLLOUT
 from clickstream.runtime import rayjobs
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
@@ -88,7 +88,7 @@ def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(b
     assert [found[found.index("--share") + 1] for found in shares] == ["10", "50", "100"]
     release = names.release_name("2026-01-02", SHA)
     assert {found[found.index("--release") + 1] for found in shares} == {release}
-    assert words(rendered(bag, names.ROLLOUT, "check_50"))[:4] == ["tools.arms", "check", "--candidate", SHA]
+    assert words(rendered(bag, names.ROLLOUT, "check_50"))[:4] == ["tools.rollout", "check", "--candidate", SHA]
     back = dag.get_task("back")
     assert back.trigger_rule == "one_failed"
     assert back.upstream_task_ids == {*order} - {"tag"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.shop_day import Shop
-from tools.kafka_reader import end_offsets
+from tools.kafka.reader import end_offsets
 from tools.ledger.kinds import BROKEN
 
 # Part of `make faults`: its two nights take as long as the other tests together.

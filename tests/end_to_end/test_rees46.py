@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from tests.shop_day import Shop
-from tools import lake
-from tools.kafka_reader import end_offsets
+from tools.kafka.reader import end_offsets
+from tools.lake import catalog as lake
 from tools.ledger.lake import published
 
 DAY = "2019-10-01"

@@ -7,7 +7,7 @@ import pytest
 
 from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
-from tools.runs import Chain
+from tools.demo.dag_runs import Chain
 
 # Part of `make faults`: a night, the features, a training and a rollout take a quarter of an hour on two cores.
 pytestmark = pytest.mark.long
@@ -40,18 +40,18 @@ def test_a_release_is_one_model_one_commit_and_one_tag(shop: Shop, model: dict[s
 
 
 def test_an_answer_leads_back_to_the_offsets(shop: Shop, model: dict[str, Any]) -> None:
-    found = json.loads(shop.run("tools.why", model["release"], "--json").stdout)
+    found = json.loads(shop.run("tools.lake.trace", model["release"], "--json").stdout)
     assert found["model"]["model_sha256"] == model["model"]
     assert found["model"]["data_tag"] in shop.references("TAG")
     assert any("train, " in account for account in found["training"]["receipts"].values())
     assert any("features, " in account for account in found["data"]["run"]["receipts"].values())
     assert found["data"]["offsets"]
-    wrong = shop.run("tools.why", "nothing-of-that-name", ok=False)
+    wrong = shop.run("tools.lake.trace", "nothing-of-that-name", ok=False)
     assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
 
 
 def test_a_view_changes_the_list_that_the_release_answers(shop: Shop, model: dict[str, Any]) -> None:
-    found = json.loads(shop.run("tools.shopper", "--users", "3", "--views", "2", "--json").stdout)
+    found = json.loads(shop.run("tools.rollout.recommend", "--users", "3", "--views", "2", "--json").stdout)
     assert len(found["changes"]) == 6
     assert {change["answer"]["release"] for change in found["changes"]} == {model["release"]}
     assert all(change["after"] for change in found["changes"])
@@ -62,7 +62,7 @@ def test_an_alert_leads_back_to_its_rule_and_its_place(shop: Shop) -> None:
     shop.run("tools.shop", "live", "--rate", "200", "--seconds", "60", "--seed", "78", "--attacks", "1")
     eventually(lambda: shop.table("raw.fraud_alerts").num_rows > 0, "an alert in the lake")
     alert = shop.table("raw.fraud_alerts", columns=("alert_id", "pattern", "rule_version")).to_pylist()[0]
-    found = json.loads(shop.run("tools.why", alert["alert_id"], "--json").stdout)
+    found = json.loads(shop.run("tools.lake.trace", alert["alert_id"], "--json").stdout)
     assert (found["alert"]["pattern"], found["alert"]["rule_version"]) == (alert["pattern"], alert["rule_version"])
     assert found["event"]["topic"] == names.CLICKS_TOPIC
     assert found["event"]["kafka_offset"] >= 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tools.cli import UsageError
-from tools.master_data import PRODUCTS, USERS, app, read_csv
+from tools.common.command import UsageError
+from tools.lake.master_data import PRODUCTS, USERS, app, read_csv
 
 
 def test_users_and_products_are_typed_as_the_tables_want_them(tmp_path: Path) -> None:

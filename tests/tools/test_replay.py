@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tools.cli import UsageError
+from tools.common.command import UsageError
 from tools.replay import mapping as mappings
 from tools.replay import sources
 from tools.replay.__main__ import Account, app

@@ -10,8 +10,8 @@ import pytest
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop as StackShop
-from tools.kafka_producer import Sender
-from tools.kafka_reader import end_offsets, records
+from tools.kafka.producer import Sender
+from tools.kafka.reader import end_offsets, records
 from tools.ledger import read
 from tools.ledger.journal import Journal
 from tools.shop.encode import Encoder

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clickstream_contracts import names, schema
-from tools.kafka_producer import Records
+from tools.kafka.producer import Records
 from tools.ledger.kinds import BROKEN, GOOD, RANDOM_FAULTS, code
 from tools.shop import master
 from tools.shop.__main__ import app

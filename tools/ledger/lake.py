@@ -8,8 +8,8 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import lake
-from tools.kafka_reader import end_offsets
+from tools.kafka.reader import end_offsets
+from tools.lake import catalog as lake
 from tools.ledger.balance import Lake
 from tools.ledger.kinds import digest
 

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import entry, master_data
-from tools.cli import UsageError, failing_in_one_line, here
-from tools.kafka_producer import Records, Sender, SendError, require_topic
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.kafka.producer import Records, Sender, SendError, require_topic
+from tools.lake import master_data
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED
 from tools.replay import mapping as mappings
@@ -66,7 +66,7 @@ class Account:
 
 
 @app.command()
-@failing_in_one_line(SendError)
+@errors_in_one_line(SendError)
 def replay(
     file: Annotated[Path, typer.Option(help="CSV, JSON lines or Parquet; the first two may be gzipped.", exists=True, dir_okay=False)],
     mapping: Annotated[str, typer.Option(help="rees46, jsonlog, ga4, or the path of a mapping of your own.")],
@@ -77,7 +77,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Send a file. The same file again sends the same event_ids, which the lake's nightly keeps once."""
-    settings, rules = here(), mappings.load(mapping)
+    settings, rules = current_settings(), mappings.load(mapping)
     rules.require_columns(sources.columns(file), str(file))
     files = {table: path for table, path in ((master_data.USERS, users), (master_data.PRODUCTS, products)) if path}
     states = {table: master_data.read_csv(path, table) for table, path in files.items()}
@@ -135,4 +135,4 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

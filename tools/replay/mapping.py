@@ -8,10 +8,10 @@ from typing import Any, Final
 import yaml
 
 from clickstream_contracts import schema
-from tools.cli import UsageError
+from tools.common.command import UsageError
 from tools.replay.convert import TIMES, Unmappable, converter
 
-SHIPPED: Final = Path(__file__).parents[1] / "mappings"
+SHIPPED: Final = Path(__file__).parent / "mappings"
 KEYS: Final = {"description", "fields", "each", "session_gap_minutes", "products"}
 SPEC_KEYS: Final = {"from", "constant", "time", "values", "join", "optional"}
 EVENT_FIELDS: Final = {f.name for f in schema.event().fields}

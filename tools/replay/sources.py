@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tools.cli import UsageError
+from tools.common.command import UsageError
 
 FORMATS = {".csv": "csv", ".json": "jsonl", ".jsonl": "jsonl", ".ndjson": "jsonl", ".log": "jsonl", ".parquet": "parquet"}
 LOOK_AHEAD = 200

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.lake import master_data
 from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
 from tools.kafka.producer import Sender, SendError, require_topic
+from tools.lake import master_data
 from tools.ledger.journal import Journal
 from tools.ledger.read import acknowledged_numbers
 from tools.shop import corpus, master, run, stream

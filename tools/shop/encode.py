@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from clickstream_contracts import names
-from tools.kafka_producer import Records
+from tools.kafka.producer import Records
 from tools.ledger.kinds import BROKEN, KINDS, code
 from tools.shop import calibration as c
 from tools.shop.breakage import break_event

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.kafka_producer import Sender
+from tools.kafka.producer import Sender
 from tools.ledger.kinds import code
 from tools.shop.encode import Encoder
 from tools.shop.labels import Labels

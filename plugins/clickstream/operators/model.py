@@ -25,7 +25,7 @@ class PinData(NessieOperator):
             return {"ref": f"{names.MAIN}@{self.pinned}", "commit": self.pinned}
         found = self.nessie.ref(self.tag)
         if found is None:
-            raise AirflowFailException(f"Nessie has no tag {self.tag}: `python -m tools.refs tags` lists those that are there")
+            raise AirflowFailException(f"Nessie has no tag {self.tag}: `python -m tools.lake.refs tags` lists those that are there")
         return {"ref": found.name, "commit": found.hash}
 
 

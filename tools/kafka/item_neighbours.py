@@ -17,10 +17,11 @@ from confluent_kafka import KafkaException
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools import compacted, entry, lake
-from tools.cli import UsageError, failing_in_one_line, here
-from tools.kafka_producer import SendError
-from tools.objects import write_text
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.kafka import compacted
+from tools.kafka.producer import SendError
+from tools.lake import catalog as lake
+from tools.lake.object_store import write_text
 
 TABLE = "features.item_neighbours"
 BY_PRODUCT = [("product_id", "ascending"), ("position", "ascending")]
@@ -28,13 +29,13 @@ app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode
 
 
 @app.command()
-@failing_in_one_line(SendError, KafkaException)
+@errors_in_one_line(SendError, KafkaException)
 def publish(
     ref: Annotated[str, typer.Option(help="The release: a tag, or a branch@commit.")],
     receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
 ) -> None:
     """Make the topic hold exactly the neighbours of a release."""
-    settings, started = here(), time.monotonic()
+    settings, started = current_settings(), time.monotonic()
     if not receipt.startswith(("s3://", "file:///")):
         raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/neighbours.json or file:///tmp/neighbours.json")
     found = lake.catalog(settings, ref).load_table(TABLE)
@@ -47,12 +48,12 @@ def publish(
         run=receipt.rsplit("/", 2)[-2],
         inputs={TABLE: ref},
         outputs={TABLE: found.metadata_location},
-        rows={names.NEIGHBOURS_TOPIC: len(wanted)},
+        rows={names.ITEM_NEIGHBOURS_TOPIC: len(wanted)},
         facts=written,
         seconds=round(time.monotonic() - started, 1),
     )
     write_text(settings, receipt, note.to_json())
-    typer.echo(f"{names.NEIGHBOURS_TOPIC} holds the neighbours of {len(wanted):,} products as of {ref}")
+    typer.echo(f"{names.ITEM_NEIGHBOURS_TOPIC} holds the neighbours of {len(wanted):,} products as of {ref}")
 
 
 def values(rows: pa.Table, release: str) -> Iterator[tuple[str, bytes]]:
@@ -65,13 +66,13 @@ def values(rows: pa.Table, release: str) -> Iterator[tuple[str, bytes]]:
 
 def make(settings: Settings, wanted: dict[str, bytes]) -> dict[str, int]:
     """Bring the topic to what is wanted; returns how many products were written, how many taken away."""
-    held = compacted.read(settings, names.NEIGHBOURS_TOPIC)
+    held = compacted.read(settings, names.ITEM_NEIGHBOURS_TOPIC)
     changed: dict[str, bytes | None] = {product: value for product, value in wanted.items() if held.get(product) != value}
     gone: dict[str, bytes | None] = dict.fromkeys(held.keys() - wanted.keys())
     typer.echo(f"{len(held):,} products held; {len(changed):,} to write, {len(gone):,} to take away")
-    compacted.write(settings, names.NEIGHBOURS_TOPIC, changed | gone, typer.echo)
+    compacted.write(settings, names.ITEM_NEIGHBOURS_TOPIC, changed | gone, typer.echo)
     return {"written": len(changed), "taken_away": len(gone)}
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

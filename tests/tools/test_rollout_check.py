@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clickstream_contracts.receipt import Receipt
-from tools import arms
+from tools.rollout import check as arms
 
 NEW, OLD = "n" * 64, "o" * 64
 

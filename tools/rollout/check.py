@@ -8,9 +8,8 @@ import typer
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings, read_secret
-from tools import entry
-from tools.cli import UsageError, failing_in_one_line, here
-from tools.objects import write_text
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.lake.object_store import write_text
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 # A candidate may be so much slower than the stable model, and anyway so slow, that a shopper does not notice.
@@ -28,7 +27,7 @@ def _verbs() -> None:
 
 
 @app.command()
-@failing_in_one_line(httpx.HTTPError)
+@errors_in_one_line(httpx.HTTPError)
 def check(
     candidate: Annotated[str, typer.Option(help="sha256 of the model that must be on trial.")],
     receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
@@ -39,7 +38,7 @@ def check(
     """Exit 0 if the candidate answers, without more errors, about as fast and not clicked less beyond chance; 1 otherwise."""
     if not receipt.startswith(("s3://", "file:///")):
         raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/check.json or file:///tmp/check.json")
-    settings, started = here(), time.monotonic()
+    settings, started = current_settings(), time.monotonic()
     with client(settings) as serve:
         before = await_model(serve, candidate, patience)
         time.sleep(settings.rollout_watch_seconds if seconds is None else seconds)
@@ -150,4 +149,4 @@ def told(candidate: str, found: Arms, failed: int, reasons: list[str], seconds: 
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

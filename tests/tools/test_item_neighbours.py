@@ -10,9 +10,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop
-from tools import compacted, neighbours
-from tools.kafka_reader import end_offsets
-from tools.topics import topics
+from tools.kafka import compacted
+from tools.kafka import item_neighbours as neighbours
+from tools.kafka.reader import end_offsets
+from tools.kafka.topics import topics
 
 ROWS = pa.Table.from_pylist(
     [
@@ -33,7 +34,7 @@ def test_only_what_is_keyed_is_compacted() -> None:
     policy = {topic.topic: (topic.config or {}).get("cleanup.policy") for topic in topics(Settings())}
     assert set(policy) == set(names.TOPICS)
     assert {topic: how for topic, how in policy.items() if how} == {
-        names.NEIGHBOURS_TOPIC: "compact",
+        names.ITEM_NEIGHBOURS_TOPIC: "compact",
         names.RECOMMENDATIONS_TOPIC: "compact,delete",
     }
 
@@ -61,6 +62,6 @@ def test_the_topic_becomes_the_release_and_stays_it(shop: Shop, topic: str) -> N
 
 def test_the_broker_compacts_it(shop: Shop) -> None:
     admin = AdminClient({"bootstrap.servers": shop.settings.kafka_bootstrap})
-    resource = ConfigResource(ConfigResource.Type.TOPIC, names.NEIGHBOURS_TOPIC)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, names.ITEM_NEIGHBOURS_TOPIC)
     found = admin.describe_configs([resource])[resource].result(30)
     assert found["cleanup.policy"].value == "compact"

@@ -8,8 +8,8 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
-from tools import lake
-from tools.kafka_reader import end_offsets
+from tools.kafka.reader import end_offsets
+from tools.lake import catalog as lake
 from tools.shop.labels import ATTACKS, Attack, by_event, folder, read
 
 

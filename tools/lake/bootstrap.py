@@ -3,17 +3,18 @@
 import typer
 from confluent_kafka import KafkaException
 
-from tools import entry, lake, topics
-from tools.cli import failing_in_one_line, here
+from tools.common.command import current_settings, errors_in_one_line, run_app
+from tools.kafka import topics
+from tools.lake import catalog as lake
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-@failing_in_one_line(KafkaException)
+@errors_in_one_line(KafkaException)
 def prepare() -> None:
     """Make the bucket, the tables and the topics that are not there yet."""
-    settings = here()
+    settings = current_settings()
     lake.ensure(settings)
     typer.echo(f"the bucket {settings.s3_bucket} and all tables are there")
     topics.ensure(settings)
@@ -21,4 +22,4 @@ def prepare() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

@@ -12,8 +12,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
-from tools import entry, lake
-from tools.cli import UsageError, failing_in_one_line, here
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.lake import catalog as lake
 
 USERS, PRODUCTS = "landing.users", "landing.products"
 EARLIEST = "2000-01-01T00:00:00Z"
@@ -104,7 +104,7 @@ def _typed(found: pa.Table, table: str, path: Path) -> pa.Table:
 
 
 @app.command()
-@failing_in_one_line()
+@errors_in_one_line()
 def load(
     users: Annotated[Path | None, typer.Option(help="CSV of users.", exists=True, dir_okay=False)] = None,
     products: Annotated[Path | None, typer.Option(help="CSV of products.", exists=True, dir_okay=False)] = None,
@@ -114,14 +114,14 @@ def load(
     if not files:
         raise UsageError("nothing to load: give --users FILE or --products FILE")
     for table, states in {table: read_csv(path, table) for table, path in files.items()}.items():
-        changed = contradicted(here(), table, states)
+        changed = contradicted(current_settings(), table, states)
         if changed:
             raise UsageError(
                 f"{files[table]}: {table} knows {changed[0]} and {len(changed) - 1} more with other values of the same date, and history is"
                 " kept: give the new values a later updated_at"
             )
-        typer.echo(f"{table}: {append(here(), table, states)} new of {len(states)} states")
+        typer.echo(f"{table}: {append(current_settings(), table, states)} new of {len(states)} states")
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

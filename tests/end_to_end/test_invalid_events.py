@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.shop_day import Shop, eventually
-from tools.kafka_producer import Records, Sender
+from tools.kafka.producer import Records, Sender
 from tools.ledger import read
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED

@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.kafka_producer import SendError, require_topic
+from tools.kafka.producer import SendError, require_topic
 
 
 def end_offsets(settings: Settings, topic: str = names.CLICKS_TOPIC) -> dict[int, int]:

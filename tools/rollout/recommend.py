@@ -1,4 +1,4 @@
-"""What a view changes: a user's list before and after it, as a shop's page asks for it. `python -m tools.shopper --help`."""
+"""What a view changes: a user's list before and after it, as a shop's page asks for it. `python -m tools.rollout.recommend --help`."""
 
 import json
 import time
@@ -15,11 +15,12 @@ from confluent_kafka import KafkaException
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools import arms, entry, lake
-from tools.cli import UsageError, failing_in_one_line, here
-from tools.kafka_producer import Records, Sender, SendError
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.kafka.producer import Records, Sender, SendError
+from tools.lake import catalog as lake
 from tools.ledger.journal import Journal
 from tools.ledger.kinds import REPLAYED
+from tools.rollout import check as arms
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 POLL_SECONDS, PATIENCE_SECONDS = 0.01, 10.0
@@ -134,8 +135,8 @@ def _last_views(settings: Settings, users: int) -> dict[str, list[Any]]:
 
 
 @app.command()
-@failing_in_one_line(NoChange, SendError, KafkaException, httpx.HTTPError)
-def shopper(
+@errors_in_one_line(NoChange, SendError, KafkaException, httpx.HTTPError)
+def recommend(
     users: Annotated[int, typer.Option(min=1, help="How many users, those who came last.")] = 3,
     views: Annotated[int, typer.Option(min=1, help="Views of each.")] = 1,
     k: Annotated[int, typer.Option(min=1, max=100, help="Length of the lists.")] = 5,
@@ -144,7 +145,7 @@ def shopper(
 ) -> None:
     """Let users view products, and print their lists before and after, and how long the change took."""
     found = []
-    for change in changes(here(), users, views, k, seed):
+    for change in changes(current_settings(), users, views, k, seed):
         found.append(change)
         if not as_json:
             typer.echo(words(change))
@@ -176,4 +177,4 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

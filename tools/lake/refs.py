@@ -1,4 +1,4 @@
-"""Branches, tags and commits of the lake: list, compare, drop. `python -m tools.refs --help`."""
+"""Branches, tags and commits of the lake: list, compare, drop. `python -m tools.lake.refs --help`."""
 
 import sys
 from typing import Annotated, Any
@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from clickstream_contracts import names
-from clickstream_contracts.settings import Settings
-from tools import entry, lake
-from tools.stack import running
+from tools.common.command import current_settings, run_app
+from tools.lake import catalog as lake
 
 app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
 # Names are for copying: piped output is as wide as they are.
@@ -20,14 +19,9 @@ console = Console(width=None if sys.stdout.isatty() else 200)
 Ref = Annotated[str, typer.Argument(help="A branch, a tag, or branch@commit.")]
 
 
-def here() -> Settings:
-    """The settings of the running stack."""
-    return running(Settings.from_env().stack_dir)
-
-
 def nessie(method: str, path: str, **kwargs: Any) -> Any:
     """One request to Nessie's REST v2; a refusal ends the command with Nessie's own words."""
-    settings = here()
+    settings = current_settings()
     try:
         answer = httpx.request(method, f"{settings.nessie_uri}/api/v2/{path}", timeout=30, **kwargs)
     except httpx.TransportError as error:
@@ -77,7 +71,7 @@ def diff(left: Ref, right: Ref) -> None:
     """List the tables that differ between two refs, with their rows on both sides."""
     found = nessie("GET", f"trees/{left}/diff/{right}")["diffs"]
     changed = [".".join(d["key"]["elements"]) for d in found if (d.get("to") or d["from"])["type"] == "ICEBERG_TABLE"]
-    sides = [lake.catalog(here(), ref) for ref in (left, right)]
+    sides = [lake.catalog(current_settings(), ref) for ref in (left, right)]
     show(f"{left} -> {right}", ["table", left, right], [[name, *(rows(side, name) for side in sides)] for name in sorted(changed)])
 
 
@@ -98,4 +92,4 @@ def drop(branch: Annotated[str, typer.Argument(help="A branch that a run left be
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

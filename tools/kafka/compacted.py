@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaError, Message, Producer
 
 from clickstream_contracts.settings import Settings
-from tools.kafka_producer import SendError
-from tools.kafka_reader import records
+from tools.kafka.producer import SendError
+from tools.kafka.reader import records
 
 STEP = 5_000
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from clickstream_contracts.settings import Settings
-from tools.lake import s3_client
+from tools.lake.catalog import s3_client
 
 
 def write_text(settings: Settings, uri: str, text: str) -> None:

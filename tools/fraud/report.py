@@ -1,6 +1,6 @@
 """How well the fraud rules see labelled attacks: a day of the shop, with attacks and bait, through the real job.
 
-python -m bench.fraud [--seed N ...]     (make fraud-report [SEED=N])
+python -m tools.fraud.report [--seed N ...]     (make fraud-report [SEED=N])
 """
 
 import json
@@ -17,12 +17,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench.flink_lake import PYTHON, environment
-from tools import entry
+from tools.common.command import run_app
+from tools.fraud.flink_process import PYTHON, REPO, environment
 from tools.shop.labels import ATTACKS, Attack, by_event, read
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
-REPO = Path(__file__).parents[1]
 RESULT = REPO / "bench/results/fraud.json"
 SEEDS = [1, 2, 3]
 UNTIL = "2026-01-05"
@@ -134,4 +133,4 @@ def show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

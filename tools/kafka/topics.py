@@ -13,7 +13,7 @@ LARGEST_RECORD = 10_485_760
 NEWEST = {"cleanup.policy": "compact", "segment.ms": str(3600 * 1000)}
 OWN = {
     names.CLICKS_TOPIC: {"max.message.bytes": str(LARGEST_RECORD)},
-    names.NEIGHBOURS_TOPIC: NEWEST,
+    names.ITEM_NEIGHBOURS_TOPIC: NEWEST,
     # also the list of somebody who stays away for a week goes, as the stream forgets what this user viewed
     names.RECOMMENDATIONS_TOPIC: NEWEST | {"cleanup.policy": "compact,delete"},
 }

@@ -1,4 +1,4 @@
-"""From an alert, a score, a release or a model to all that stands behind it. `python -m tools.why --help`."""
+"""From an alert, a score, a release or a model to all that stands behind it. `python -m tools.lake.trace --help`."""
 
 import json
 import re
@@ -13,8 +13,9 @@ from rich.tree import Tree
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools import entry, lake, refs
-from tools.cli import UsageError, failing_in_one_line, here
+from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.lake import catalog as lake
+from tools.lake import refs
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 Found = dict[str, Any]
@@ -91,7 +92,7 @@ def of_data(settings: Settings, commit: str) -> Found:
 
 def of_run(settings: Settings, run: str) -> Found:
     """A run by its branch: the receipts that its tasks left."""
-    prefix, store = names.receipts(run), lake.s3_client(settings)
+    prefix, store = names.receipt_prefix(run), lake.s3_client(settings)
     pages = store.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
     keys = [i["Key"] for page in pages for i in page.get("Contents", ()) if i["Key"].endswith(".json")] if prefix else []
     bodies = {key: store.get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode() for key in keys}
@@ -107,7 +108,7 @@ KINDS: tuple[Callable[[Settings, str], Found | None], ...] = (of_alert, of_score
 
 
 @app.command()
-@failing_in_one_line()
+@errors_in_one_line()
 def why(
     sought: Annotated[
         str, typer.Argument(metavar="ID", help="An alert_id, the event_id of a score, an answer's release, or a model's sha256.")
@@ -117,7 +118,7 @@ def why(
     """Show rules or model, the data's tag, the receipts and the Kafka offsets behind one answer or one alert."""
     if not ID.fullmatch(sought):
         raise UsageError(f"{sought!r} is no id: ids are letters, digits and . _ - :")
-    settings = here()
+    settings = current_settings()
     found = next((answer for kind in KINDS if (answer := kind(settings, sought))), None)
     if found is None:
         raise UsageError(f"{sought!r} is no alert, no scored event, no release and no model on main; an alert reaches main within a minute")
@@ -139,4 +140,4 @@ def _grown(tree: Tree, found: Any) -> Tree:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    run_app(app)

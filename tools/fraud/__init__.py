@@ -1,0 +1,1 @@
+"""How well the fraud rules detect labelled attacks."""

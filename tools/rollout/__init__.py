@@ -1,0 +1,1 @@
+"""Model rollout: compare the variants that are served, and ask for recommendations."""
