@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
-# Deploys the whole stack and waits until it is ready. The same command again upgrades it.
+# Deploys operators, manifests and secrets, and waits until all workloads are ready. Run it again to upgrade.
 #   scripts/deploy-all.sh [--overlay local|production] [--dry-run] [--skip-operators] [--skip-check]
-# DEPLOY_TIMEOUT says how many seconds each step may take, 600 if unset.
-# Exit code: 0 everything is ready, 1 something is not, 2 wrong options.
+# DEPLOY_TIMEOUT: seconds that each step may take (default 600).
+# Exit code: 0 all workloads are ready, 1 a step failed, 2 wrong options.
 source "$(dirname "$0")/lib.sh"
 options "--skip-operators --skip-check" "$@"
-VALUES=$(stack)/secrets
-WAIT=${DEPLOY_TIMEOUT:-600}
+SECRETS_DIR=$(state_dir)/secrets
+TIMEOUT=${DEPLOY_TIMEOUT:-600}
 
-operators() {
-  asked --skip-operators && return 0
+deploy_operators() {
+  has_option --skip-operators && return 0
   run kubectl apply --server-side --force-conflicts -k "$ROOT/manifests/operators"
-  established || { sleep 5; established; }
-  run kubectl -n spark-operator rollout status deployment --timeout "${WAIT}s"
-  run kubectl -n ray-operator rollout status deployment --timeout "${WAIT}s"
+  wait_for_crds || { sleep 5; wait_for_crds; }
+  run kubectl -n spark-operator rollout status deployment --timeout "${TIMEOUT}s"
+  run kubectl -n ray-operator rollout status deployment --timeout "${TIMEOUT}s"
 }
 
-# A definition that has no condition yet makes kubectl give up instead of waiting: ask a second time.
-established() {
-  run kubectl wait --for condition=Established --timeout "${WAIT}s" \
+# kubectl wait fails at once for a CRD that has no conditions yet, so the caller tries twice.
+wait_for_crds() {
+  run kubectl wait --for condition=Established --timeout "${TIMEOUT}s" \
     crd/sparkapplications.sparkoperator.k8s.io crd/rayclusters.ray.io crd/rayservices.ray.io
 }
 
-# A secret value, made at first use and kept in a file that only its owner reads.
-value() { # NAME
-  local file=$VALUES/$1
+# Path of the file (mode 0600) with a secret value; the value is generated at first use.
+secret_file() { # NAME
+  local file=$SECRETS_DIR/$1
   if [ ! -s "$file" ]; then
-    (umask 077; mkdir -p "$VALUES"; generate "$1" >"$file.new"; mv "$file.new" "$file")
+    (umask 077; mkdir -p "$SECRETS_DIR"; generate "$1" >"$file.new"; mv "$file.new" "$file")
   fi
   echo "$file"
 }
@@ -39,36 +39,36 @@ generate() {
 }
 random() { openssl rand -hex 20 | tr -d '\n'; }
 
-# Secrets that are there stay as they are: who has the old value could not use a new one.
-secrets() {
+# Creates missing Secrets. Existing ones are kept: databases and S3 were initialised with their values.
+create_secrets() {
   [ "$OVERLAY" = local ] || return 0
   local namespace secret
   while read -r namespace secret; do
     if [ -z "$DRY_RUN" ] && kubectl -n "$namespace" get secret "$secret" >/dev/null 2>&1; then continue; fi
     local files=()
     while read -r key name; do
-      if [ -n "$DRY_RUN" ]; then files+=("--from-file=$key=$VALUES/$name"); else files+=("--from-file=$key=$(value "$name")"); fi
+      if [ -n "$DRY_RUN" ]; then files+=("--from-file=$key=$SECRETS_DIR/$name"); else files+=("--from-file=$key=$(secret_file "$name")"); fi
     done < <(awk -v n="$namespace" -v s="$secret" '$1 == n && $2 == s {print $3, $4}' "$ROOT/manifests/secrets.tsv")
     run kubectl -n "$namespace" create secret generic "$secret" "${files[@]}"
   done < <(awk '!/^#/ {print $1, $2}' "$ROOT/manifests/secrets.tsv" | sort -u)
 }
 
-ready() {
+wait_for_workloads() {
   for namespace in $(namespaces <<<"$RENDERED"); do
     if [ -n "$DRY_RUN" ]; then run kubectl -n "$namespace" rollout status ...; continue; fi
     for workload in $(kubectl -n "$namespace" get statefulsets,deployments -l app.kubernetes.io/part-of=clickstream -o name); do
-      kubectl -n "$namespace" rollout status "$workload" --timeout "${WAIT}s" \
-        || die "$namespace: $workload is not ready; kubectl -n $namespace describe pods says why"
+      kubectl -n "$namespace" rollout status "$workload" --timeout "${TIMEOUT}s" \
+        || die "$namespace: $workload is not ready after $TIMEOUT s; run: kubectl -n $namespace describe pods"
     done
   done
 }
 
-if ! asked --skip-check && [ -z "$DRY_RUN" ]; then "$ROOT/scripts/check-prerequisites.sh" --overlay "$OVERLAY"; fi
-RENDERED=$(render) || die "manifests/overlays/$OVERLAY does not render: the line above says why"
-operators
+if ! has_option --skip-check && [ -z "$DRY_RUN" ]; then "$ROOT/scripts/check-prerequisites.sh" --overlay "$OVERLAY"; fi
+RENDERED=$(render) || die "manifests/overlays/$OVERLAY does not render: see the kustomize error above"
+deploy_operators
 run kubectl apply --server-side --force-conflicts -f - <<<"$RENDERED"
-secrets
-job clickstream-tools lake "$WAIT"
-ready
-say "the stack is up; scripts/validate-deployment.sh asks it questions"
-if [ "$OVERLAY" = local ]; then say "passwords of the Airflow page: $VALUES/airflow_passwords"; fi
+create_secrets
+run_job clickstream-tools lake-bootstrap "$TIMEOUT"
+wait_for_workloads
+log "deployed; next: scripts/validate-deployment.sh"
+if [ "$OVERLAY" = local ]; then log "Airflow logins: $SECRETS_DIR/airflow_passwords"; fi

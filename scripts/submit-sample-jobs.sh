@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Sends a day of the simulated shop, starts the streams and publishes a night. Safe to repeat: the same events are kept once.
+# Sends one day of the simulated shop, starts the Flink streams and runs the nightly DAG. Safe to repeat: duplicates are dropped.
 #   scripts/submit-sample-jobs.sh [--overlay local|production] [--dry-run]
-# Exit code: 0 the night is published, 1 a step failed, 2 wrong options.
+# Exit code: 0 the nightly run is published, 1 a step failed, 2 wrong options.
 source "$(dirname "$0")/lib.sh"
 options "" "$@"
 
 airflow() { run kubectl -n clickstream-airflow exec deploy/airflow-scheduler -c airflow -- airflow "$@"; }
 
-# Runs a DAG to its end.
-night() { # DAG SECONDS
+# Triggers a DAG and waits until the run has ended.
+run_dag() { # DAG SECONDS
   local id
   id=sample_$(date -u +%Y%m%dT%H%M%S)
   airflow dags unpause "$1"
@@ -19,10 +19,10 @@ night() { # DAG SECONDS
     sleep 10
     state=$(airflow dags list-runs "$1" --output plain 2>/dev/null | awk -v id="$id" '$2 == id {print $3}')
   done
-  [ "$state" = success ] || die "$1 ended as ${state:-unknown}; look at the run $id on the Airflow page"
+  [ "$state" = success ] || die "DAG $1, run $id: state ${state:-unknown}; see the run's task logs in Airflow"
 }
 
-job clickstream-tools shop 1800
-night clickstream_streams 1200
-night clickstream_nightly 3600
-say "a night is published; scripts/validate-deployment.sh shows its rows"
+run_job clickstream-tools shop 1800
+run_dag clickstream_streams 1200
+run_dag clickstream_nightly 3600
+log "nightly run published; scripts/validate-deployment.sh prints the row counts"

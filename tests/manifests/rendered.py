@@ -39,7 +39,7 @@ def text(name: str) -> str:
     if name != "composed":
         return kustomize(MANIFESTS / "overlays" / name)
     with tempfile.TemporaryDirectory() as folder:
-        return kustomize(compose(Path(folder), "local", (*OPTIONAL, "names-in-custom-resources", "images")))
+        return kustomize(compose(Path(folder), "local", (*OPTIONAL, "crd-name-references", "images")))
 
 
 def compose(folder: Path, overlay: str, components: tuple[str, ...]) -> Path:

@@ -57,7 +57,7 @@ def test_rights_are_those_of_three_accounts(render: str) -> None:
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_every_namespace_is_restricted_and_has_a_budget(render: str) -> None:
+def test_every_namespace_is_restricted_and_has_a_quota(render: str) -> None:
     spaces = [t for t in objects(render) if t["kind"] == "Namespace"]
     assert len(spaces) >= 7
     for space in spaces:
@@ -89,7 +89,7 @@ def test_a_secret_in_the_repository_is_seen() -> None:
 
 def test_what_a_deployment_generates_is_ignored_by_git() -> None:
     assert "/.stack/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert "VALUES=$(stack)/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
+    assert "SECRETS_DIR=$(state_dir)/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
 
 
 def test_production_takes_every_secret_from_a_store() -> None:

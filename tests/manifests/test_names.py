@@ -58,7 +58,7 @@ def test_the_cure_is_what_makes_names_in_custom_resources_right(tmp_path: Path, 
     }
     (tmp_path / "inner" / "kustomization.yaml").write_text(yaml.safe_dump(inner))
     (tmp_path / "inner" / "cluster.yaml").write_text(HASHED)
-    folder = compose(tmp_path, "local", ("names-in-custom-resources", "images") if cured else ("images",))
+    folder = compose(tmp_path, "local", ("crd-name-references", "images") if cured else ("images",))
     outer = yaml.safe_load((folder / "kustomization.yaml").read_text()) | {"resources": ["inner"]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(outer))
     things = list(yaml.safe_load_all(kustomize(folder)))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.manifests.pods import cpu, pods, quantity
-from tests.manifests.rendered import MANIFESTS, Object, identity, objects
+from tests.manifests.rendered import MANIFESTS, Object, identity, kustomize, objects
 
 OVERLAYS = ("local", "production")
 # What only one of the overlays has: local brings its own object store, production takes secrets from a store.
@@ -28,12 +28,28 @@ def test_both_overlays_hold_the_same_but_for_a_named_few() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_holds_short_patches_and_no_object(overlay: str) -> None:
+    folders = [path.parent for path in sorted((MANIFESTS / "overlays" / overlay).glob("*/kustomization.yaml"))]
+    assert len(folders) >= 8
+    for folder in folders:
+        kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+        references = [*kustomization.get("resources", []), *kustomization["components"]]
+        assert all(entry == "../common" or entry.startswith("../../../") for entry in references), folder
+        patches = {patch["path"] for patch in kustomization.get("patches", [])}
+        assert {path.name for path in folder.iterdir()} == patches | {"kustomization.yaml"}
+        assert {name: n for name in patches if (n := len((folder / name).read_text().splitlines())) > 20} == {}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_each_component_is_deployable_alone(overlay: str) -> None:
+    """The overlay only lists its component folders, and their renders together are the overlay's render."""
     folder = MANIFESTS / "overlays" / overlay
-    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    assert all(entry.startswith("../../") for entry in listed["resources"] + listed["components"])
-    patches = {patch["path"] for patch in listed["patches"]}
-    assert {path.name for path in folder.iterdir()} == patches | {"kustomization.yaml"}
-    assert {name: n for name in patches if (n := len((folder / name).read_text().splitlines())) > 20} == {}
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    components = sorted(path.parent.name for path in folder.glob("*/kustomization.yaml") if path.parent.name != "common")
+    assert sorted(kustomization["resources"]) == components
+    assert set(kustomization) == {"apiVersion", "kind", "resources"}
+    rendered = [thing for name in components for thing in yaml.safe_load_all(kustomize(folder / name))]
+    assert {identity(thing): thing for thing in rendered} == {identity(thing): thing for thing in objects(overlay)}
+    assert len(rendered) == len(objects(overlay))
 
 
 def test_base_names_no_version_and_no_address_of_an_environment() -> None:

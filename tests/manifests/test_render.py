@@ -62,12 +62,12 @@ def test_every_object_has_the_recommended_labels(render: str) -> None:
     assert unlabelled([{"kind": "Service", "metadata": {"name": "planted"}}])
 
 
-def test_every_component_has_the_same_boxes() -> None:
-    """Who reads one shelf can read them all."""
-    parts = {"room", "settings", "postgres", "spark-standalone"}
+def test_every_component_has_the_same_file_names() -> None:
+    """A component of base has rbac.yaml, network-policy.yaml and quota.yaml; shared parts are included by components."""
+    parts = {"namespace-defaults", "settings", "postgres", "spark-standalone"}
     for folder in folders("base"):
         if folder.name not in parts:
-            assert {"access.yaml", "network.yaml", "budget.yaml"} <= {path.name for path in folder.iterdir()}, folder.name
+            assert {"rbac.yaml", "network-policy.yaml", "quota.yaml"} <= {path.name for path in folder.iterdir()}, folder.name
 
 
 def test_files_are_short_and_of_one_concern() -> None:

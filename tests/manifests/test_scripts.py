@@ -64,11 +64,11 @@ def test_a_dry_run_makes_no_secret(tmp_path: Path) -> None:
 def test_everything_that_is_missing_is_named_at_once_with_its_cure() -> None:
     done = script("check-prerequisites", "--overlay", "production")
     assert done.returncode == 1
-    misses = [line for line in done.stderr.splitlines() if line.startswith("missing: ")]
-    assert any("no cluster answers" in miss for miss in misses)
-    assert sum("still holds" in miss for miss in misses) == 3
-    assert done.stderr.count("   cure: ") == len(misses)
-    assert f"error: {len(misses)} missing" in done.stderr
+    misses = [line for line in done.stderr.splitlines() if line.startswith("problem: ")]
+    assert any("cannot reach the Kubernetes API" in miss for miss in misses)
+    assert sum("still contains the placeholder" in miss for miss in misses) == 3
+    assert done.stderr.count("    fix: ") == len(misses)
+    assert f"error: {len(misses)} problems" in done.stderr
 
 
 def test_a_machine_without_anything_is_told_so(tmp_path: Path) -> None:
