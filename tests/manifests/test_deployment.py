@@ -48,8 +48,8 @@ def deployed(server: Server, stack_dir: Path) -> subprocess.CompletedProcess[str
 
 def test_a_cluster_that_runs_nothing_is_told_in_one_line(deployed: subprocess.CompletedProcess[str]) -> None:
     assert deployed.returncode == 1, deployed.stderr
-    assert "error: clickstream-tools/lake-" in deployed.stderr
-    assert "not finished after 3 s; kubectl -n clickstream-tools describe job" in deployed.stderr
+    assert "error: job clickstream-tools/lake-bootstrap-" in deployed.stderr
+    assert "not finished after 3 s; run: kubectl -n clickstream-tools describe job" in deployed.stderr
 
 
 def test_every_secret_is_made_and_its_values_are_the_owners_alone(server: Server, deployed: Any, stack_dir: Path) -> None:
@@ -127,8 +127,8 @@ def test_the_same_deployment_again_keeps_the_secrets(server: Server, deployed: A
 def test_what_this_cluster_lacks_is_named(server: Server, stack_dir: Path) -> None:
     done = script(server, stack_dir, "check-prerequisites")
     assert done.returncode == 1
-    assert "missing: no StorageClass" in done.stderr
-    assert "missing: the nodes have 0 CPUs to give" in done.stderr
+    assert "problem: no StorageClass" in done.stderr
+    assert "problem: allocatable CPU is 0; at least 7 is required" in done.stderr
 
 
 def test_nothing_is_left_after_teardown(server: Server, deployed: Any, stack_dir: Path) -> None:
