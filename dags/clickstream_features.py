@@ -1,32 +1,41 @@
-"""The features: each release of the nightly becomes what the recommender learns from, published in one merge and tagged."""
+"""The features: compute the training data from each nightly release, publish it by one merge, and tag it."""
 
-from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
+from airflow.sdk import DAG, Param, PartitionedAssetTimetable
 
-from clickstream.dag_defaults import FEATURES, RELEASE, SPARK_POOL, Tag, defaults
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, TagRelease, remember_head
-from clickstream.runtime import ToolJob, rt
-from clickstream.templates import DAY, KEEP, MACROS, RELEASED, SEALED, TAGGED, UNTIL, on_branch
+from clickstream.dag_defaults import FEATURES_ASSET, RELEASE_ASSET, SPARK_POOL, Tag, task_defaults
+from clickstream.operators.nessie import PinMainOperator, remember_head
+from clickstream.publication import write_audit_publish
+from clickstream.runtime import ToolJob, runtime
+from clickstream.templates import DAY, KEEP_BRANCH, MACROS, RELEASE_COMMIT, SEALED_BRANCH, UNTIL, spark_job, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
-# The features
+# Features
 
-After each release of `clickstream_nightly`, with its day: pin main, which holds that release, and write on a branch of its own.
-**features** makes the training sessions of the last 180 days and each product's nearest 50 from the curated tables; it writes only
-what is new. The audits read the sealed branch; if each answers with zero rows, one merge publishes both tables and a tag keeps them:
-training reads that tag, and **neighbours** hands it to the stream of recommendations.
+Triggered by each release of `clickstream_nightly`, with the day of the release. It pins main, which must contain the release, and writes
+to a branch of its own. **features** computes the training sessions of the last 180 days and the 50 nearest products of each product from
+the curated tables; it writes only changed data. The audits read the sealed branch. If all pass, one merge publishes both tables and a tag
+keeps them: training reads that tag, and **neighbours** sends the item neighbours to the Kafka topic of the recommendations stream.
 
 | you want | do |
 |---|---|
-| the features as of a day | trigger with *day*: the sessions end with it |
-| to see the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
+| the features as of an earlier day | trigger with *day*: the training sessions end with it |
+| to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
 
-The sessions end with the newest day that the lake was published for, also when the nightly made an older day anew.
+The sessions end with the newest day that was published, also if the nightly run recomputed an older day.
 
-**When it fails.** `audit`: main is untouched; the task's log and XCom hold each failed rule with sample rows. Cure the cause and
-clear the run. `merge` *main changed ...*: somebody else wrote the same table; `run_again` starts the run anew from the new main, at
-most twice (its id begins with `rerun1_`, then `rerun2_`). `seal` names a table that the branch lacks: clear from `create_branch`.
-A run without news is skipped from `seal` on. Runs wait for each other.
+**Failures**
+
+| task | message | cause and action |
+|---|---|---|
+| `audit` | rules failed | main is unchanged; the task's log and XCom hold each failed audit with sample rows; fix the cause, \
+then clear the run |
+| `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
+(run ids `rerun1_...`, `rerun2_...`) |
+| `seal` | the commits of a task are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
+| `pin_main` | does not contain commit | main was reset to a commit before the release |
+
+A run without changes is skipped from `seal` on. Runs wait for each other.
 """
 
 PARAMS = {
@@ -37,30 +46,27 @@ PARAMS = {
 with DAG(
     dag_id=names.FEATURES,
     doc_md=DOCS,
-    schedule=PartitionedAssetTimetable(assets=RELEASE),
+    schedule=PartitionedAssetTimetable(assets=RELEASE_ASSET),
     catchup=False,
     max_active_runs=1,
     tags=[Tag.BATCH, Tag.LAKE],
     params=PARAMS,
-    default_args=defaults(minutes=10),
+    default_args=task_defaults(minutes=10),
     user_defined_macros=MACROS,
 ):
-    on_spark = {"pool": SPARK_POOL, **defaults(minutes=120)}
+    on_spark = {"pool": SPARK_POOL, **task_defaults(minutes=120)}
 
-    pin_main = PinMain(task_id="pin_main", after=RELEASED)
-    create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
-
-    features = rt.spark(on_branch("features", UNTIL), task_id="features", post_execute=remember_head, **on_spark)
-    seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["features"])
-    audit = rt.spark(on_branch("audit", "--namespaces=features", at=SEALED), task_id="audit", **on_spark)
-
-    merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=DAY)
-    merge >> RunAgain(task_id="run_again")
-    tag = TagRelease(task_id="tag", release=merge.output, asset=FEATURES)
-    neighbours = rt.tool(ToolJob("kafka.item_neighbours", ("--ref", TAGGED)), task_id="neighbours")
-    drop_branch = DropBranch(task_id="drop_branch", keep_on_failure=KEEP)
-
-    chain(pin_main, create_branch.as_setup(), features, seal, audit, merge, tag, drop_branch)
-    tag >> neighbours
-    # Its failure does not decide the run: a teardown that did would hide a failed audit. `make doctor` names a branch left over.
-    drop_branch.as_teardown(setups=create_branch)
+    pin_main = PinMainOperator(task_id="pin_main", must_contain=RELEASE_COMMIT)
+    features = runtime.spark(spark_job("features", UNTIL), task_id="features", post_execute=remember_head, **on_spark)
+    audit = runtime.spark(spark_job("audits", "--namespaces=features", ref=SEALED_BRANCH), task_id="audit", **on_spark)
+    publication = write_audit_publish(
+        pin_main,
+        [features],
+        writers={"features": "spark_apps.features"},
+        audit=audit,
+        day=DAY,
+        asset=FEATURES_ASSET,
+        keep_branch=KEEP_BRANCH,
+    )
+    neighbours = runtime.tool(ToolJob("kafka.item_neighbours", ("--ref", xcom_value("tag"))), task_id="neighbours")
+    publication.tag >> neighbours

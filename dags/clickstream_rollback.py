@@ -1,23 +1,27 @@
-"""The rollback: an earlier release serves again, at once."""
+"""The rollback: serve an earlier release again."""
 
 from airflow.sdk import DAG, Param
 
-from clickstream.house import Tag, defaults
-from clickstream.runtime import rt
-from clickstream.templates import MACROS, on_main
+from clickstream.dag_defaults import Tag, task_defaults
+from clickstream.runtime import runtime
+from clickstream.templates import MACROS, ray_job
 from clickstream_contracts import names
 
 DOCS = """
-# The rollback
+# Rollback
 
-Trigger with the name of an earlier *release*: one commit makes the pointer what that release left, its model for all users, its data tag
-and its rule version. Replicas follow within seconds. A candidate on trial is taken away with it. The model is read whole first:
-a release whose model was damaged since is refused, and what serves stays.
+Trigger with the name of an earlier *release*: one commit on main restores the rollout as that release left it, with its model for all
+users, its data tag and its rule version. A candidate that is being rolled out is removed. The replicas follow within seconds. The model's
+artefact is verified first: if it was damaged, the rollback fails and the served model stays.
 
-The row names the version of the fraud rules that the release was made with; the rules themselves are code, so `clickstream_streams` runs
-what is deployed.
+The rollout records the version of the fraud rules that the release was made with. The rules themselves are code, so `clickstream_streams`
+runs the deployed version.
 
-**When it fails.** `rollback` *... was never released*: the message lists the releases that can be restored.
+**Failures**
+
+| task | message | cause and action |
+|---|---|---|
+| `rollback` | was never released | the message lists the releases that can be restored; so does `./clickstream refs tags` |
 """
 
 PARAMS = {"release": Param(type="string", minLength=1, title="Release", description="e.g. release_2026-01-02_1a2b3c4d")}
@@ -28,12 +32,12 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    # Who needs it is in a hurry, and it does nothing by itself.
+    # A rollback is urgent, and without a schedule the DAG runs only when it is triggered.
     is_paused_upon_creation=False,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
-    default_args=defaults(minutes=15),
+    default_args=task_defaults(minutes=15),
     user_defined_macros=MACROS,
 ):
-    restored = ("rollback", "--release", "{{ params.release }}", "--reason", "asked for")
-    rt.ray_job(on_main("rollout", *restored), task_id="rollback")
+    rollback = ("rollback", "--release", "{{ params.release }}", "--reason", "requested")
+    runtime.ray_job(ray_job("rollout", names.MAIN, *rollback), task_id="rollback")

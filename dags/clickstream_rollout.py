@@ -1,64 +1,81 @@
-"""The rollout: a model that passed the gate meets 10, 50 and 100 % of the users, with a look at it between the steps."""
+"""The rollout: serve a new model to 10, 50 and 100 % of the users, with a check of the variants after each step."""
 
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, TriggerRule, chain
 
-from clickstream.dag_defaults import MODEL, ROLLOUT, Tag, defaults
-from clickstream.operators.nessie import PinMain
-from clickstream.operators.rollout import TagRollout
-from clickstream.runtime import ToolJob, rt
-from clickstream.templates import ASKED_MODEL, MACROS, NEW_RELEASE, RULES, TODAY, fact, on_main
+from clickstream.dag_defaults import MODEL_ASSET, ROLLOUT_ASSET, Tag, task_defaults
+from clickstream.operators.nessie import PinMainOperator, TagReleaseOperator
+from clickstream.runtime import ToolJob, runtime
+from clickstream.templates import FRAUD_RULES_VERSION, MACROS, MODEL, NEW_RELEASE, TODAY, ray_job, receipt_fact, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
-# The rollout
+# Rollout
 
-After each model that `clickstream_train` let through the gate. Each step is one row of `serving.rollout`, written by one commit on main;
-replicas follow it within seconds, a user stays on one side. **check** watches both arms between the steps: the candidate must be the
-model that was asked for, must answer, with no larger share of errors than the stable model, about as fast, and its lists must not be
-clicked less beyond chance. When no shopper comes by, it asks itself. **finish** makes the candidate the stable model; **tag** gives that
-commit the release's name.
+Triggered by each model that passed the gate of `clickstream_train`. Each step writes one row of `serving.rollout` by one commit on main;
+the replicas follow within seconds, and a user stays with the same variant. **check** compares the metrics of the variants `stable` and
+`candidate` after each step: the candidate must be the expected model, must respond, and must not have a higher error rate, a much higher
+latency or a significantly lower click rate than the stable model. Without traffic the check sends requests of its own. **finish** makes
+the candidate the stable model; **tag** tags that commit with the name of the release.
 
 | you want | do |
 |---|---|
-| a model of `ml.models` rolled out by hand | trigger with *model*: the gate must have passed it |
-| an earlier release back | trigger `clickstream_rollback` with its name; `python -m tools.lake.refs tags` lists them |
+| to roll out a model of `ml.models` by hand | trigger with *model*: it must have passed the gate |
+| to serve an earlier release again | trigger `clickstream_rollback` with its name; `./clickstream refs tags` lists the releases |
 
-**When it fails.** `check_...`: the message says what the candidate did worse; **back** has already given all users the model that served
-before, and the run is failed. `start` *... is not what was written*: a byte of the model differs; nobody met it. `start` *... is being
-rolled out*: another rollout was broken off; roll back to the release that should serve. Runs wait for each other.
+**Failures**
+
+| task | message | cause and action |
+|---|---|---|
+| `check_...` | why the candidate is worse | **rollback** has already made all users get the stable model again, and the run is failed |
+| `start` | artefact differs from its manifest | a file of the model was changed or damaged; it was not served to anybody |
+| `start` | is being rolled out | an earlier rollout was interrupted; trigger `clickstream_rollback` with the release that should serve |
+| `tag` | main has no commit with the message | main was reset since the run began; clear the run from `pin_main` |
+
+Runs wait for each other.
 """
 
-PARAMS = {"model": Param(None, type=["null", "string"], title="Model", description="sha256. Default: the model that started this.")}
+PARAMS = {"model": Param(None, type=["null", "string"], title="Model", description="sha256. Default: the model that triggered the run.")}
 
 with DAG(
     dag_id=names.ROLLOUT,
     doc_md=DOCS,
-    schedule=PartitionedAssetTimetable(assets=MODEL),
+    schedule=PartitionedAssetTimetable(assets=MODEL_ASSET),
     catchup=False,
     max_active_runs=1,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
-    default_args=defaults(minutes=15),
+    default_args=task_defaults(minutes=15),
     user_defined_macros=MACROS,
 ):
     release = ("--release", NEW_RELEASE)
-    variants = ToolJob("rollout", ("check", "--candidate", ASKED_MODEL))
+    variants_check = ToolJob("rollout", ("check", "--candidate", MODEL))
 
-    pin_main = PinMain(task_id="pin_main")
-    began = ("start", *release, "--candidate", ASKED_MODEL, "--share", "10", "--rule-version", RULES)
-    start = rt.ray_job(on_main("rollout", *began), task_id="start")
-    check_10 = rt.tool(variants, task_id="check_10")
-    half = ("step", *release, "--share", "50", "--reason", fact("check_10", "reason"))
-    widen_50 = rt.ray_job(on_main("rollout", *half), task_id="widen_50")
-    check_50 = rt.tool(variants, task_id="check_50")
-    whole = ("step", *release, "--share", "100", "--reason", fact("check_50", "reason"))
-    widen_100 = rt.ray_job(on_main("rollout", *whole), task_id="widen_100")
-    check_100 = rt.tool(variants, task_id="check_100")
-    finish = rt.ray_job(on_main("rollout", "finish", *release, "--reason", fact("check_100", "reason")), task_id="finish")
-    tag = TagRollout(task_id="tag", finished=finish.output, pinned=pin_main.output, day=TODAY, asset=ROLLOUT)
+    pin_main = PinMainOperator(task_id="pin_main")
+    start_options = (*release, "--candidate", MODEL, "--share", "10", "--rule-version", FRAUD_RULES_VERSION)
+    start = runtime.ray_job(ray_job("rollout", names.MAIN, "start", *start_options), task_id="start")
+    check_10 = runtime.tool(variants_check, task_id="check_10")
+    step_50 = ("step", *release, "--share", "50", "--reason", receipt_fact("check_10", "reason"))
+    widen_50 = runtime.ray_job(ray_job("rollout", names.MAIN, *step_50), task_id="widen_50")
+    check_50 = runtime.tool(variants_check, task_id="check_50")
+    step_100 = ("step", *release, "--share", "100", "--reason", receipt_fact("check_50", "reason"))
+    widen_100 = runtime.ray_job(ray_job("rollout", names.MAIN, *step_100), task_id="widen_100")
+    check_100 = runtime.tool(variants_check, task_id="check_100")
+    finish_options = (*release, "--reason", receipt_fact("check_100", "reason"))
+    finish = runtime.ray_job(ray_job("rollout", names.MAIN, "finish", *finish_options), task_id="finish")
+    tag = TagReleaseOperator(
+        task_id="tag",
+        tag=xcom_value("finish", "facts", "release"),
+        commit_message=xcom_value("finish", "facts", "message"),
+        pinned=pin_main.output,
+        day=TODAY,
+        asset=ROLLOUT_ASSET,
+        release={name: xcom_value("finish", "facts", name) for name in ("release", "stable", "data_tag", "rule_version")},
+    )
 
     steps = [start, check_10, widen_50, check_50, widen_100, check_100, finish]
-    undone = ("back", *release, "--reason", "a step or its check failed")
-    back = rt.ray_job(on_main("rollout", *undone), task_id="back", trigger_rule=TriggerRule.ONE_FAILED)
+    rollback_options = (*release, "--reason", "a step or its check failed")
+    rollback = runtime.ray_job(
+        ray_job("rollout", names.MAIN, "back", *rollback_options), task_id="rollback", trigger_rule=TriggerRule.ONE_FAILED
+    )
     chain(pin_main, *steps, tag)
-    steps >> back
+    steps >> rollback

@@ -1,34 +1,43 @@
-"""The streams: each runs in its present definition, from its last state, and is looked after every five minutes."""
+"""The streams: every five minutes, deploy the current definition of each Flink stream and check its health."""
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule, chain
 
-from clickstream.house import RAW, Tag, defaults
-from clickstream.runtime import FlinkStream, rt
+from clickstream.dag_defaults import RAW_ASSET, Tag, task_defaults
+from clickstream.runtime import FlinkStream, runtime
 from clickstream_contracts import names
 
 DOCS = """
-# The streams
+# Streams
 
-Every five minutes, for each Flink stream: **deploy** makes the present definition run, **check** watches it through one checkpoint.
+Every five minutes, for each Flink stream: **deploy** makes the current definition run, **check** waits for one checkpoint.
 
-| what deploy finds | what it does |
+| state of the cluster | what deploy does |
 |---|---|
-| nothing runs | starts from the newest checkpoint or savepoint in the bucket; if there is none, from where the lake ends |
-| the present definition runs | nothing |
-| another definition runs | stops it with a savepoint, starts the present one from there, waits for its first checkpoint; a definition \
-that cannot take the savepoint over starts from where the lake ends, which the stop has made complete |
-| the new one restarts, fails or completes no checkpoint | starts the old one again from the newest state, fails with the reason |
+| no job of the stream runs | starts it from the newest checkpoint or savepoint in the bucket; without one, from the end offsets of the \
+records in the lake |
+| the current definition runs | nothing |
+| another definition runs | stops it with a savepoint, starts the current definition from there, and waits for its first checkpoint; \
+a definition that cannot restore the savepoint starts from the end offsets of the lake, which are complete after the stop |
+| the new job restarts, fails or completes no checkpoint | rolls back: starts the previous definition from the newest state, and fails \
+with the reason |
 
-**When it fails.** *... failed before*: the old definition runs; change the new one, or trigger with *retry_refused* if the cause was
-elsewhere. *... not each of them once*: state and lake do not agree; put the newest `flink/<app>/` back into the bucket.
-*falls behind*: more arrives than the job can take. State that no definition can read any more: trigger with *start_fresh*.
-*is RESTARTING*: the message ends with the cause; the job tries again by itself for as long as it takes.
+**Failures**
+
+| task | message | cause and action |
+|---|---|---|
+| `deploy_...` | failed before | the previous definition runs; change the new one, or trigger with *retry refused* if the cause \
+was outside it |
+| `deploy_...` | gap in the Kafka offsets of the lake | checkpoints were lost; restore the newest `flink/<app>/` to the bucket |
+| `deploy_...` | the new definition cannot restore any state | trigger with *start fresh* |
+| `deploy_...` | cannot reach Flink | the JobManager is down or not ready |
+| `check_...` | falls behind | the Kafka lag grows: raise `CLICKSTREAM_FLINK_PARALLELISM` |
+| `check_...` | is RESTARTING | the message ends with the cause; Flink restarts the job until it succeeds |
 """
 
 PARAMS = {
-    "start_fresh": Param(False, type="boolean", title="Start fresh", description="Forget the state and go on from where the lake ends."),
-    "retry_refused": Param(False, type="boolean", title="Retry refused", description="Try a definition again that was taken back."),
+    "start_fresh": Param(False, type="boolean", title="Start fresh", description="Discard the state, start at the lake's end offsets."),
+    "retry_refused": Param(False, type="boolean", title="Retry refused", description="Deploy a definition again that was rolled back."),
 }
 
 with DAG(
@@ -39,19 +48,27 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.STREAM, Tag.LAKE],
     params=PARAMS,
-    default_args=defaults(minutes=15, retries=0),
+    default_args=task_defaults(minutes=15, retries=0),
 ):
-    # Without it the last task alone would decide: a healthy old definition would hide that the new one was refused.
+    # The leaf tasks decide the state of the run. Without this one the checks alone would: a refused definition would not fail the run.
     verdict = EmptyOperator(task_id="verdict")
-    asked = {"start_fresh": "{{ params.start_fresh }}", "retry_refused": "{{ params.retry_refused }}"}
     streams = [FlinkStream(app) for app in names.STREAM_JOBS]
-    # whatever became of the stream before
-    deploys = [rt.flink_submit(one, task_id=f"deploy_{one.app}", trigger_rule=TriggerRule.ALL_DONE, **asked) for one in streams]
-    writes = {names.CLICKS_TO_LAKE_JOB: [RAW]}
-    # also after a failed deploy: then the old definition is what must be healthy
+    outlets = {names.CLICKS_TO_LAKE_JOB: [RAW_ASSET]}
+    # ALL_DONE: a failed stream does not keep the others from being deployed.
+    deploys = [
+        runtime.flink_submit(
+            stream,
+            task_id=f"deploy_{stream.app}",
+            trigger_rule=TriggerRule.ALL_DONE,
+            start_fresh="{{ params.start_fresh }}",
+            retry_refused="{{ params.retry_refused }}",
+        )
+        for stream in streams
+    ]
+    # ALL_DONE: after a failed deployment the previous definition must be healthy.
     checks = [
-        rt.flink_health(one, task_id=f"check_{one.app}", trigger_rule=TriggerRule.ALL_DONE, outlets=writes.get(one.app, []))
-        for one in streams
+        runtime.flink_health(stream, task_id=f"check_{stream.app}", trigger_rule=TriggerRule.ALL_DONE, outlets=outlets.get(stream.app, []))
+        for stream in streams
     ]
     # One after the other: a JobManager that plans two Python programs at once mixes up their jobs.
     chain(*deploys)

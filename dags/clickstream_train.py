@@ -1,68 +1,78 @@
-"""The training: a model of a release of the features, judged by a gate before anybody is served by it."""
+"""The training: train a model on a features release, register it, and announce it if it passes the gate."""
 
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
-from clickstream.house import FEATURES, MODEL, Tag, defaults
-from clickstream.operators.model import OpenGate, PinData
-from clickstream.operators.nessie import CreateBranch, DropBranch, PinMain, PublishBranch, RunAgain, SealBranch, remember_head
-from clickstream.runtime import rt
-from clickstream.templates import BRANCH, MACROS, TAG, TODAY, on_ray, pulled, receipt
+from clickstream.dag_defaults import FEATURES_ASSET, MODEL_ASSET, Tag, task_defaults
+from clickstream.operators.model import GateOperator, PinDataOperator
+from clickstream.operators.nessie import PinMainOperator, remember_head
+from clickstream.publication import write_audit_publish
+from clickstream.runtime import runtime
+from clickstream.templates import BRANCH, FEATURES_TAG, MACROS, TODAY, ray_job, receipt_json, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
-# The training
+# Training
 
-After each release of `clickstream_features`, at its tag: **train** tries settings with Ray Tune, trains the best, and lets it, the model
-in service and mere popularity answer the newest sessions, which none of them has seen. **register** judges the model and writes
-`ml.models` and `ml.evaluations` on a branch of its own, refused models too; one merge publishes both tables.
-**gate** announces a model that passed, which starts `clickstream_rollout`.
-A refused one ends the run here, and what serves stays.
+Triggered by each release of `clickstream_features`, at its tag. **train** tunes the settings with Ray Tune, trains the best ones, and
+evaluates the new model, the served model and a popularity baseline on the newest sessions, which none of them was trained on.
+**register** applies the gate and writes `ml.models` and `ml.evaluations` on a branch, also for a refused model; one merge publishes both
+tables. **gate** announces a model that passed, which triggers `clickstream_rollout`. If the gate refuses the model, the run fails there
+and the served model stays.
 
 | you want | do |
 |---|---|
-| another release of the features | trigger with *tag*; `python -m tools.refs tags` lists them |
-| a longer search | trigger with *trials* |
-| the same model again | trigger with the same *tag*, *seed* and *trials*: it gets the same sha256 |
+| to train on another features release | trigger with *tag*; `./clickstream refs tags` lists the tags |
+| a longer hyperparameter search | trigger with *trials* |
+| to reproduce a model | trigger with the same *tag*, *seed* and *trials*: the model gets the same sha256 |
 
-**When it fails.** `gate` *... is refused*: the message names each reason with its number; `register` holds all of them in its XCom.
-That is a verdict, no fault: the next release of the features is another chance. `train` *... too few to train on*: the tag holds too
-few sessions. `train` *Ray does not know ...*: the head was started anew; the task tries again. `merge` *main changed ...*: somebody else
-wrote the same table; `run_again` starts the run anew, at most twice. Runs wait for each other.
+**Failures**
+
+| task | message | cause and action |
+|---|---|---|
+| `gate` | the gate refused model | the message names each reason with its numbers, XCom of `register` holds all of them; this is a \
+result, not an error: the next features release trains a new model |
+| `train` | too few sessions | the tag holds too few sessions to train on |
+| `train` | Ray lost the job | the Ray head was restarted; the next try submits the job again |
+| `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run, at most twice |
+
+Runs wait for each other.
 """
 
 PARAMS = {
-    "tag": Param(None, type=["null", "string"], title="Tag", description="Default: the release that started this, or main."),
-    "trials": Param(4, type="integer", minimum=0, maximum=200, title="Trials", description="Settings to try."),
-    "seed": Param(7, type="integer", minimum=0, title="Seed", description="Of search and training."),
+    "tag": Param(None, type=["null", "string"], title="Tag", description="Default: the features release that triggered the run, or main."),
+    "trials": Param(4, type="integer", minimum=0, maximum=200, title="Trials", description="Number of settings to try."),
+    "seed": Param(7, type="integer", minimum=0, title="Seed", description="Seed of tuning and training."),
 }
 
 with DAG(
     dag_id=names.TRAIN,
     doc_md=DOCS,
-    schedule=PartitionedAssetTimetable(assets=FEATURES),
+    schedule=PartitionedAssetTimetable(assets=FEATURES_ASSET),
     catchup=False,
     max_active_runs=1,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
-    default_args=defaults(minutes=10),
+    default_args=task_defaults(minutes=10),
     user_defined_macros=MACROS,
 ):
-    pin_main = PinMain(task_id="pin_main")
-    pin_data = PinData(task_id="pin_data", tag=TAG, pinned=pin_main.output)
-    create_branch = CreateBranch(task_id="create_branch", pinned=pin_main.output)
+    pin_main = PinMainOperator(task_id="pin_main")
+    pin_data = PinDataOperator(task_id="pin_data", tag=FEATURES_TAG, pinned=pin_main.output)
 
-    search = ("--trials", "{{ params.trials }}", "--seed", "{{ params.seed }}", "--ray", "auto")
-    champion = ("--champion-at", f"{names.MAIN}@{{{{ ti.xcom_pull(task_ids='pin_main') }}}}")
-    train = rt.ray_job(on_ray("train", pulled("pin_data", "ref"), *champion, *search), task_id="train", **defaults(minutes=120))
-    made = ("--training", receipt("train"), "--data-commit", pulled("pin_data", "commit"))
-    register = rt.ray_job(on_ray("register", BRANCH, *made), task_id="register", post_execute=remember_head)
+    champion = ("--champion-at", f"{names.MAIN}@{xcom_value('pin_main')}")
+    tuning = ("--trials", "{{ params.trials }}", "--seed", "{{ params.seed }}", "--ray", "auto")
+    train = runtime.ray_job(
+        ray_job("train", xcom_value("pin_data", "ref"), *champion, *tuning), task_id="train", **task_defaults(minutes=120)
+    )
+    training = ("--training", receipt_json("train"), "--data-commit", xcom_value("pin_data", "commit"))
+    register = runtime.ray_job(ray_job("register", BRANCH, *training), task_id="register", post_execute=remember_head)
 
-    seal = SealBranch(task_id="seal", pinned=pin_main.output, writers=["register"])
-    merge = PublishBranch(task_id="merge", pinned=pin_main.output, sealed=seal.output, day=TODAY)
-    merge >> RunAgain(task_id="run_again", asked={"tag": TAG})
-    gate = OpenGate(task_id="gate", registered=register.output, release=merge.output, asset=MODEL)
-    drop_branch = DropBranch(task_id="drop_branch", keep_on_failure="")
-
-    chain(pin_main, pin_data, create_branch.as_setup(), train, register, seal, merge, [gate, drop_branch])
-    # Its failure does not decide the run: a teardown that did would hide a refused model. `make doctor` names a branch left over.
-    drop_branch.as_teardown(setups=create_branch)
+    publication = write_audit_publish(
+        pin_main,
+        [train, register],
+        writers={"register": "ray_apps.jobs.register"},
+        day=TODAY,
+        rerun_conf={"tag": FEATURES_TAG},
+    )
+    gate = GateOperator(task_id="gate", registered=register.output, release=publication.merge.output, asset=MODEL_ASSET)
+    chain(pin_main, pin_data, publication.create_branch)
+    publication.merge >> gate

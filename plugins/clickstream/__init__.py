@@ -1,1 +1,1 @@
-"""What the DAGs speak with: a runtime that builds operators, and the operators and hooks that no provider has."""
+"""Airflow side of the project: the runtime that builds operators, and the operators, hooks and DAG helpers."""

@@ -1,68 +1,89 @@
-"""What a task learns only when it runs, as Jinja; DAGs that use it pass MACROS."""
+"""Jinja snippets shared by the DAGs. A DAG that uses them passes `user_defined_macros=MACROS`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickstream.runtime.base import RayJob, SparkJob
+from clickstream.task_names import run_branch
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
 
 
-def told(events: Mapping[Any, Sequence[Any]], key: str) -> str:
-    """What the newest of the asset events that started a run says of `key`; '' for a run that none started."""
-    found = sorted((event for several in events.values() for event in several), key=lambda event: event.timestamp)
-    return str(found[-1].extra[key]) if found else ""
+def event_extra(events: Mapping[Any, Sequence[Any]], key: str) -> str:
+    """Returns the value of `key` in the extra of the newest triggering asset event; '' if no event triggered the run.
+
+    `events` is `triggering_asset_events` of the task's context: a list of events by asset.
+    """
+    all_events = [event for asset_events in events.values() for event in asset_events]
+    if not all_events:
+        return ""
+    newest = sorted(all_events, key=lambda event: event.timestamp)[-1]
+    return str(newest.extra[key])
 
 
-MACROS = {"names": names, "told": told, "rules": rules}
-
-# A day asked for wins; else the partition's day; else, for a run by hand, the day before it was asked for.
-DAY = "{{ names.checked_day(params.day or dag_run.partition_key or (dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')) }}"
-# For a run that is about no day but the one it is made on.
-TODAY = "{{ dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d') }}"
-TAG = "{{ params.tag or told(triggering_asset_events, 'tag') }}"
-BRANCH = "{{ names.branch(dag.dag_id, run_id) }}"
-RULES = "{{ rules().version }}"
-ASKED_MODEL = "{{ params.model or told(triggering_asset_events, 'model_sha256') }}"
-NEW_RELEASE = f"{{{{ names.release_name({TODAY[3:-3]}, {ASKED_MODEL[3:-3]}) }}}}"
-SEALED = "@{{ ti.xcom_pull(task_ids='seal')['hash'] }}"
-TAGGED = "{{ ti.xcom_pull(task_ids='tag') }}"
-RELEASED = "{{ told(triggering_asset_events, 'commit') }}"
-UNTIL = "{{ '--until=' ~ names.checked_day(params.day) if params.day else '' }}"
-REBUILD = "{{ '--rebuild' if params.rebuild else '' }}"
-KEEP = "{{ 'keep' if params.keep_branch_on_failure else '' }}"
+MACROS = {"names": names, "run_branch": run_branch, "event_extra": event_extra, "fraud_rules": rules}
 
 
-def fact(task_id: str, name: str) -> str:
-    """A fact of the receipt of `task_id`, as JSON."""
-    return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['facts']['{name}'] | tojson }}}}"
+def jinja(expression: str) -> str:
+    """Returns the template that renders an expression."""
+    return "{{ " + expression + " }}"
 
 
-def days(task_id: str) -> str:
-    """The days that the receipt of `task_id` lists, with commas between."""
-    return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['facts']['days'] | join(',') }}}}"
+DAY_BEFORE_RUN_EXPRESSION = "(dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')"
+# The parameter `day` comes first, then the run's partition key; a manual run without either takes the day before it.
+DAY_EXPRESSION = f"names.checked_day(params.day or dag_run.partition_key or {DAY_BEFORE_RUN_EXPRESSION})"
+TODAY_EXPRESSION = "dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d')"
+MODEL_EXPRESSION = "params.model or event_extra(triggering_asset_events, 'model_sha256')"
+
+BRANCH = jinja("run_branch(ti)")
+DAY = jinja(DAY_EXPRESSION)
+TODAY = jinja(TODAY_EXPRESSION)
+# Parameters.
+UNTIL = jinja("'--until=' ~ names.checked_day(params.day) if params.day else ''")
+REBUILD = jinja("'--rebuild' if params.rebuild else ''")
+KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
+FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
+MODEL = jinja(MODEL_EXPRESSION)
+# The commit of the release whose event triggered the run.
+RELEASE_COMMIT = jinja("event_extra(triggering_asset_events, 'commit')")
+NEW_RELEASE = jinja(f"names.release_name({TODAY_EXPRESSION}, {MODEL_EXPRESSION})")
+FRAUD_RULES_VERSION = jinja("fraud_rules().version")
 
 
-def receipt(task_id: str) -> str:
-    """The whole receipt of `task_id`, as JSON."""
-    return f"{{{{ ti.xcom_pull(task_ids='{task_id}') | tojson }}}}"
+def xcom_expression(task_id: str, *keys: str) -> str:
+    """Returns the expression of what `task_id` returned or, with `keys`, of one value inside it."""
+    path = "".join(f"['{key}']" for key in keys)
+    return f"ti.xcom_pull(task_ids='{task_id}'){path}"
 
 
-def pulled(task_id: str, key: str) -> str:
-    """One value of what `task_id` returned."""
-    return f"{{{{ ti.xcom_pull(task_ids='{task_id}')['{key}'] }}}}"
+def xcom_value(task_id: str, *keys: str) -> str:
+    """Returns the template of what `task_id` returned or, with `keys`, of one value inside it."""
+    return jinja(xcom_expression(task_id, *keys))
 
 
-def on_ray(app: str, ref: str, *args: str) -> RayJob:
-    """A Ray app of this run, which reads or writes `ref`."""
+def receipt_json(task_id: str) -> str:
+    """Returns the template of the whole receipt of `task_id`, as JSON."""
+    return jinja(f"{xcom_expression(task_id)} | tojson")
+
+
+def receipt_fact(task_id: str, name: str) -> str:
+    """Returns the template of one fact of the receipt of `task_id`, as JSON."""
+    return jinja(f"{xcom_expression(task_id, 'facts', name)} | tojson")
+
+
+def receipt_days(task_id: str) -> str:
+    """Returns the template of the days in the receipt of `task_id`, separated by commas."""
+    return jinja(f"{xcom_expression(task_id, 'facts', 'days')} | join(',')")
+
+
+SEALED_BRANCH = f"{BRANCH}@{xcom_value('seal', 'hash')}"
+
+
+def spark_job(app: str, *args: str, ref: str = BRANCH) -> SparkJob:
+    """Returns a Spark app of this run, which reads and writes the run's branch or, with `ref`, reads another ref."""
+    return SparkJob(app, ("--ref", ref, "--run", BRANCH, "--day", DAY, *args))
+
+
+def ray_job(app: str, ref: str, *args: str) -> RayJob:
+    """Returns a Ray app of this run, which reads or writes `ref`."""
     return RayJob(app, ("--ref", ref, "--run", BRANCH, *args))
-
-
-def on_main(app: str, *args: str) -> RayJob:
-    """A Ray app that commits to main itself."""
-    return on_ray(app, names.MAIN, *args)
-
-
-def on_branch(app: str, *args: str, at: str = "") -> SparkJob:
-    """A Spark app of this run, on its branch or, with `at`, on one commit of it."""
-    return SparkJob(app, ("--ref", BRANCH + at, "--run", BRANCH, "--day", DAY, *args))

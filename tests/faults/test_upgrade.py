@@ -12,8 +12,8 @@ from clickstream_contracts import names
 from tests.shop_day import ROOT, Shop, eventually
 
 pytestmark = pytest.mark.long
-SQL = ROOT / "flink_apps" / "sql" / "clicks_to_lake.sql"
-PATTERN = ROOT / "flink_apps" / "sql" / "fraud_pattern.sql"
+SQL = ROOT / "flink_apps" / "clicks_to_lake" / "pipeline.sql"
+PATTERN = ROOT / "flink_apps" / "fraud_scores" / "pattern.sql"
 SMALL = ("--users", "2000", "--products", "500")
 
 
@@ -72,7 +72,7 @@ def test_a_definition_that_cannot_take_the_state_over_goes_on_where_the_lake_end
     [before] = jobs(shop)
     sql.write_text(sql.read_text().replace("FROM records CROSS JOIN", "FROM (SELECT * FROM records WHERE kafka_offset >= 0) CROSS JOIN"))
     receipt = deploy(shop)
-    assert receipt["restored_from"].startswith("the lake's end")
+    assert receipt["restored_from"].startswith("the end offsets of the lake")
     assert receipt["replaced"] == before
     assert jobs(shop) == [receipt["name"]] != [before]
     send(shop)
@@ -96,7 +96,7 @@ def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
     cancel(shop, names.CLICKS_TO_LAKE_JOB)
-    assert deploy(shop, start_fresh=True)["restored_from"].startswith("the lake's end")
+    assert deploy(shop, start_fresh=True)["restored_from"].startswith("the end offsets of the lake")
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
 
@@ -106,7 +106,8 @@ def test_a_stream_outside_the_lake_begins_anew_when_nobody_can_read_its_state(sh
     deploy(shop)
     cancel(shop, names.FRAUD_SCORES_JOB)
     with kept(PATTERN):
-        PATTERN.write_text(PATTERN.read_text().replace("    SELECT *{{derived}}", "    SELECT *, 'more' AS {{pattern}}_more{{derived}}"))
-        assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "its own beginning"
+        matched = "matched AS (\n  SELECT *,"
+        PATTERN.write_text(PATTERN.read_text().replace(matched, f"{matched} 'more' AS {{{{ pattern.name }}}}_more,"))
+        assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "the app's own start offsets"
     # with the savepoint of a stop the way back is the same
-    assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "its own beginning"
+    assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "the app's own start offsets"

@@ -1,1 +1,1 @@
-"""Clients of the services that the operators speak with."""
+"""Clients of the services that the operators call: Nessie, Flink, Ray, and the object store."""

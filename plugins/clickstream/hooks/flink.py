@@ -1,30 +1,34 @@
-"""A Flink session cluster over REST v1: what runs, how it fares, start, stop with a savepoint, cancel."""
+"""Flink REST API v1 of a session cluster: list, start, stop and cancel jobs, and read their health metrics."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from clickstream.hooks.http_client import HttpClient
 
 ENTRY_CLASS = "org.apache.flink.client.python.PythonDriver"
-ENDED = {"FINISHED", "CANCELED", "FAILED", "SUSPENDED"}
-# The cluster answers a submission when Python has planned the job: a busy machine takes a minute for that.
-PLANNING_SECONDS = 300
+TERMINAL_STATES = {"FINISHED", "CANCELED", "FAILED", "SUSPENDED"}
+# Flink responds to a submission after Python has planned the job, which takes up to a minute on a busy machine.
+SUBMIT_TIMEOUT_SECONDS = 300
+UPLOAD_TIMEOUT_SECONDS = 120
+LOG_LINE_LENGTH = 300
 
 
 class FlinkError(RuntimeError):
-    """The cluster refused or a job failed; the text says what, and why in the cluster's words."""
+    """Flink rejected a request or a job failed; the text holds Flink's reason."""
 
 
 class FlinkUnreachable(FlinkError):
-    """No answer: whether the request was carried out is unknown."""
+    """The connection to Flink failed: whether the request took effect is unknown."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that the cluster knows."""
+    """A job that the JobManager knows."""
 
     id: str
     name: str
@@ -32,16 +36,16 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        return self.state in ENDED
+        return self.state in TERMINAL_STATES
 
 
 @dataclass(frozen=True)
-class Vitals:
-    """What tells a sound job from one that only says RUNNING."""
+class JobHealth:
+    """Health metrics of a Flink job. `lag` is the number of Kafka records that its sources have not read yet."""
 
     state: str
-    checkpoints: int
-    checkpointing: bool
+    completed_checkpoints: int
+    checkpoint_in_progress: bool
     restarts: int
     lag: int
 
@@ -51,130 +55,143 @@ class FlinkHook:
 
     def __init__(self, uri: str, attempts: int = 6) -> None:
         self._uri = uri
-        self._http = httpx.Client(base_url=uri, timeout=30)
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(FlinkUnreachable),
-            stop=stop_after_attempt(attempts),
-            wait=wait_exponential(multiplier=0.5, max=10),
-            reraise=True,
-        )
+        self._http = HttpClient(uri, _rejection_error, attempts, timeout=30)
 
     def jobs(self, app: str) -> list[Job]:
-        """The app's jobs, newest first; a session cluster that lost its JobManager has forgotten all of them."""
-        found = sorted(self._get("/jobs/overview")["jobs"], key=lambda j: -j["start-time"])
-        return [Job(j["jid"], j["name"], j["state"]) for j in found if j["name"].startswith(f"{app}@")]
+        """Returns the app's jobs, newest first. A JobManager without high availability forgets its jobs when it restarts."""
+        details = sorted(self._get("/jobs/overview")["jobs"], key=lambda job: -job["start-time"])
+        return [Job(job["jid"], job["name"], job["state"]) for job in details if job["name"].startswith(f"{app}@")]
 
     def job(self, job_id: str) -> Job:
-        """The job as it is now."""
-        found = self._get(f"/jobs/{job_id}")
-        return Job(job_id, found["name"], found["state"])
+        """Returns the job in its current state."""
+        details = self._get(f"/jobs/{job_id}")
+        return Job(job_id, details["name"], details["state"])
 
     def run(self, driver: Path, arguments: list[str], restore: str | None) -> Job:
-        """Start a Python app from a savepoint or checkpoint, or without state if `restore` is None."""
+        """Starts a Python app from a savepoint or checkpoint, or without state if `restore` is None."""
         body: dict[str, Any] = {"entryClass": ENTRY_CLASS, "programArgsList": arguments, "allowNonRestoredState": False}
-        body |= {"savepointPath": restore} if restore else {}
+        if restore:
+            body["savepointPath"] = restore
         try:
-            started = self._send("POST", f"/jars/{self._driver(driver)}/run", json=body, timeout=PLANNING_SECONDS)
+            started = self._send("POST", f"/jars/{self._jar_id(driver)}/run", json=body, timeout=SUBMIT_TIMEOUT_SECONDS)
         except FlinkError as error:
-            raise FlinkError(f"{error}; the JobManager's log holds what the app itself said") from None
+            raise FlinkError(f"{error}; see the JobManager's log for the output of the app") from None
         return self.job(started["jobid"])
 
-    def stop(self, job: Job, folder: str, patience: float = 300) -> str:
-        """Stop the job with a savepoint below `folder` and return the savepoint's address."""
-        asked = self._send("POST", f"/jobs/{job.id}/stop", json={"targetDirectory": folder, "drain": False})
-        status = f"/jobs/{job.id}/savepoints/{asked['request-id']}"
-        end = time.monotonic() + patience
-        while (answer := self._get(status))["status"]["id"] != "COMPLETED":
-            if time.monotonic() > end:
-                raise FlinkError(f"{job.name} did not stop with a savepoint in {patience:.0f} s")
-            time.sleep(1)
-        operation = answer["operation"]
+    def stop(self, job: Job, folder: str, timeout: float = 300) -> str:
+        """Stops the job with a savepoint below `folder` and returns the savepoint's URI. `timeout` is in seconds."""
+        request = self._send("POST", f"/jobs/{job.id}/stop", json={"targetDirectory": folder, "drain": False})
+        operation = self._completed_operation(job, request["request-id"], timeout)
         if "location" not in operation:
-            raise FlinkError(f"{job.name} made no savepoint: {first_lines(operation['failure-cause'].get('stack-trace', ''))}")
-        self._until_ended(job, patience)
+            cause = error_and_root_cause(operation["failure-cause"].get("stack-trace", ""))
+            raise FlinkError(f"savepoint of {job.name} failed: {cause}")
+        self._wait_until_ended(job, timeout)
         return str(operation["location"])
 
-    def cancel(self, job: Job, patience: float = 120) -> None:
-        """Cancel the job and wait for its end; its last checkpoint stays."""
-        if self._alive(job):
-            self._send("PATCH", f"/jobs/{job.id}", params={"mode": "cancel"})
-            self._until_ended(job, patience)
+    def _completed_operation(self, job: Job, request_id: str, timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        while True:
+            savepoint = self._get(f"/jobs/{job.id}/savepoints/{request_id}")
+            if savepoint["status"]["id"] == "COMPLETED":
+                return dict(savepoint["operation"])
+            if time.monotonic() > deadline:
+                raise FlinkError(f"{job.name} did not stop with a savepoint in {timeout:.0f} s")
+            time.sleep(1)
 
-    def vitals(self, job: Job) -> Vitals:
-        """How the job fares at this moment."""
+    def cancel(self, job: Job, timeout: float = 120) -> None:
+        """Cancels the job and waits until it ended; its last checkpoint is retained. `timeout` is in seconds."""
+        if self._is_running(job):
+            self._send("PATCH", f"/jobs/{job.id}", params={"mode": "cancel"})
+            self._wait_until_ended(job, timeout)
+
+    def health(self, job: Job) -> JobHealth:
+        """Returns the current health metrics of the job."""
         counts = self._get(f"/jobs/{job.id}/checkpoints")["counts"]
         restarts = self._get(f"/jobs/{job.id}/metrics", params={"get": "numRestarts"})
-        return Vitals(
+        return JobHealth(
             state=self.job(job.id).state,
-            checkpoints=counts["completed"],
-            checkpointing=counts["in_progress"] > 0,
+            completed_checkpoints=counts["completed"],
+            checkpoint_in_progress=counts["in_progress"] > 0,
             restarts=int(float(restarts[0]["value"])) if restarts else 0,
             lag=self._lag(job),
         )
 
-    def checkpoint(self, job: Job) -> None:
-        """Ask for a checkpoint now; one that cannot begin yet, since the job's tasks are still coming up, is none."""
-        self._retrying(self._send, "POST", f"/jobs/{job.id}/checkpoints", json={"checkpointType": "CONFIGURED"})
+    def trigger_checkpoint(self, job: Job) -> None:
+        """Triggers a checkpoint. Flink declines it without an error while the job's tasks are still starting."""
+        self._call(self._http.request, "POST", f"/jobs/{job.id}/checkpoints", json={"checkpointType": "CONFIGURED"})
 
-    def cause(self, job: Job) -> str:
-        """Why the job last failed, in one line; '' if it never did."""
+    def last_failure(self, job: Job) -> str:
+        """Returns why the job last failed, in one line; '' if it never did."""
         entries = self._get(f"/jobs/{job.id}/exceptions", params={"maxExceptions": 1})["exceptionHistory"]["entries"]
-        return first_lines(entries[0]["stacktrace"]) if entries else ""
+        return error_and_root_cause(entries[0]["stacktrace"]) if entries else ""
 
     def _lag(self, job: Job) -> int:
-        """Records that Kafka holds and the job has not read."""
         total = 0
         for vertex in self._get(f"/jobs/{job.id}")["vertices"]:
             path = f"/jobs/{job.id}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [m["id"] for m in self._get(path) if m["id"].endswith(".pendingRecords")]
-            found = self._get(path, params={"get": ",".join(names), "agg": "sum"}) if names else []
-            total += sum(int(metric["sum"]) for metric in found)
+            metric_ids = [metric["id"] for metric in self._get(path) if metric["id"].endswith(".pendingRecords")]
+            if metric_ids:
+                metrics = self._get(path, params={"get": ",".join(metric_ids), "agg": "sum"})
+                total += sum(int(metric["sum"]) for metric in metrics)
         return total
 
-    def _alive(self, job: Job) -> bool:
-        """Whether the job has still to end; a JobManager that was started anew knows nothing of it."""
-        return any(one["jid"] == job.id and one["state"] not in ENDED for one in self._get("/jobs/overview")["jobs"])
+    def _is_running(self, job: Job) -> bool:
+        """Returns whether the job has not ended; a JobManager that was restarted does not list it any more."""
+        details = self._get("/jobs/overview")["jobs"]
+        return any(listed["jid"] == job.id and listed["state"] not in TERMINAL_STATES for listed in details)
 
-    def _until_ended(self, job: Job, patience: float) -> None:
-        end = time.monotonic() + patience
-        while self._alive(job):
-            if time.monotonic() > end:
-                raise FlinkError(f"{job.name} ({job.id}) did not end in {patience:.0f} s: look at {self._uri}/#/job/running/{job.id}")
+    def _wait_until_ended(self, job: Job, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while self._is_running(job):
+            if time.monotonic() > deadline:
+                raise FlinkError(f"{job.name} ({job.id}) did not end in {timeout:.0f} s: see {self._uri}/#/job/running/{job.id}")
             time.sleep(0.5)
 
-    def _driver(self, jar: Path) -> str:
-        """The id of the uploaded driver; it is uploaded once in the JobManager's life."""
-        known = [f["id"] for f in self._get("/jars")["files"] if f["name"] == jar.name]
-        if known:
-            return str(known[0])
+    def _jar_id(self, jar: Path) -> str:
+        """Returns the id of the uploaded driver jar; it is uploaded once for the lifetime of the JobManager."""
+        for uploaded in self._get("/jars")["files"]:
+            if uploaded["name"] == jar.name:
+                return str(uploaded["id"])
         with jar.open("rb") as file:
-            answer = self._send("POST", "/jars/upload", files={"jarfile": (jar.name, file, "application/java-archive")}, timeout=120)
-        return str(answer["filename"].rsplit("/", 1)[-1])
+            files = {"jarfile": (jar.name, file, "application/java-archive")}
+            response = self._send("POST", "/jars/upload", files=files, timeout=UPLOAD_TIMEOUT_SECONDS)
+        return str(response["filename"].rsplit("/", 1)[-1])
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> Any:
-        return self._retrying(self._send, "GET", path, params=params)
+        return self._call(self._http.request, "GET", path, params=params)
 
-    def _send(self, method: str, path: str, **request: Any) -> Any:
+    def _send(self, method: str, path: str, **options: Any) -> Any:
+        """Sends a request that must not be repeated."""
+        return self._call(self._http.request_once, method, path, **options)
+
+    def _call(self, request: Callable[..., httpx.Response], method: str, path: str, **options: Any) -> Any:
         try:
-            answer = self._http.request(method, path, **request)
+            return request(method, path, **options).json()
         except httpx.TransportError as error:
-            raise FlinkUnreachable(
-                f"Flink does not answer at {self._uri} ({error or type(error).__name__}): is its JobManager up?"
-            ) from None
-        if answer.is_error:
-            raise FlinkError(f"Flink refused {method} {path}: {answer.status_code} {_refusal(answer)}")
-        return answer.json()
+            reason = str(error) or type(error).__name__
+            raise FlinkUnreachable(f"cannot reach Flink at {self._uri} ({reason}): check that the JobManager runs") from None
+        except httpx.HTTPStatusError as error:
+            raise _rejection_error(f"{method} {path}", error.response) from None
 
 
-def _refusal(answer: httpx.Response) -> str:
+def _rejection_error(request: str, response: httpx.Response) -> FlinkError:
+    return FlinkError(f"Flink rejected {request}: {response.status_code} {_reason(response)}")
+
+
+def _reason(response: httpx.Response) -> str:
     try:
-        return first_lines("\n".join(answer.json()["errors"]))
+        return error_and_root_cause("\n".join(response.json()["errors"]))
     except (ValueError, KeyError):
-        return answer.text[:200]
+        return response.text[:200]
 
 
-def first_lines(stacktrace: str) -> str:
-    """What was thrown and what caused it first, without the way there: a whole trace holds kilobytes."""
-    lines = [line.strip() for line in stacktrace.splitlines() if line.strip() and not line.strip().startswith(("at ", "..."))]
-    causes = [line for line in lines if line.startswith("Caused by: ")]
-    return " <- ".join(dict.fromkeys(line[:300] for line in [*lines[:1], *causes[-1:]])) or "no reason given"
+def error_and_root_cause(stacktrace: str) -> str:
+    """Returns the exception and its root cause from a Java stack trace, in one line."""
+    lines = [line.strip() for line in stacktrace.splitlines() if line.strip()]
+    messages = [line[:LOG_LINE_LENGTH] for line in lines if not line.startswith(("at ", "..."))]
+    causes = [message for message in messages if message.startswith("Caused by: ")]
+    if not messages:
+        return "no reason given"
+    if not causes or causes[-1] == messages[0]:
+        return messages[0]
+    return f"{messages[0]} <- {causes[-1]}"

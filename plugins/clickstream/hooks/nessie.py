@@ -1,4 +1,4 @@
-"""Nessie over REST v2: refs, differences, history and the one merge that publishes."""
+"""Nessie REST API v2: references, diffs, commit history, and the merge that publishes a branch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,21 +6,24 @@ from typing import Any, Self
 
 import httpx
 
-from clickstream.hooks.rest import Rest
+from clickstream.hooks.http_client import HttpClient
 from clickstream_contracts.names import MAIN
 from clickstream_contracts.settings import Settings
 
 
 class NessieError(RuntimeError):
-    """Nessie refused; the text says what was asked, what Nessie answered and what to do."""
+    """Nessie rejected a request; the text holds the request, the reason and what to do."""
 
 
 class NessieConflict(NessieError):
-    """The merge was refused because main holds other commits to the same tables, named in `keys`."""
+    """The merge was rejected: main has newer commits to the same tables, listed in `tables`."""
 
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__(f"main changed {', '.join(keys)} since this run pinned it: nothing was published")
-        self.keys = keys
+    def __init__(self, tables: list[str], since: str) -> None:
+        super().__init__(
+            f"merge conflict: another writer changed {', '.join(tables)} on main since the branch was made (commit {since});"
+            " nothing was published"
+        )
+        self.tables = tables
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit: the second parent, if any, is the commit that was merged."""
+    """One commit. A merge commit has the merged commit as its second parent."""
 
     hash: str
     parents: tuple[str, ...]
@@ -44,91 +47,98 @@ class Commit:
 
 
 class NessieHook:
-    """Each method may be repeated after any failure: asking for what is already so changes nothing."""
+    """One Nessie server. Every method is idempotent and may be repeated after any failure."""
 
     def __init__(self, uri: str, attempts: int = 8, transport: httpx.BaseTransport | None = None) -> None:
-        self._rest = Rest(f"{uri}/api/v2", _refused, attempts, transport=transport)
+        self._http = HttpClient(f"{uri}/api/v2", _rejection_error, attempts, transport=transport)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
         return cls((settings or Settings.from_env()).nessie_uri)
 
     def ref(self, name: str) -> Ref | None:
-        """The branch or tag as it is now, or None."""
-        answer = self._rest.ask("GET", f"trees/{name}", allowed=(404,))
-        return None if answer.status_code == 404 else _ref(answer.json()["reference"])
+        """Returns the branch or tag with its current commit, or None."""
+        response = self._http.request("GET", f"trees/{name}", accepted=(404,))
+        return None if response.status_code == 404 else _parse_ref(response.json()["reference"])
 
     def head(self, name: str) -> Ref:
-        """The branch or tag as it is now; NessieError if there is none."""
-        found = self.ref(name)
-        if found is None:
+        """Returns the branch or tag with its current commit. Raises NessieError if it does not exist."""
+        ref = self.ref(name)
+        if ref is None:
             raise NessieError(f"Nessie has no branch or tag {name}: clear the run from create_branch")
-        return found
+        return ref
 
     def create_branch(self, name: str, source: Ref) -> Ref:
-        """The branch `name`, new at `source` or as it is if it already grew from there; one with another base is made anew."""
-        found = self.ref(name)
-        if found is not None and not self.contains(found, source.hash):
-            self.delete_branch(found)
-            found = None
-        return found or self._create(name, "BRANCH", source)
+        """Returns the branch `name`, created at `source`.
+
+        An existing branch is kept with its commits if it contains `source`, and replaced otherwise.
+        """
+        branch = self.ref(name)
+        if branch is not None and not self.contains(branch, source.hash):
+            self.delete_branch(branch)
+            branch = None
+        return branch or self._create(name, "BRANCH", source)
 
     def tag(self, name: str, target: Ref) -> Ref:
-        """The tag `name` at `target`; NessieError if it already stands elsewhere."""
-        found = self.ref(name) or self._create(name, "TAG", target)
-        if found.hash != target.hash:
-            raise NessieError(f"tag {name} already stands at {found.hash}, not at {target.hash}: delete it if it is wrong")
-        return found
+        """Returns the tag `name` at `target`. Raises NessieError if the tag exists at another commit."""
+        tag = self.ref(name) or self._create(name, "TAG", target)
+        if tag.hash != target.hash:
+            raise NessieError(f"tag {name} already exists at {tag.hash}, not at {target.hash}: delete it if it is wrong")
+        return tag
 
     def delete_branch(self, branch: Ref) -> bool:
-        """Delete the branch if it still stands at `branch.hash`; False if it was gone already."""
-        answer = self._rest.ask("DELETE", f"trees/{branch}", params={"type": "BRANCH"}, allowed=(404, 409))
-        if answer.status_code == 409:
-            raise NessieError(f"branch {branch.name} moved on from {branch.hash}: something still writes to it")
-        return answer.status_code != 404
+        """Deletes the branch if its head is still `branch.hash`. Returns False if it did not exist."""
+        response = self._http.request("DELETE", f"trees/{branch}", params={"type": "BRANCH"}, accepted=(404, 409))
+        if response.status_code == 409:
+            raise NessieError(f"branch {branch.name} has commits after {branch.hash}: something still writes to it")
+        return response.status_code != 404
 
     def diff(self, before: Ref, after: Ref) -> list[str]:
-        """Names of the tables and namespaces that differ, e.g. `curated.events`."""
-        found = self._pages(f"trees/{before}/diff/{after}", "diffs")
-        return sorted(".".join(item["key"]["elements"]) for item in found)
+        """Returns the names of the tables and namespaces that differ, e.g. `curated.events`, sorted."""
+        differences = self._pages(f"trees/{before}/diff/{after}", "diffs")
+        return sorted(".".join(difference["key"]["elements"]) for difference in differences)
 
     def history(self, ref: Ref, until: str) -> Iterator[Commit]:
-        """Commits of `ref`, newest first, down to and with the commit `until`; to the very first if it is none of them."""
+        """Yields the commits of `ref`, newest first, up to and including the commit `until`; all of them if `until` is not among them."""
         for entry in self._pages(f"trees/{ref}/history", "logEntries"):
             meta = entry["commitMeta"]
             yield Commit(meta["hash"], tuple(meta["parentCommitHashes"]), meta["message"])
             if meta["hash"] == until:
                 return
 
-    def contains(self, ref: Ref, commit: str) -> bool:
-        """Whether `commit` is the head of `ref` or one of its ancestors."""
-        return ref.hash == commit or any(commit in (c.hash, *c.parents[:1]) for c in self.history(ref, until=commit))
+    def contains(self, ref: Ref, commit_hash: str) -> bool:
+        """Returns whether a commit is the head of `ref` or one of its ancestors."""
+        if ref.hash == commit_hash:
+            return True
+        return any(commit_hash in (commit.hash, *commit.parents[:1]) for commit in self.history(ref, until=commit_hash))
 
-    def published(self, audited: Ref, since: str) -> str | None:
-        """The commit on main, after `since`, that merged `audited`; None if it is not merged."""
-        found = (c.hash for c in self.history(self.head(MAIN), until=since) if audited.hash in c.parents[1:])
-        return next(found, None)
+    def merge_commit(self, audited: Ref, since: str) -> str | None:
+        """Returns the commit of main, after the commit `since`, that merged `audited`; None if it is not merged."""
+        for commit in self.history(self.head(MAIN), until=since):
+            if audited.hash in commit.parents[1:]:
+                return commit.hash
+        return None
 
     def merge(self, audited: Ref, since: str, message: str) -> str:
-        """Publish exactly `audited` on main in one commit and return that commit, also if an earlier try already did it.
+        """Merges exactly `audited` into main as one commit and returns that commit, also if an earlier attempt already merged it.
 
-        `since` is the commit of main that the branch grew from. Raises NessieConflict when main changed the same tables.
+        `since` is the commit of main that the branch was created from. Raises NessieConflict if main changed the same tables.
         """
-        self._rest.retrying(self._merge, audited, since, message, dry_run=True)
-        commit = None
-        for attempt in self._rest.retrying:
+        self._http.retrying(self._send_merge, audited, since, message, dry_run=True)
+        commit_hash = None
+        for attempt in self._http.retrying:
             with attempt:
-                # The answer of an earlier try may be lost although the merge was done: main's history knows.
-                commit = self.published(audited, since)
-                if commit is None:
-                    self._merge(audited, since, message, dry_run=False)
-                    commit = self.published(audited, since)
-        if commit is None:
-            raise NessieError(f"{audited} holds nothing that main does not have")
-        return commit
+                # The response of an earlier attempt may be lost although Nessie merged: main's history shows it.
+                commit_hash = self.merge_commit(audited, since)
+                if commit_hash is None:
+                    self._send_merge(audited, since, message, dry_run=False)
+                    commit_hash = self.merge_commit(audited, since)
+        if commit_hash is None:
+            raise NessieError(f"nothing to merge: {audited} has no change that main does not have")
+        return commit_hash
 
-    def _merge(self, audited: Ref, since: str, message: str, dry_run: bool) -> None:
-        """One merge request. Nessie ignores keys that it does not know, so a misspelt isDryRun would publish."""
+    def _send_merge(self, audited: Ref, since: str, message: str, dry_run: bool) -> None:
+        """Sends one merge request. Nessie ignores keys that it does not know, so a misspelt isDryRun would publish."""
         body = {
             "fromRefName": audited.name,
             "fromHash": audited.hash,
@@ -138,35 +148,36 @@ class NessieHook:
             "isReturnConflictAsResult": True,
             "isFetchAdditionalInfo": False,
         }
-        answer = self._rest.once("POST", f"trees/{MAIN}@{since}/history/merge", json=body).json()
-        if not answer["wasSuccessful"]:
-            raise NessieConflict(sorted(".".join(d["key"]["elements"]) for d in answer["details"] if d.get("conflict")))
-        if dry_run and answer["wasApplied"]:
-            raise NessieError(f"Nessie published {audited} although a dry run was asked for: stop and look at main's history")
+        result = self._http.request_once("POST", f"trees/{MAIN}@{since}/history/merge", json=body).json()
+        if not result["wasSuccessful"]:
+            conflicts = [detail for detail in result["details"] if detail.get("conflict")]
+            raise NessieConflict(sorted(".".join(detail["key"]["elements"]) for detail in conflicts), since)
+        if dry_run and result["wasApplied"]:
+            raise NessieError(f"Nessie merged {audited} although the request was a dry run: stop and check the history of main")
 
     def _create(self, name: str, kind: str, source: Ref) -> Ref:
         body = {"type": "BRANCH", "name": MAIN, "hash": source.hash}
-        answer = self._rest.ask("POST", "trees", params={"name": name, "type": kind}, json=body, allowed=(409,))
-        return self.head(name) if answer.status_code == 409 else _ref(answer.json()["reference"])
+        response = self._http.request("POST", "trees", params={"name": name, "type": kind}, json=body, accepted=(409,))
+        return self.head(name) if response.status_code == 409 else _parse_ref(response.json()["reference"])
 
     def _pages(self, path: str, field: str) -> Iterator[dict[str, Any]]:
         token: str | None = ""
         while token is not None:
-            page = self._rest.ask("GET", path, params={"page-token": token} if token else {}).json()
+            page = self._http.request("GET", path, params={"page-token": token} if token else {}).json()
             yield from page[field]
             token = page.get("token") if page.get("hasMore") else None
 
 
-def _refused(request: str, answer: httpx.Response) -> NessieError:
-    return NessieError(f"Nessie refused {request}: {answer.status_code} {_reason(answer)}")
+def _rejection_error(request: str, response: httpx.Response) -> NessieError:
+    return NessieError(f"Nessie rejected {request}: {response.status_code} {_reason(response)}")
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(response: httpx.Response) -> str:
     try:
-        return str(answer.json()["message"])
+        return str(response.json()["message"])
     except (ValueError, KeyError):
-        return answer.text[:200]
+        return response.text[:200]
 
 
-def _ref(body: dict[str, Any]) -> Ref:
+def _parse_ref(body: dict[str, Any]) -> Ref:
     return Ref(body["name"], body["hash"])

@@ -1,53 +1,55 @@
-"""Jobs of a Ray head, by its Job REST."""
+"""Ray Jobs REST API: submit, follow and stop jobs of a Ray head."""
 
 from typing import Any, Self
 
 import httpx
 
-from clickstream.hooks.rest import Rest
+from clickstream.hooks.http_client import HttpClient
 from clickstream_contracts.settings import Settings, read_secret
 
-OVER = ("SUCCEEDED", "FAILED", "STOPPED")
+TERMINAL_STATES = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 class RayError(RuntimeError):
-    """Ray refused; the text says what was asked and what it answered."""
+    """Ray rejected a request; the text holds the request and Ray's response."""
 
 
-class RayJobs:
-    """Each method may be repeated after any failure: a job is known by the name that it was given."""
+class RayJobHook:
+    """Jobs of one Ray head. Each method may be repeated after a failure, because a job is known by its submission id."""
 
     def __init__(self, uri: str, token: str = "", attempts: int = 9, transport: httpx.BaseTransport | None = None) -> None:
-        self._rest = Rest(f"{uri}/api/jobs/", _refused, attempts, token, transport)
+        self._http = HttpClient(f"{uri}/api/jobs/", _rejection_error, attempts, token=token, transport=transport)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        return cls(settings.ray_uri, read_secret(settings.ray_token_file) if settings.ray_token_file else "")
+        token = read_secret(settings.ray_token_file) if settings.ray_token_file else ""
+        return cls(settings.ray_uri, token)
 
-    def submit(self, name: str, command: str, metadata: dict[str, str]) -> None:
-        """Start a job of this name, unless it was started already."""
-        for attempt in self._rest.retrying:
+    def submit(self, job_id: str, command: str, metadata: dict[str, str]) -> None:
+        """Starts a job with this submission id, unless it exists already."""
+        for attempt in self._http.retrying:
             with attempt:
-                # The answer of an earlier try may be lost although the job was taken.
-                if self.find(name) is None:
-                    self._rest.once("POST", "", json={"entrypoint": command, "submission_id": name, "metadata": metadata})
+                # The response of an earlier attempt may be lost although Ray accepted the job.
+                if self.find(job_id) is None:
+                    body = {"entrypoint": command, "submission_id": job_id, "metadata": metadata}
+                    self._http.request_once("POST", "", json=body)
 
-    def find(self, name: str) -> dict[str, Any] | None:
-        """The job as it is now, or None."""
-        answer = self._rest.ask("GET", name, allowed=(404,))
-        return None if answer.status_code == 404 else dict(answer.json())
+    def find(self, job_id: str) -> dict[str, Any] | None:
+        """Returns the job's details, or None if Ray has no such job."""
+        response = self._http.request("GET", job_id, accepted=(404,))
+        return None if response.status_code == 404 else dict(response.json())
 
-    def logs(self, name: str) -> str:
-        """All that the job printed so far."""
-        answer = self._rest.ask("GET", f"{name}/logs", allowed=(404,))
-        return "" if answer.status_code == 404 else str(answer.json().get("logs") or "")
+    def logs(self, job_id: str) -> str:
+        """Returns everything that the job printed so far."""
+        response = self._http.request("GET", f"{job_id}/logs", accepted=(404,))
+        return "" if response.status_code == 404 else str(response.json().get("logs") or "")
 
-    def stop(self, name: str) -> None:
-        """End the job, if it is there and runs."""
-        found = self.find(name)
-        if found is not None and found["status"] not in OVER:
-            self._rest.ask("POST", f"{name}/stop", allowed=(404,))
+    def stop(self, job_id: str) -> None:
+        """Stops the job if it exists and still runs."""
+        job = self.find(job_id)
+        if job is not None and job["status"] not in TERMINAL_STATES:
+            self._http.request("POST", f"{job_id}/stop", accepted=(404,))
 
 
-def _refused(request: str, answer: httpx.Response) -> RayError:
-    return RayError(f"Ray refused {request}: {answer.status_code} {answer.text.strip()[-300:]}")
+def _rejection_error(request: str, response: httpx.Response) -> RayError:
+    return RayError(f"Ray rejected {request}: {response.status_code} {response.text.strip()[-300:]}")

@@ -1,4 +1,4 @@
-"""Apps as plain processes."""
+"""Operators that run an app as a process of this machine."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -8,12 +8,12 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
-from clickstream.operators.receipt import ReceiptMixin
+from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream_contracts.settings import environment
 
 
 class CommandOperator(BaseOperator):
-    """Runs one command, its output in the task's log; a killed task takes the command's whole process group along."""
+    """Runs one command with its output in the task's log. Killing the task kills the command's process group."""
 
     template_fields: Sequence[str] = ("command",)
 
@@ -23,12 +23,12 @@ class CommandOperator(BaseOperator):
         self.folder = folder
 
     def execute(self, context: Context) -> Any:
-        result = self._process.run_command(self.command, env=environment(**self.environment()), cwd=self.folder)
+        result = self._process.run_command(self.command, env=environment(**self.extra_environment()), cwd=self.folder)
         if result.exit_code != 0:
-            raise AirflowException(f"{self.task_id} ended with exit code {result.exit_code}: {result.output}")
+            raise AirflowException(f"{self.task_id} failed with exit code {result.exit_code}: {result.output}")
 
-    def environment(self) -> dict[str, str]:
-        """What the command finds in its environment besides this process's own."""
+    def extra_environment(self) -> dict[str, str]:
+        """Returns environment variables of the command in addition to those of the Airflow process."""
         return {}
 
     def on_kill(self) -> None:
@@ -40,7 +40,7 @@ class CommandOperator(BaseOperator):
 
 
 class CommandReceiptOperator(ReceiptMixin, CommandOperator):
-    """A command whose success is its receipt."""
+    """Runs a command and requires its receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
-        self.command = [a for a in [*self.command, *arguments] if a]
+        self.command = without_empty([*self.command, *arguments])

@@ -1,10 +1,7 @@
-"""Streams: one task that makes a stream run as it should, one that says whether it does."""
+"""Operators of the Flink streams: deploy the current definition, and check the health of the running job."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,39 +9,37 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
 from clickstream.hooks.flink import FlinkError, FlinkHook
-from clickstream.hooks.flink_keeper import StreamKeeper
-from clickstream.hooks.flink_states import FlinkStates
-from clickstream.runtime.base import FlinkStream
+from clickstream.runtime.flink import FlinkProgram
+from clickstream.streams.deployer import StreamDeployer
+from clickstream.streams.job_state import JobStateStore
 from clickstream_contracts.settings import Settings
-
-REPO = Path(__file__).parents[3]
 
 
 class FlinkOperator(BaseOperator):
-    """What both share: the stream, its present definition and its cluster."""
+    """Base of the operators of one stream."""
 
-    def __init__(self, *, stream: FlinkStream, **kwargs: Any) -> None:
+    def __init__(self, *, program: FlinkProgram, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.stream = stream
+        self.program = program
 
     @cached_property
     def settings(self) -> Settings:
         return Settings.from_env()
 
-    def keeper(self, **options: Any) -> StreamKeeper:
-        """The one who does the work."""
-        return StreamKeeper(
-            app=self.stream.app,
-            definition=definition(self.stream.app),
+    def deployer(self, **options: Any) -> StreamDeployer:
+        """Returns the deployer of the stream's current definition."""
+        return StreamDeployer(
+            app=self.program.app,
+            definition=self.program.definition(),
             cluster=FlinkHook(self.settings.flink_uri),
-            states=FlinkStates(self.settings, self.stream.app),
-            driver=driver(self.settings),
+            state=JobStateStore(self.settings, self.program.app),
+            driver=self.program.driver_jar(self.settings),
             **options,
         )
 
 
 class FlinkSubmitOperator(FlinkOperator):
-    """Starts the stream from its last state, upgrades it when its definition changed, repairs it when it is gone."""
+    """Starts the stream from its newest state, and upgrades it if its definition changed."""
 
     template_fields: Sequence[str] = ("start_fresh", "retry_refused")
 
@@ -54,11 +49,11 @@ class FlinkSubmitOperator(FlinkOperator):
         self.retry_refused = retry_refused
 
     def execute(self, context: Context) -> dict[str, Any]:
-        keeper = self.keeper(start_fresh=_is_true(self.start_fresh))
+        deployer = self.deployer(start_fresh=_is_true(self.start_fresh))
         if _is_true(self.retry_refused):
-            keeper.states.forgive(keeper.definition)
+            deployer.state.clear_refusal(deployer.definition)
         try:
-            receipt = keeper.deploy()
+            receipt = deployer.deploy()
         except (FlinkError, httpx.HTTPError) as error:
             raise AirflowException(str(error)) from None
         self.log.info("%s", receipt)
@@ -66,34 +61,15 @@ class FlinkSubmitOperator(FlinkOperator):
 
 
 class FlinkHealthOperator(FlinkOperator):
-    """Succeeds when the stream completes a checkpoint without a restart and does not fall behind."""
+    """Succeeds if the job completes a checkpoint without a restart and does not fall behind."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
-            return self.keeper().check()
+            return self.deployer().check()
         except (FlinkError, httpx.HTTPError) as error:
             raise AirflowException(str(error)) from None
 
 
-def definition(app: str) -> str:
-    """The hash of the app's present definition, as the app itself computes it; its rendering needs no engine."""
-    command = ["env", f"PYTHONPATH={REPO}:{REPO / 'contracts'}", sys.executable, "-m", f"flink_apps.{app}", "--hash"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise AirflowException(f"{app} has no definition: {done.stderr.strip()[-300:]}")
-    return done.stdout.strip()
-
-
-def driver(settings: Settings) -> Path:
-    """The flink-python jar that starts Python apps on the cluster."""
-    if settings.flink_driver_jar:
-        return Path(settings.flink_driver_jar)
-    found = sorted((REPO / ".venvs" / "flink").glob("lib/python*/site-packages/pyflink/opt/flink-python-*.jar"))
-    if not found:
-        raise AirflowException("no flink-python jar: run `make up`, or name one with CLICKSTREAM_FLINK_DRIVER_JAR")
-    return found[0]
-
-
 def _is_true(value: Any) -> bool:
-    """A rendered template is text unless the DAG renders native objects."""
+    """Returns whether a parameter is true; templates render to text unless the DAG renders native objects."""
     return str(value).lower() == "true"

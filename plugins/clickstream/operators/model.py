@@ -1,4 +1,4 @@
-"""The ends of a training: the data that it reads, and the door to the rollout."""
+"""Operators of the training: pin the data to train on, and announce a model that passed the gate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from clickstream.operators.nessie import NessieOperator
 from clickstream_contracts import names
 
 
-class PinData(NessieOperator):
-    """Returns the ref to read and the commit behind it: a tag if one is named, else main as the run pinned it."""
+class PinDataOperator(NessieOperator):
+    """Returns the ref to read and its commit: of `tag` if it is not empty, else the commit of main that the run pinned."""
 
     template_fields: Sequence[str] = ("tag", "pinned")
 
@@ -23,14 +23,17 @@ class PinData(NessieOperator):
     def execute(self, context: Context) -> dict[str, str]:
         if not self.tag:
             return {"ref": f"{names.MAIN}@{self.pinned}", "commit": self.pinned}
-        found = self.nessie.ref(self.tag)
-        if found is None:
-            raise AirflowFailException(f"Nessie has no tag {self.tag}: `python -m tools.lake.refs tags` lists those that are there")
-        return {"ref": found.name, "commit": found.hash}
+        ref = self.nessie.ref(self.tag)
+        if ref is None:
+            raise AirflowFailException(f"Nessie has no tag {self.tag}: `./clickstream refs tags` lists the existing ones")
+        return {"ref": ref.name, "commit": ref.hash}
 
 
-class OpenGate(BaseOperator):
-    """Announces a registered model that passed; a refused one ends here, with the reasons."""
+class GateOperator(BaseOperator):
+    """Announces a model that passed the gate as an event of `asset`; fails with the reasons if the gate refused it.
+
+    `registered` is the receipt of the registration, `release` the result of the merge that published it.
+    """
 
     template_fields: Sequence[str] = ("registered", "release")
 
@@ -44,12 +47,16 @@ class OpenGate(BaseOperator):
         facts = self.registered["facts"]
         if not facts["passed"]:
             reasons = "; ".join(facts["reasons"])
-            raise AirflowFailException(f"model {facts['model'][:12]} is refused, what serves stays: {reasons}")
-        found = {"model_sha256": facts["model"], "commit": self.release["commit"]} | {
-            name: facts[name] for name in ("uri", "passed", "tag")
+            raise AirflowFailException(f"the gate refused model {facts['model'][:12]}; the served model stays: {reasons}")
+        model = {
+            "model_sha256": facts["model"],
+            "commit": self.release["commit"],
+            "uri": facts["uri"],
+            "passed": facts["passed"],
+            "tag": facts["tag"],
         }
         event = context["outlet_events"][self.asset]
-        event.extra = found
+        event.extra = model
         event.add_partitions(self.release["day"])
-        self.log.info("The gate is open for %s: %s", found, facts["numbers"])
-        return found
+        self.log.info("The gate passed %s: %s", model, facts["numbers"])
+        return model

@@ -1,50 +1,60 @@
-"""The life of a run's branch: pinned, made, sealed, published in one merge, tagged, dropped."""
+"""Operators of a run's Nessie branch: pin main, create, seal, publish by one merge, tag the release, drop the branch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import Asset, BaseOperator, Context, TaskInstanceState, TriggerRule
+from airflow.sdk import Asset, BaseOperator, Context, TaskInstanceState
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from clickstream.hooks.nessie import NessieConflict, NessieHook, Ref
+from clickstream.task_names import run_branch
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 
+# XCom keys: the head of the run's branch after a writing task, and the message of a merge conflict.
+HEAD_KEY = "head"
+CONFLICT_KEY = "conflict"
+
+
+def remember_head(context: Context, result: Any = None) -> None:
+    """Pushes the head of the run's branch to XCom: the `post_execute` callback of every task that writes to the branch."""
+    ti = context["ti"]
+    ti.xcom_push(HEAD_KEY, NessieHook.from_settings().head(run_branch(ti)).hash)
+
 
 class NessieOperator(BaseOperator):
-    """What the operators here share: the hook and the run's branch."""
+    """Base of the operators that call Nessie."""
 
     @cached_property
     def nessie(self) -> NessieHook:
         return NessieHook.from_settings()
 
-    def branch(self, context: Context) -> str:
-        """The branch of this run."""
-        return names.branch(context["ti"].dag_id, context["ti"].run_id)
 
+class PinMainOperator(NessieOperator):
+    """Returns the current commit of main, from which the run reads and branches.
 
-class PinMain(NessieOperator):
-    """Returns the commit of main that the whole run starts from, after checking that it holds the commit `after`, if one is named."""
+    Fails if `must_contain` names a commit that main does not contain.
+    """
 
-    template_fields: Sequence[str] = ("after",)
+    template_fields: Sequence[str] = ("must_contain",)
 
-    def __init__(self, *, after: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, must_contain: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.after = after
+        self.must_contain = must_contain
 
     def execute(self, context: Context) -> str:
         pinned = self.nessie.head(names.MAIN)
-        if self.after and not self.nessie.contains(pinned, self.after):
-            raise AirflowFailException(f"{pinned} does not hold {self.after}, which this run was started for: was main moved back?")
-        self.log.info("This run starts from %s", pinned)
+        if self.must_contain and not self.nessie.contains(pinned, self.must_contain):
+            raise AirflowFailException(
+                f"{pinned} does not contain commit {self.must_contain} of the release that triggered this run: was main reset?"
+            )
+        self.log.info("Pinned %s", pinned)
         return pinned.hash
 
 
-class CreateBranch(NessieOperator):
-    """Makes the run's branch at the pinned commit; a branch that already grew from there is kept, with its work."""
+class CreateBranchOperator(NessieOperator):
+    """Creates the run's branch at the pinned commit; keeps a branch with its commits that was already created from there."""
 
     template_fields: Sequence[str] = ("pinned",)
 
@@ -53,57 +63,52 @@ class CreateBranch(NessieOperator):
         self.pinned = pinned
 
     def execute(self, context: Context) -> str:
-        branch = self.nessie.create_branch(self.branch(context), Ref(names.MAIN, self.pinned))
-        self.log.info("The run writes to %s", branch)
+        branch = self.nessie.create_branch(run_branch(context["ti"]), Ref(names.MAIN, self.pinned))
+        self.log.info("The run writes to branch %s", branch)
         return branch.name
 
 
-HEAD = "head"
-CONFLICT = "conflict"
+class SealBranchOperator(NessieOperator):
+    """Returns the commit to audit, after checking that the branch has the commits of all writers and no foreign changes.
 
-
-def remember_head(context: Context, result: Any = None) -> None:
-    """Push where the run's branch stands now; `post_execute` of every task that writes to it."""
-    ti = context["ti"]
-    ti.xcom_push(HEAD, NessieHook.from_settings().head(names.branch(ti.dag_id, ti.run_id)).hash)
-
-
-class SealBranch(NessieOperator):
-    """Returns the commit to audit, after checking that the branch holds what each of `writers` left and no other's work.
-
-    A night without changes is skipped from here on: what it would audit was audited when it was published.
+    `writers` maps the id of each writing task to the writer in the table contracts, e.g. `spark_apps.curate`. The branch must contain
+    the head that each of these tasks pushed. Skips the rest of the run if the branch has no changes.
     """
 
     template_fields: Sequence[str] = ("pinned",)
 
-    def __init__(self, *, pinned: Any, writers: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, pinned: Any, writers: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pinned = pinned
-        self.writers = writers
+        self.writers = dict(writers)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        head = self.nessie.head(self.branch(context))
-        commits = {commit.hash for commit in self.nessie.history(head, until=self.pinned)}
+        head = self.nessie.head(run_branch(context["ti"]))
         changed = self.nessie.diff(Ref(names.MAIN, self.pinned), head)
-        # A branch made anew since a writer ran would publish the others' half of the work.
-        lost = [task for task in self.writers if context["ti"].xcom_pull(task_ids=task, key=HEAD) not in commits]
-        faults = [f"it lacks the work of {task}, which was not cleared along" for task in lost] + list(self._foreign(changed))
-        if faults:
-            raise AirflowFailException(f"{head} cannot be published: {'; '.join(faults)}. Clear the run from create_branch on")
+        problems = [*self._missing_commits(context, head), *self._foreign_changes(changed)]
+        if problems:
+            raise AirflowFailException(f"{head} cannot be published: {'; '.join(problems)}. Clear the run from create_branch on")
         if not changed:
-            raise AirflowSkipException(f"nothing arrived since the last release: {head} equals the pinned main, nothing to publish")
-        self.log.info("%s differs from the pinned main in: %s", head, ", ".join(changed))
+            raise AirflowSkipException(f"nothing to publish: {head} has no changes since the pinned commit of main")
+        self.log.info("%s differs from the pinned commit of main in: %s", head, ", ".join(changed))
         return {"hash": head.hash, "tables": changed}
 
-    def _foreign(self, changed: Iterable[str]) -> Iterable[str]:
+    def _missing_commits(self, context: Context, head: Ref) -> Iterable[str]:
+        """Yields a problem for each writer whose commits are not on a branch that was created again after the writer ran."""
+        commits = {commit.hash for commit in self.nessie.history(head, until=self.pinned)}
+        for task_id in self.writers:
+            if context["ti"].xcom_pull(task_ids=task_id, key=HEAD_KEY) not in commits:
+                yield f"the commits of task {task_id} are missing, because it was not cleared with the others"
+
+    def _foreign_changes(self, changed: Iterable[str]) -> Iterable[str]:
         for table in changed:
-            writer = tables()[table].writer if table in tables() else "nobody"
-            if writer.partition(".")[2] not in self.writers:
-                yield f"{table} changed on it, whose writer is {writer}"
+            writer = tables()[table].writer if table in tables() else "none (no contract)"
+            if writer not in self.writers.values():
+                yield f"table {table} changed, but its writer is {writer}"
 
 
-class PublishBranch(NessieOperator):
-    """Merges exactly the audited commit into main, in one commit."""
+class PublishBranchOperator(NessieOperator):
+    """Merges exactly the sealed commit into main, as one commit."""
 
     template_fields: Sequence[str] = ("pinned", "sealed", "day")
 
@@ -114,66 +119,74 @@ class PublishBranch(NessieOperator):
         self.day = day
 
     def execute(self, context: Context) -> dict[str, Any]:
-        audited = Ref(self.branch(context), self.sealed["hash"])
-        commit = self.nessie.published(audited, self.pinned) or self._publish(context, audited)
-        self.log.info("Published %s as %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
+        audited = Ref(run_branch(context["ti"]), self.sealed["hash"])
+        commit = self.nessie.merge_commit(audited, self.pinned)
+        if commit is None:
+            commit = self._merge(context, audited)
+        self.log.info("Published %s as commit %s: %s", audited, commit, ", ".join(self.sealed["tables"]))
         return {"day": self.day, "branch": audited.name, "audited": audited.hash, "commit": commit, "tables": self.sealed["tables"]}
 
-    def _publish(self, context: Context, audited: Ref) -> str:
+    def _merge(self, context: Context, audited: Ref) -> str:
         head = self.nessie.head(audited.name)
         if head != audited:
-            raise AirflowFailException(f"{head} is not what was audited ({audited.hash}): clear the run from create_branch on")
+            raise AirflowFailException(f"{head} is not the audited commit {audited.hash}: clear the run from create_branch on")
         try:
             return self.nessie.merge(audited, self.pinned, f"Release of {self.day} by {audited.name}")
         except NessieConflict as conflict:
-            context["ti"].xcom_push(CONFLICT, str(conflict))
+            context["ti"].xcom_push(CONFLICT_KEY, str(conflict))
             raise AirflowFailException(str(conflict)) from None
 
 
-class RunAgain(TriggerDagRunOperator):
-    """Repeats a run whose merge, the task before, met a conflict, with its parameters and those `asked`: anew from main, at most twice."""
+class TagReleaseOperator(NessieOperator):
+    """Tags the commit of a release on main and announces the release as an event of `asset` with the partition key `day`.
 
-    template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "asked")
+    `release` becomes the extra of the event, together with the commit and the tag. The commit is `release["commit"]` or,
+    with `commit_message`, the one of that message since the commit `pinned`. The tag is `tag` or `names.release_tag`.
+    """
 
-    def __init__(self, *, asked: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
-        target = {"trigger_dag_id": "{{ dag.dag_id }}", "trigger_run_id": "{{ names.rerun_id(run_id) }}", "logical_date": None}
-        super().__init__(trigger_rule=TriggerRule.ONE_FAILED, skip_when_already_exists=True, **target, **kwargs)
-        self.asked = dict(asked)
+    template_fields: Sequence[str] = ("release", "day", "tag", "commit_message", "pinned")
 
-    def execute(self, context: Context) -> None:
-        [merge] = self.upstream_task_ids
-        conflict = context["ti"].xcom_pull(task_ids=merge, key=CONFLICT)
-        if not conflict:
-            raise AirflowSkipException(f"{merge} did not fail by a conflict: a repetition would not cure it")
-        if not self.trigger_run_id:
-            raise AirflowFailException(f"{conflict}; twice repeated, so somebody else keeps writing: find who")
-        self.log.warning("%s. Starting %s", conflict, self.trigger_run_id)
-        self.conf = {**context["params"], **self.asked}
-        super().execute(context)
-
-
-class TagRelease(NessieOperator):
-    """Tags the merge commit, so that this release can be read for ever, and announces it as an event of `asset`."""
-
-    template_fields: Sequence[str] = ("release",)
-
-    def __init__(self, *, release: Any, asset: Asset, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        release: Any,
+        day: str,
+        asset: Asset,
+        tag: str = "",
+        commit_message: str = "",
+        pinned: Any = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(outlets=[asset], **kwargs)
         self.release = release
+        self.day = day
         self.asset = asset
+        self.tag = tag
+        self.commit_message = commit_message
+        self.pinned = pinned
 
     def execute(self, context: Context) -> str:
-        commit, day = self.release["commit"], self.release["day"]
-        tag = self.nessie.tag(names.release_tag(context["ti"].dag_id, day, commit), Ref(names.MAIN, commit)).name
+        commit = self._find_commit() if self.commit_message else self.release["commit"]
+        name = self.tag or names.release_tag(context["ti"].dag_id, self.day, commit)
+        tag = self.nessie.tag(name, Ref(names.MAIN, commit)).name
         event = context["outlet_events"][self.asset]
-        event.extra = {**self.release, "tag": tag}
-        # Whoever waits for days is started by events with a day only; a run by hand has none of its own.
-        event.add_partitions(day)
+        event.extra = {**self.release, "commit": commit, "tag": tag}
+        # A DAG with PartitionedAssetTimetable is triggered only by events that have a partition key; a manual run has none.
+        event.add_partitions(self.day)
         return tag
 
+    def _find_commit(self) -> str:
+        """Returns the commit of main by its message: a Ray job commits to main itself, and main gets other commits at the same time."""
+        for commit in self.nessie.history(self.nessie.head(names.MAIN), until=self.pinned):
+            if commit.message == self.commit_message:
+                return commit.hash
+        raise AirflowFailException(
+            f"main has no commit with the message {self.commit_message!r} since {self.pinned}: clear the run from pin_main on"
+        )
 
-class DropBranch(NessieOperator):
-    """Deletes the run's branch, unless its audit failed and the run was asked to keep it."""
+
+class DropBranchOperator(NessieOperator):
+    """Deletes the run's branch, unless a task of the run failed and `keep_on_failure` is not empty."""
 
     template_fields: Sequence[str] = ("keep_on_failure",)
 
@@ -182,16 +195,16 @@ class DropBranch(NessieOperator):
         self.keep_on_failure = keep_on_failure
 
     def execute(self, context: Context) -> str:
-        found = self.nessie.ref(self.branch(context))
-        if found is None:
-            return "gone already"
-        if self.keep_on_failure and self._failed(context):
-            self.log.warning("Kept %s, as asked: read it, then delete it or clear the run", found)
-            return f"kept {found}"
-        self.nessie.delete_branch(found)
-        return f"deleted {found}"
+        branch = self.nessie.ref(run_branch(context["ti"]))
+        if branch is None:
+            return "already deleted"
+        if self.keep_on_failure and self._has_failed_task(context):
+            self.log.warning("Kept branch %s for inspection: delete it or clear the run afterwards", branch)
+            return f"kept {branch}"
+        self.nessie.delete_branch(branch)
+        return f"deleted {branch}"
 
-    def _failed(self, context: Context) -> bool:
+    def _has_failed_task(self, context: Context) -> bool:
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
         return TaskInstanceState.FAILED in states.values()

@@ -1,4 +1,4 @@
-"""Ray apps as jobs of a running head."""
+"""Operators that run a Ray app as a job of a running Ray head."""
 
 import shlex
 import time
@@ -10,14 +10,14 @@ import httpx
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
-from clickstream.hooks.ray import OVER, RayError, RayJobs
-from clickstream.operators.pod_names import pod_names
-from clickstream.operators.receipt import ReceiptMixin
+from clickstream.hooks.ray import TERMINAL_STATES, RayError, RayJobHook
+from clickstream.operators.receipt import ReceiptMixin, without_empty
+from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts.settings import Settings
 
 
 class RayJobOperator(BaseOperator):
-    """Runs one command as a job of the Ray head, its output in the task's log; a killed task ends its job."""
+    """Runs one command as a job of the Ray head with its output in the task's log. Killing the task stops the job."""
 
     template_fields: Sequence[str] = ("command",)
 
@@ -25,49 +25,51 @@ class RayJobOperator(BaseOperator):
         super().__init__(**kwargs)
         self.command = command
         self.poll_seconds = poll_seconds
-        self._job = ""
+        self._job_id = ""
 
     def execute(self, context: Context) -> Any:
-        tries = pod_names(context["ti"])
+        ti = context["ti"]
         try:
-            # A job that outlived the worker which started it must not write beside this try's.
-            for earlier in tries[:-1]:
-                self.jobs.stop(earlier)
-            self._job = tries[-1]
-            self.jobs.submit(self._job, f"exec {shlex.join(self.command)}", {"task": self.task_id, "run": context["ti"].run_id})
+            # A job of an earlier try may still run if its worker was lost, and two jobs must not write at once.
+            for job_id in earlier_try_names(ti):
+                self.hook.stop(job_id)
+            self._job_id = current_try_name(ti)
+            self.hook.submit(self._job_id, f"exec {shlex.join(self.command)}", {"task": self.task_id, "run": ti.run_id})
             self._follow()
         except (RayError, httpx.HTTPError) as error:
             raise AirflowException(str(error)) from None
 
     def on_kill(self) -> None:
-        if self._job:
-            self.jobs.stop(self._job)
+        if self._job_id:
+            self.hook.stop(self._job_id)
 
     def _follow(self) -> None:
-        """Pass on what the job prints until it is over. Raises AirflowException unless it ended well."""
-        told = 0
+        """Logs the job's output line by line until the job ends. Raises AirflowException if it did not succeed."""
+        logged = 0
         while True:
-            found = self.jobs.find(self._job)
-            if found is None:
-                raise AirflowException(f"Ray does not know {self._job} any more: its head was started anew meanwhile")
-            text = self.jobs.logs(self._job)
-            whole = len(text) if found["status"] in OVER else text.rfind("\n") + 1
-            for line in text[told:whole].splitlines():
+            job = self.hook.find(self._job_id)
+            if job is None:
+                raise AirflowException(f"Ray lost the job {self._job_id}: its head was restarted; the next try submits it again")
+            has_ended = job["status"] in TERMINAL_STATES
+            output = self.hook.logs(self._job_id)
+            # While the job runs, the last line may be incomplete.
+            complete = len(output) if has_ended else output.rfind("\n") + 1
+            for line in output[logged:complete].splitlines():
                 self.log.info("%s", line)
-            told = max(told, whole)
-            if found["status"] in OVER:
+            logged = max(logged, complete)
+            if has_ended:
                 break
             time.sleep(self.poll_seconds)
-        if found["status"] != "SUCCEEDED":
-            raise AirflowException(f"{self._job} is {found['status']}: {found.get('message') or 'no reason given'}")
+        if job["status"] != "SUCCEEDED":
+            raise AirflowException(f"{self._job_id} is {job['status']}: {job.get('message') or 'no reason given'}")
 
     @cached_property
-    def jobs(self) -> RayJobs:
-        return RayJobs.from_settings(Settings.from_env())
+    def hook(self) -> RayJobHook:
+        return RayJobHook.from_settings(Settings.from_env())
 
 
 class RayReceiptOperator(ReceiptMixin, RayJobOperator):
-    """A Ray app whose success is its receipt."""
+    """Runs a Ray app and requires its receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
-        self.command = [a for a in [*self.command, *arguments] if a]
+        self.command = without_empty([*self.command, *arguments])

@@ -1,4 +1,4 @@
-"""A task succeeds with its app's receipt, and with nothing else."""
+"""Receipts: the mixin that makes a task succeed only with a valid receipt of its app, and the store that holds receipts."""
 
 import json
 from dataclasses import asdict
@@ -8,19 +8,20 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
-from clickstream_contracts import names
+from clickstream.hooks.object_store import s3_filesystem
+from clickstream.task_names import receipt_key
 from clickstream_contracts.receipt import Receipt, ReceiptError
 from clickstream_contracts.settings import Settings
 
-SAMPLE_LINES = 40
+MAX_LOGGED_LINES = 40
 
 
-def _passes_by_itself(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) and not isinstance(error, PermissionError)
 
 
 class ReceiptStore:
-    """Receipts in the lake's bucket, by their key."""
+    """Receipts in the bucket, by key."""
 
     def __init__(self, files: Any, bucket: str) -> None:
         self._files = files
@@ -28,30 +29,25 @@ class ReceiptStore:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        # Imported here because every Airflow process imports this module and only running tasks read receipts.
-        from pyarrow.fs import S3FileSystem
-
-        access_key, secret_key = settings.s3_credentials()
-        place = {"endpoint_override": settings.s3_endpoint, "region": settings.s3_region}
-        return cls(S3FileSystem(access_key=access_key, secret_key=secret_key, **place), settings.s3_bucket)
+        return cls(s3_filesystem(settings), settings.s3_bucket)
 
     def uri(self, key: str) -> str:
-        """Where an app must write the receipt `key`."""
+        """Returns the URI that an app must write its receipt to."""
         return f"s3://{self._bucket}/{key}"
 
-    def forget(self, key: str) -> None:
-        """Delete the receipt, so that what is found later was written later."""
-        if self._text(key) is not None:
+    def delete(self, key: str) -> None:
+        """Deletes the receipt if it exists, so that a receipt read later was written later."""
+        if self._read_text(key) is not None:
             self._files.delete_file(f"{self._bucket}/{key}")
 
     def read(self, key: str) -> Receipt | None:
-        """The receipt, or None if there is none. Raises ReceiptError if what is there is no receipt."""
-        text = self._text(key)
+        """Returns the receipt, or None if it does not exist. Raises ReceiptError if the file is no valid receipt."""
+        text = self._read_text(key)
         return None if text is None else Receipt.from_json(text)
 
-    # The work is done by now: a store that is busy or coming up again must not cost it.
-    @retry(retry=retry_if_exception(_passes_by_itself), stop=stop_after_attempt(8), wait=wait_exponential(max=15), reraise=True)
-    def _text(self, key: str) -> str | None:
+    # The app has done its work by now: an overloaded or restarting object store must not fail the task.
+    @retry(retry=retry_if_exception(_is_transient), stop=stop_after_attempt(8), wait=wait_exponential(max=15), reraise=True)
+    def _read_text(self, key: str) -> str | None:
         try:
             with self._files.open_input_file(f"{self._bucket}/{key}") as file:
                 return bytes(file.read()).decode(errors="replace")
@@ -60,36 +56,40 @@ class ReceiptStore:
 
 
 class ReceiptMixin(BaseOperator):
-    """Placed before an operator that runs an app: hands it `--receipt URI`, then judges the task by what the app wrote there."""
+    """Comes before an operator that runs an app: adds `--receipt URI` to the app's arguments, and fails the task without a receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
-        """Append to the app's arguments, and drop those that rendered to nothing."""
+        """Appends to the app's arguments, and removes those that rendered to the empty string."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> None:
-        """Run the app and push its receipt."""
-        store, key = ReceiptStore.from_settings(Settings.from_env()), receipt_key(context)
-        store.forget(key)
+        """Runs the app and pushes its receipt as the task's return value."""
+        store = ReceiptStore.from_settings(Settings.from_env())
+        key = receipt_key(context["ti"])
+        store.delete(key)
         self.add_arguments(["--receipt", store.uri(key)])
+        failure = None
         try:
             super().execute(context)
         except AirflowException as error:
-            self._judge(store, key, context, error)
-        else:
-            self._judge(store, key, context, None)
+            failure = error
+        self._check_receipt(store, key, context, failure)
 
-    def _judge(self, store: ReceiptStore, key: str, context: Context, failure: AirflowException | None) -> None:
+    def _check_receipt(self, store: ReceiptStore, key: str, context: Context, failure: AirflowException | None) -> None:
         receipt = self._read(store, key)
         if receipt is None:
-            raise failure or AirflowFailException(f"{self.task_id} ended well but wrote no receipt to {store.uri(key)}: not believed")
-        # Pushed by hand: the providers' operators differ in what becomes of a return value.
+            if failure is not None:
+                raise failure
+            raise AirflowFailException(f"{self.task_id}: exit code 0 but no receipt at {store.uri(key)}; the task is failed")
+        # Pushed explicitly: the providers' operators treat a return value of execute in different ways.
         context["ti"].xcom_push("return_value", asdict(receipt))
-        self._log_samples(receipt)
-        # Bad rows are there the next time too; an app that broke down may do better then.
-        if receipt.error and any(found.get("sample") for found in failures(receipt)):
-            raise AirflowFailException(f"{receipt.app}: {receipt.error}")
+        failures = list(receipt.facts.get("failures", []))
+        self._log_failures(failures)
         if receipt.error:
-            raise AirflowException(f"{receipt.app}: {receipt.error}")
+            # Rows that violate a rule are still there at the next try; an error without sample rows may be transient.
+            has_sample_rows = any(failed_rule.get("sample") for failed_rule in failures)
+            exception = AirflowFailException if has_sample_rows else AirflowException
+            raise exception(f"{receipt.app}: {receipt.error}")
         if failure is not None:
             raise failure
 
@@ -97,20 +97,14 @@ class ReceiptMixin(BaseOperator):
         try:
             return store.read(key)
         except ReceiptError as error:
-            raise AirflowFailException(f"{store.uri(key)}: {error}") from None
+            raise AirflowFailException(f"invalid receipt at {store.uri(key)}: {error}") from None
 
-    def _log_samples(self, receipt: Receipt) -> None:
-        for found in failures(receipt):
-            lines = json.dumps(found, indent=1, default=str).splitlines()
-            self.log.error("%s", "\n".join(lines[:SAMPLE_LINES]))
-
-
-def failures(receipt: Receipt) -> list[dict[str, Any]]:
-    """What an app judged to be wrong: name, meaning and sample rows; a question that broke down has none of these rows."""
-    return list(receipt.facts.get("failures", []))
+    def _log_failures(self, failures: list[dict[str, Any]]) -> None:
+        for failed_rule in failures:
+            lines = json.dumps(failed_rule, indent=1, default=str).splitlines()
+            self.log.error("%s", "\n".join(lines[:MAX_LOGGED_LINES]))
 
 
-def receipt_key(context: Context) -> str:
-    """The key of this try's receipt."""
-    ti = context["ti"]
-    return names.receipt_key(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
+def without_empty(arguments: list[str]) -> list[str]:
+    """Returns the arguments without empty ones, which are templates of options that were not set."""
+    return [argument for argument in arguments if argument]

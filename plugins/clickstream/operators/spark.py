@@ -1,4 +1,4 @@
-"""Spark apps as clients of a Connect server."""
+"""Operator that runs a Spark app as a client of a Spark Connect server."""
 
 from urllib.parse import urlsplit
 
@@ -9,19 +9,19 @@ from clickstream.operators.command import CommandReceiptOperator
 from clickstream_contracts.settings import Settings, read_secret
 
 
-class ServerHook(SparkConnectHook):
-    """The provider knows a server only as a connection of the metadata database; here it is a setting."""
+class SettingsSparkConnectHook(SparkConnectHook):
+    """SparkConnectHook whose connection comes from the settings, not from Airflow's metadata database."""
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         settings = Settings.from_env()
         server = urlsplit(settings.spark_remote)
-        password = read_secret(settings.spark_token_file)
-        return Connection(conn_id=conn_id, conn_type="spark_connect", host=server.hostname, port=server.port, password=password)
+        token = read_secret(settings.spark_token_file)
+        return Connection(conn_id=conn_id, conn_type="spark_connect", host=server.hostname, port=server.port, password=token)
 
 
 class SparkReceiptOperator(CommandReceiptOperator):
-    """Runs an app whose Spark is the server that SPARK_REMOTE names."""
+    """Runs a Spark app with the address and token of its server in SPARK_REMOTE, and requires its receipt."""
 
-    def environment(self) -> dict[str, str]:
-        return {"SPARK_REMOTE": ServerHook().get_connection_url()}
+    def extra_environment(self) -> dict[str, str]:
+        return {"SPARK_REMOTE": SettingsSparkConnectHook().get_connection_url()}

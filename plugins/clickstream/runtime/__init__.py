@@ -1,16 +1,17 @@
-"""The runtime switch: CLICKSTREAM_RUNTIME is read here, once, and names the module that builds every operator."""
+"""The runtime switch: CLICKSTREAM_RUNTIME names the module here that builds the operators. It is read once, at import."""
 
 from importlib import import_module
 
 from clickstream.runtime.base import FlinkStream, RayJob, Runtime, SparkJob, ToolJob
 from clickstream_contracts.settings import Settings
 
-__all__ = ["FlinkStream", "RayJob", "Runtime", "SparkJob", "ToolJob", "rt"]
+__all__ = ["FlinkStream", "RayJob", "Runtime", "SparkJob", "ToolJob", "runtime"]
 
 
-def _chosen(settings: Settings) -> Runtime:
-    runtime: Runtime = import_module(f"{__name__}.{settings.runtime}").build(settings)
-    return runtime
+def _load_runtime(settings: Settings) -> Runtime:
+    module = import_module(f"{__name__}.{settings.runtime}")
+    built: Runtime = module.build(settings)
+    return built
 
 
-rt = _chosen(Settings.from_env())
+runtime = _load_runtime(Settings.from_env())

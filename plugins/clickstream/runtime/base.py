@@ -1,4 +1,4 @@
-"""What can be run, described without saying where, and what a runtime must be able to build from it."""
+"""Jobs described without saying where they run, and the interface of a runtime that builds operators for them."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 @dataclass(frozen=True)
 class SparkJob:
-    """A Spark app, `spark_apps/<app>.py`, with its arguments; they may hold Jinja."""
+    """A Spark app, the package `spark_apps.<app>`, with its arguments; they may be Jinja templates."""
 
     app: str
     args: tuple[str, ...] = ()
@@ -16,7 +16,7 @@ class SparkJob:
 
 @dataclass(frozen=True)
 class ToolJob:
-    """A tool, `python -m tools.<tool>`, with its arguments; they may hold Jinja."""
+    """A tool, `python -m tools.<tool>`, with its arguments; they may be Jinja templates."""
 
     tool: str
     args: tuple[str, ...] = ()
@@ -24,33 +24,33 @@ class ToolJob:
 
 @dataclass(frozen=True)
 class FlinkStream:
-    """A Flink app, `flink_apps/<app>.py`, that runs until it is replaced."""
+    """A Flink app, the package `flink_apps.<app>`, that runs until it is replaced."""
 
     app: str
 
 
 @dataclass(frozen=True)
 class RayJob:
-    """A Ray app, `ray_apps/jobs/<app>.py`, with its arguments; they may hold Jinja."""
+    """A Ray app, the module `ray_apps.jobs.<app>`, with its arguments; they may be Jinja templates."""
 
     app: str
     args: tuple[str, ...] = ()
 
 
 class Runtime(Protocol):
-    """Builds the operator that runs a job here. Task ids and arrows are the DAG's: they are the same in every runtime."""
+    """Builds the operator of a job. Task ids and dependencies belong to the DAG and are equal in every runtime."""
 
     def spark(self, job: SparkJob, **task: Any) -> BaseOperator:
-        """The task that runs a Spark app and succeeds with its receipt."""
+        """Returns the operator that runs a Spark app and requires its receipt."""
 
     def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
-        """The task that runs a tool and succeeds with its receipt."""
+        """Returns the operator that runs a tool and requires its receipt."""
 
     def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
-        """The task that runs a Ray app on the cluster that stands and succeeds with its receipt."""
+        """Returns the operator that runs a Ray app on the running Ray cluster and requires its receipt."""
 
     def flink_submit(self, stream: FlinkStream, **task: Any) -> BaseOperator:
-        """The task that makes the stream run in its present definition."""
+        """Returns the operator that deploys the current definition of a stream."""
 
     def flink_health(self, stream: FlinkStream, **task: Any) -> BaseOperator:
-        """The task that fails while the stream is not healthy."""
+        """Returns the operator that fails while a stream is not healthy."""

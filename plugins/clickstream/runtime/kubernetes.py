@@ -1,7 +1,8 @@
-"""There: apps are pods of the images that carry the same files, started through the operators of Spark and Ray or directly."""
+"""Kubernetes runtime: a Spark app is a SparkApplication, a Ray app is a RayJob, a tool is a pod."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,29 +13,32 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from clickstream.operators.pod_names import pod_names
-from clickstream.operators.receipt import ReceiptMixin
-from clickstream.runtime import pods, rayjobs
+from clickstream.operators.receipt import ReceiptMixin, without_empty
+from clickstream.runtime import pod_specs, rayjob_specs
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
+from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 SPARK_VERSION = "4.1.4"
-SPARK, TOOLS, RAY = (names.namespace(one) for one in ("spark", "tools", "ray"))
-FOLDER = "/opt/clickstream"
-# A finished application is kept an hour for those who look; a failed one is never started again by the operator itself.
-KEEP_SECONDS = 3600
-# What Spark adds to the heap for Python and the JVM's own needs; both together are the container's limit.
-OVERHEAD = "512m"
-# Scratch space of this name is Spark's own; any other would stay unused.
-SCRATCH = "spark-local-dir-1"
+SPARK_NAMESPACE = names.namespace("spark")
+TOOLS_NAMESPACE = names.namespace("tools")
+RAY_NAMESPACE = names.namespace("ray")
+# The folder of the project in every image.
+PROJECT = "/opt/clickstream"
+# A finished SparkApplication is kept for an hour, for inspection.
+SPARK_TTL_SECONDS = 3600
+# Memory in addition to the JVM heap, for Python and the JVM itself; the limit of the container is the sum of both.
+SPARK_MEMORY_OVERHEAD = "512m"
+# Spark uses a volume as local storage only if its name begins with spark-local-dir-.
+SPARK_LOCAL_DIR = "spark-local-dir-1"
 SPARK_CONF = {
-    # Spark tells of each block it stores; a task's log is read when something is wrong.
+    # At INFO, Spark logs each block that it stores.
     "spark.log.level": "WARN",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # Fixed ports, which the network policies name.
+    # The network policies allow these ports.
     "spark.driver.port": "7078",
     "spark.driver.blockManager.port": "7079",
     "spark.blockManager.port": "7079",
@@ -43,64 +47,89 @@ SPARK_CONF = {
 }
 
 
-class TellingSparkOperator(SparkKubernetesOperator):
-    """SparkKubernetesOperator whose applications have names of their own and whose failure is told in the application's words."""
+@dataclass(frozen=True)
+class CustomResources:
+    """Custom resources of one kind in one namespace. `client` is the CustomObjectsApi of the Kubernetes client."""
 
-    def execute(self, context: Context) -> None:
-        tries = pod_names(context["ti"])
-        # A driver that outlived the worker which started it must not write beside this try's.
-        for earlier in tries[:-1]:
-            self._delete(earlier)
-        self.name = tries[-1]
-        try:
-            super().execute(context)
-        except AirflowException as error:
-            raise AirflowException(self._reason(tries[-1]) or str(error)) from error
+    client: Any
+    group: str
+    version: str
+    namespace: str
+    plural: str
 
-    def _delete(self, name: str) -> None:
+    def apply(self, name: str, manifest: dict[str, Any]) -> None:
+        """Creates or updates a resource by server-side apply."""
+        self.client.patch_namespaced_custom_object(*self._path(name), manifest, **rayjob_specs.SERVER_SIDE_APPLY)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Returns the status of a resource; empty until its operator has set one. Raises ApiException if it does not exist."""
+        return dict(self.client.get_namespaced_custom_object(*self._path(name)).get("status", {}))
+
+    def delete(self, name: str) -> None:
+        """Deletes a resource if it exists."""
         try:
-            self._applications("delete", name)
+            self.client.delete_namespaced_custom_object(*self._path(name))
         except ApiException as error:
             if error.status != 404:
                 raise
 
-    def _reason(self, name: str) -> str:
-        """What the application says of its end, '' if nothing."""
+    def _path(self, name: str) -> tuple[str, str, str, str, str]:
+        return self.group, self.version, self.namespace, self.plural, name
+
+
+class DescriptiveFailureSparkOperator(SparkKubernetesOperator):
+    """SparkKubernetesOperator that names the application after the try, and raises the error message of a failed application."""
+
+    def execute(self, context: Context) -> None:
+        # A driver of an earlier try may still run if its worker was lost, and two drivers must not write at once.
+        for name in earlier_try_names(context["ti"]):
+            self._applications.delete(name)
+        self.name = current_try_name(context["ti"])
         try:
-            state = self._applications("get", name).get("status", {}).get("applicationState", {})
+            super().execute(context)
+        except AirflowException as error:
+            raise AirflowException(self._error_message(self.name) or str(error)) from error
+
+    def _error_message(self, name: str) -> str:
+        """Returns the state and error message of an application, e.g. `... is FAILED: ... OOMKilled`; '' if it has none."""
+        try:
+            state = self._applications.status(name).get("applicationState", {})
         except ApiException:
             return ""
         message = str(state.get("errorMessage", "")).strip()
         return f"{name} is {state.get('state')}: {message}" if message else ""
 
-    def _applications(self, verb: str, name: str) -> Any:
-        call = getattr(self.hook.custom_object_client, f"{verb}_namespaced_custom_object")
-        return call("sparkoperator.k8s.io", "v1beta2", self.namespace, "sparkapplications", name)
+    @property
+    def _applications(self) -> CustomResources:
+        return CustomResources(self.hook.custom_object_client, "sparkoperator.k8s.io", "v1beta2", self.namespace, "sparkapplications")
 
 
-class SparkApplicationReceiptOperator(ReceiptMixin, TellingSparkOperator):
-    """A Spark application whose success is the app's receipt."""
+class SparkApplicationReceiptOperator(ReceiptMixin, DescriptiveFailureSparkOperator):
+    """Runs a SparkApplication and requires the app's receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
         spec = self.template_spec["spec"]
-        spec["arguments"] = [a for a in [*spec["arguments"], *arguments] if a]
+        spec["arguments"] = without_empty([*spec["arguments"], *arguments])
 
 
 class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
-    """KubernetesPodOperator whose success is the app's receipt."""
+    """Runs a pod and requires the app's receipt."""
 
     arguments: list[str]
 
     def execute(self, context: Context) -> None:
-        self.name = pod_names(context["ti"])[-1]
+        self.name = current_try_name(context["ti"])
         super().execute(context)
 
     def add_arguments(self, arguments: list[str]) -> None:
-        self.arguments = [a for a in [*self.arguments, *arguments] if a]
+        self.arguments = without_empty([*self.arguments, *arguments])
 
 
 class RayJobResourceOperator(BaseOperator):
-    """Applies a RayJob and waits for its end, which is told in the resource's words; a killed task deletes it, and with it the job."""
+    """Applies a RayJob and waits until it ends. A succeeded RayJob is deleted, a failed one stays for inspection.
+
+    Killing the task deletes the RayJob, which stops the job.
+    """
 
     template_fields: Sequence[str] = ("command",)
 
@@ -111,32 +140,27 @@ class RayJobResourceOperator(BaseOperator):
         self._name = ""
 
     def execute(self, context: Context) -> Any:
-        tries = pod_names(context["ti"])
-        # A job that outlived the worker which started it must not write beside this try's.
-        for earlier in tries[:-1]:
-            self._delete(earlier)
-        self._name = tries[-1]
-        self._jobs("patch", self._name, rayjobs.resource(self._name, self.command, Settings.from_env()), **rayjobs.APPLY)
-        while not rayjobs.is_over(status := self._jobs("get", self._name).get("status", {})):
+        # A job of an earlier try may still run if its worker was lost, and two jobs must not write at once.
+        for name in earlier_try_names(context["ti"]):
+            self._rayjobs.delete(name)
+        self._name = current_try_name(context["ti"])
+        self._rayjobs.apply(self._name, rayjob_specs.manifest(self._name, self.command, Settings.from_env()))
+        status = self._rayjobs.status(self._name)
+        while not rayjob_specs.has_ended(status):
             time.sleep(self.poll_seconds)
-        if problem := rayjobs.problem(self._name, status):
-            raise AirflowException(problem)
-        self._delete(self._name)
+            status = self._rayjobs.status(self._name)
+        failure = rayjob_specs.failure(self._name, status)
+        if failure:
+            raise AirflowException(failure)
+        self._rayjobs.delete(self._name)
 
     def on_kill(self) -> None:
         if self._name:
-            self._delete(self._name)
+            self._rayjobs.delete(self._name)
 
-    def _delete(self, name: str) -> None:
-        try:
-            self._jobs("delete", name)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-
-    def _jobs(self, verb: str, name: str, *body: Any, **how: Any) -> Any:
-        call = getattr(self.hook.custom_object_client, f"{verb}_namespaced_custom_object")
-        return call("ray.io", "v1", RAY, "rayjobs", name, *body, **how)
+    @property
+    def _rayjobs(self) -> CustomResources:
+        return CustomResources(self.hook.custom_object_client, "ray.io", "v1", RAY_NAMESPACE, "rayjobs")
 
     @cached_property
     def hook(self) -> KubernetesHook:
@@ -144,14 +168,14 @@ class RayJobResourceOperator(BaseOperator):
 
 
 class RayJobReceiptOperator(ReceiptMixin, RayJobResourceOperator):
-    """A RayJob whose success is the app's receipt."""
+    """Runs a RayJob and requires the app's receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
-        self.command = [a for a in [*self.command, *arguments] if a]
+        self.command = without_empty([*self.command, *arguments])
 
 
 class Kubernetes(FlinkSession):
-    """Spark by the Spark operator's SparkApplication, Ray by its operator's RayJob, tools as pods."""
+    """Builds the operators of a cluster with the Spark operator and KubeRay."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -159,17 +183,17 @@ class Kubernetes(FlinkSession):
     def spark(self, job: SparkJob, **task: Any) -> BaseOperator:
         return SparkApplicationReceiptOperator(
             template_spec=self.spark_application(job),
-            namespace=SPARK,
+            namespace=SPARK_NAMESPACE,
             random_name_suffix=False,
             reattach_on_restart=False,
-            # Its last words are read after its end; the operator deletes it when KEEP_SECONDS are over.
+            # The error message is read after the end; the Spark operator deletes the application after SPARK_TTL_SECONDS.
             delete_on_termination=False,
             **task,
         )
 
     def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
         return PodReceiptOperator(
-            namespace=TOOLS,
+            namespace=TOOLS_NAMESPACE,
             random_name_suffix=False,
             image=self._settings.tools_image,
             cmds=["python", "-m", f"tools.{job.tool}"],
@@ -184,22 +208,22 @@ class Kubernetes(FlinkSession):
         return RayJobReceiptOperator(command=["python", "-m", f"ray_apps.jobs.{job.app}", *job.args], **task)
 
     def tool_pod(self, job: ToolJob) -> dict[str, Any]:
-        """The pod of a tool, but for its command."""
+        """Returns the pod of a tool; the operator adds its command."""
         container = {
             "name": "base",
-            "env": pods.environment(self._settings),
-            "resources": pods.resources("1Gi", cpu=("100m", "1"), memory=("512Mi", "512Mi")),
+            "env": pod_specs.environment(self._settings),
+            "resources": pod_specs.resources("1Gi", cpu=("100m", "1"), memory=("512Mi", "512Mi")),
         }
-        metadata = {"labels": pods.labels("tool", job.tool)}
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pods.spec("tool", container)}
+        metadata = {"labels": pod_specs.labels("tool", job.tool)}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_specs.pod_spec("tool", container)}
 
     def spark_application(self, job: SparkJob) -> dict[str, Any]:
-        """The SparkApplication of a job; its arguments hold Jinja until the task runs."""
+        """Returns the SparkApplication of a job; its arguments are templates until the task runs."""
         settings = self._settings
         return {
             "apiVersion": "sparkoperator.k8s.io/v1beta2",
             "kind": "SparkApplication",
-            "metadata": {"namespace": SPARK, "labels": pods.labels("spark", job.app)},
+            "metadata": {"namespace": SPARK_NAMESPACE, "labels": pod_specs.labels("spark", job.app)},
             "spec": {
                 "type": "Python",
                 "pythonVersion": "3",
@@ -207,43 +231,44 @@ class Kubernetes(FlinkSession):
                 "image": settings.spark_image,
                 "imagePullPolicy": "IfNotPresent",
                 "sparkVersion": SPARK_VERSION,
-                "mainApplicationFile": f"local://{FOLDER}/spark_apps/{job.app}.py",
+                "mainApplicationFile": f"local://{PROJECT}/spark_apps/{job.app}/__main__.py",
                 "arguments": list(job.args),
                 "sparkConf": SPARK_CONF,
                 "restartPolicy": {"type": "Never"},
-                "timeToLiveSeconds": KEEP_SECONDS,
+                "timeToLiveSeconds": SPARK_TTL_SECONDS,
                 "dynamicAllocation": {"enabled": True, "initialExecutors": 1, "minExecutors": 1, "maxExecutors": 2},
-                "driver": self._half("driver", job, settings.spark_driver_memory, token=True),
-                "executor": self._half("executor", job, settings.spark_executor_memory, token=False),
+                # Only the driver calls the API server: it creates the executors.
+                "driver": self._spark_pod("driver", job, settings.spark_driver_memory, mount_token=True),
+                "executor": self._spark_pod("executor", job, settings.spark_executor_memory, mount_token=False),
             },
         }
 
-    def _half(self, role: str, job: SparkJob, memory: str, token: bool) -> dict[str, Any]:
-        """Driver or executors. Only a driver may call the API server: it makes its executors."""
-        account = f"spark-{role}"
+    def _spark_pod(self, role: str, job: SparkJob, memory: str, mount_token: bool) -> dict[str, Any]:
+        """Returns the driver or executor section of a SparkApplication."""
+        service_account = f"spark-{role}"
         container = {
             "name": f"spark-kubernetes-{role}",
             "image": self._settings.spark_image,
-            "env": pods.environment(self._settings),
-            "resources": pods.resources("4Gi"),
-            "volumeMounts": [*pods.MOUNTS, {"name": SCRATCH, "mountPath": "/scratch"}],
+            "env": pod_specs.environment(self._settings),
+            "resources": pod_specs.resources("4Gi"),
+            "volumeMounts": [*pod_specs.MOUNTS, {"name": SPARK_LOCAL_DIR, "mountPath": "/scratch"}],
         }
-        spec = pods.spec(account, container, automountServiceAccountToken=token)
-        spec["volumes"].append({"name": SCRATCH, "emptyDir": {"sizeLimit": "4Gi"}})
-        found = pods.labels(account, job.app)
+        spec = pod_specs.pod_spec(service_account, container, automountServiceAccountToken=mount_token)
+        spec["volumes"].append({"name": SPARK_LOCAL_DIR, "emptyDir": {"sizeLimit": "4Gi"}})
+        labels = pod_specs.labels(service_account, job.app)
         return {
             "cores": 1,
             "coreRequest": "500m",
             "coreLimit": "2",
             "memory": memory,
-            "memoryOverhead": OVERHEAD,
-            "serviceAccount": account,
-            "labels": found,
-            # Only what spark-submit itself passes on stands beside the template: the rest would need the operator's webhook.
-            "template": {"metadata": {"labels": found}, "spec": spec},
+            "memoryOverhead": SPARK_MEMORY_OVERHEAD,
+            "serviceAccount": service_account,
+            "labels": labels,
+            # These fields are set outside the template because spark-submit passes them on; others would need the operator's webhook.
+            "template": {"metadata": {"labels": labels}, "spec": spec},
         }
 
 
 def build(settings: Settings) -> Kubernetes:
-    """The Kubernetes runtime."""
+    """Returns the Kubernetes runtime."""
     return Kubernetes(settings)

@@ -1,4 +1,4 @@
-"""Here: apps are processes of this machine, in the environments that the set-up made."""
+"""Local runtime: apps run as processes of this machine, each in its own virtual environment."""
 
 from pathlib import Path
 from typing import Any
@@ -6,28 +6,28 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
-from clickstream.runtime.flink import FlinkSession
+from clickstream.runtime.flink import PROJECT, PYTHON_PATH, FlinkSession
 from clickstream_contracts.settings import Settings
 
-REPO = Path(__file__).parents[3]
-TOOLS_PYTHON = REPO / ".venvs/tools/bin/python"
-RAY_PYTHON = REPO / ".venvs/ray/bin/python"
-SPARK_PYTHON = REPO / ".venvs/spark/bin/python"
-PYTHON_PATH = f"{REPO}:{REPO / 'contracts'}"
+TOOLS_PYTHON = PROJECT / ".venvs/tools/bin/python"
+RAY_PYTHON = PROJECT / ".venvs/ray/bin/python"
+SPARK_PYTHON = PROJECT / ".venvs/spark/bin/python"
 
 
 class Local(FlinkSession):
-    """Spark apps as clients of the stack's Connect server, Ray by the Job REST of its head, tools as plain processes."""
+    """Runs Spark apps as clients of the Spark Connect server, Ray apps as jobs of the Ray head, and tools as processes."""
 
     def spark(self, job: SparkJob, **task: Any) -> BaseOperator:
         from clickstream.operators.spark import SparkReceiptOperator
 
-        return SparkReceiptOperator(command=_command(SPARK_PYTHON, f"spark_apps.{job.app}", job.args), folder=str(REPO), **task)
+        command = _command(SPARK_PYTHON, f"spark_apps.{job.app}", job.args)
+        return SparkReceiptOperator(command=command, folder=str(PROJECT), **task)
 
     def tool(self, job: ToolJob, **task: Any) -> BaseOperator:
         from clickstream.operators.command import CommandReceiptOperator
 
-        return CommandReceiptOperator(command=_command(TOOLS_PYTHON, f"tools.{job.tool}", job.args), folder=str(REPO), **task)
+        command = _command(TOOLS_PYTHON, f"tools.{job.tool}", job.args)
+        return CommandReceiptOperator(command=command, folder=str(PROJECT), **task)
 
     def ray_job(self, job: RayJob, **task: Any) -> BaseOperator:
         from clickstream.operators.ray import RayReceiptOperator
@@ -40,5 +40,5 @@ def _command(python: Path, module: str, args: tuple[str, ...]) -> list[str]:
 
 
 def build(settings: Settings) -> Local:
-    """The local runtime."""
+    """Returns the local runtime."""
     return Local()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clickstream.house import OWNER, Tag
+from clickstream.dag_defaults import OWNER, Tag
 from tests.dags.graph import SNAPSHOT, graph, load, text
 from tests.plugins.environment import HOME, ROOT
 

@@ -1,12 +1,13 @@
-"""Pods that Airflow starts, as plain data: what the namespaces' `restricted` rules ask for, and where keys and scratch space are."""
+"""Pod specs of the apps that Airflow starts: they pass the Pod Security level `restricted` and mount the lake's credentials."""
 
 from typing import Any
 
 from clickstream_contracts.settings import Settings
 
 USER = 10001
-KEYS, TMP = "lake-keys", "tmp"
+KEYS_VOLUME = "lake-keys"
 KEYS_PATH = "/etc/clickstream/secrets"
+TMP_VOLUME = "tmp"
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -15,11 +16,11 @@ RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-MOUNTS = [{"name": TMP, "mountPath": "/tmp"}, {"name": KEYS, "mountPath": KEYS_PATH, "readOnly": True}]
+MOUNTS = [{"name": TMP_VOLUME, "mountPath": "/tmp"}, {"name": KEYS_VOLUME, "mountPath": KEYS_PATH, "readOnly": True}]
 
 
 def labels(name: str, app: str) -> dict[str, str]:
-    """Labels of a pod; network policies know it by its `name`."""
+    """Returns the labels of a pod; network policies select it by `name`."""
     return {
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": app,
@@ -29,14 +30,14 @@ def labels(name: str, app: str) -> dict[str, str]:
 
 
 def environment(settings: Settings) -> list[dict[str, str]]:
-    """The settings that Airflow itself runs with: a job can never have others."""
+    """Returns the settings of Airflow as environment variables of a container, so that a job has the same settings."""
     return [{"name": key, "value": value} for key, value in sorted(settings.changed().items())]
 
 
-def spec(account: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A pod of one container that passes `restricted` and writes to /tmp only."""
+def pod_spec(service_account: str, container: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Returns the spec of a pod with one container, which writes to /tmp only; `fields` replace fields of the spec."""
     return {
-        "serviceAccountName": account,
+        "serviceAccountName": service_account,
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "securityContext": {
@@ -48,13 +49,16 @@ def spec(account: str, container: dict[str, Any], **more: Any) -> dict[str, Any]
         },
         "containers": [{"securityContext": RESTRICTED, "volumeMounts": MOUNTS} | container],
         "volumes": [
-            {"name": TMP, "emptyDir": {"sizeLimit": "2Gi"}},
-            {"name": KEYS, "secret": {"secretName": KEYS, "defaultMode": 0o440}},
+            {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": "2Gi"}},
+            {"name": KEYS_VOLUME, "secret": {"secretName": KEYS_VOLUME, "defaultMode": 0o440}},
         ],
-    } | more
+    } | fields
 
 
 def resources(disk: str, **sizes: tuple[str, str]) -> dict[str, dict[str, str]]:
-    """Request and limit of each of `sizes`, and of the node's disk."""
+    """Returns requests and limits of a container: `sizes` are (request, limit) by resource, `disk` limits ephemeral storage."""
     pairs = {"ephemeral-storage": ("64Mi", disk)} | sizes
-    return {"requests": {name: pair[0] for name, pair in pairs.items()}, "limits": {name: pair[1] for name, pair in pairs.items()}}
+    return {
+        "requests": {name: request for name, (request, _) in pairs.items()},
+        "limits": {name: limit for name, (_, limit) in pairs.items()},
+    }

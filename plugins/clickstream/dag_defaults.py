@@ -1,0 +1,37 @@
+"""Defaults shared by the DAGs: owner, tags, assets, pool and the arguments of every task."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from airflow.sdk import Asset
+
+OWNER = "clickstream"
+SPARK_POOL = "spark"
+
+# The streams write raw.* all the time. This asset shows that in the graph of assets; no DAG is scheduled by it.
+RAW_ASSET = Asset(name="clickstream_raw", uri="clickstream://lake/raw")
+# One DAG publishes each of these and another is scheduled by it. Each event has its day as partition key.
+RELEASE_ASSET = Asset(name="clickstream_release", uri="clickstream://lake/release")
+FEATURES_ASSET = Asset(name="clickstream_features", uri="clickstream://lake/features")
+MODEL_ASSET = Asset(name="clickstream_model", uri="clickstream://lake/model")
+ROLLOUT_ASSET = Asset(name="clickstream_rollout", uri="clickstream://serving/rollout")
+
+
+class Tag(StrEnum):
+    """Tags that filter the list of DAGs in Airflow's UI."""
+
+    BATCH = "batch"
+    STREAM = "stream"
+    LAKE = "lake"
+    MODEL = "model"
+
+
+def task_defaults(minutes: int, retries: int = 2) -> dict[str, Any]:
+    """Returns the default arguments of a task: an execution timeout in minutes, and retries for transient failures."""
+    return {
+        "owner": OWNER,
+        "retries": retries,
+        "retry_delay": timedelta(seconds=20),
+        "execution_timeout": timedelta(minutes=minutes),
+    }

@@ -1,0 +1,19 @@
+"""The file system of the object store."""
+
+from typing import Any
+
+from clickstream_contracts.settings import Settings
+
+
+def s3_filesystem(settings: Settings) -> Any:
+    """Returns a pyarrow S3 file system with the credentials of the settings."""
+    # Imported here: every Airflow process imports the operators, and only running tasks open files.
+    from pyarrow.fs import S3FileSystem
+
+    access_key, secret_key = settings.s3_credentials()
+    return S3FileSystem(
+        access_key=access_key,
+        secret_key=secret_key,
+        endpoint_override=settings.s3_endpoint,
+        region=settings.s3_region,
+    )

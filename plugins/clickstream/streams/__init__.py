@@ -1,0 +1,1 @@
+"""Deployment of the Flink streams: the deployer and the job state that it reads and writes in the bucket."""
