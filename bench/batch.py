@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from bench.stack import a_stack
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings, read_secret
-from tools.lake import catalog as lake
+from tools.lake import catalog
 from tools.localstack import running, stop
 from tools.localstack.layout import Stack
 from tools.shop import stream
@@ -61,7 +61,7 @@ def one(size: int) -> dict[str, float]:
     """One size on a fresh stack."""
     with a_stack(*PARTS) as env:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
-        lake.ensure(settings)
+        catalog.ensure(settings)
         rows = fill(settings, size)
         commit = httpx.get(f"{settings.nessie_uri}/api/v2/trees/main", timeout=30).json()["reference"]
         branch = {"name": RUN, "type": "BRANCH"}
@@ -74,7 +74,7 @@ def one(size: int) -> dict[str, float]:
         begin = time.process_time()
         theirs = duck(rows)
         cpu["duckdb"] = round(time.process_time() - begin, 1)
-        ours = [lake.catalog(settings, RUN).load_table(name).scan().to_arrow() for name in TABLES]
+        ours = [catalog.connect(settings, RUN).load_table(name).scan().to_arrow() for name in TABLES]
         for name, left, right in zip(TABLES, ours, theirs, strict=True):
             assert same(left, right), f"{name} differs between Spark and DuckDB"
     return cpu
@@ -90,7 +90,7 @@ def fill(settings: Settings, size: int) -> pa.Table:
                 file.write(b"\n".join(value for value in encoder.records(batch).values if value is not None) + b"\n")
         file.flush()
         table: pa.Table = duckdb.connect().sql((SQL / "raw_clicks.sql").read_text().replace("{file}", file.name)).to_arrow_table()
-    wanted = lake.catalog(settings).load_table("raw.clicks")
+    wanted = catalog.connect(settings).load_table("raw.clicks")
     wanted.append(table.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(wanted.schema().as_arrow()))
     return table
 

@@ -19,7 +19,7 @@ from tools.demo import summary
 from tools.demo.airflow_api import Airflow
 from tools.demo.dag_runs import run_scheduled
 from tools.kafka.reader import records
-from tools.lake import catalog as lake
+from tools.lake import catalog
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,7 +94,7 @@ class Shop:
         """A table's rows at a ref."""
         from pyiceberg.expressions import AlwaysTrue
 
-        at = lake.catalog(self.settings, ref).load_table(name)
+        at = catalog.connect(self.settings, ref).load_table(name)
         return at.scan(row_filter=AlwaysTrue() if row_filter == "true" else row_filter, selected_fields=columns).to_arrow()
 
     def topic(self, name: str) -> list[dict[str, Any]]:

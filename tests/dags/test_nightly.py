@@ -9,7 +9,7 @@ from tests.dags import rendering
 
 BRANCH = "etl_clickstream_nightly_manual_2026-01-03T02_00_00_00_00"
 ANSWERS = {
-    "wait_for_lake": {"facts": {"cut": {"0": 120, "1": 98}}},
+    "wait_for_lake": {"facts": {"end_offsets": {"0": 120, "1": 98}}},
     "pin_main": "aa11",
     "dimensions": {"app": "dimensions", "outputs": {}},
     "curate": {"app": "curate", "outputs": {}, "facts": {"days": ["2026-01-01", "2026-01-02"]}},

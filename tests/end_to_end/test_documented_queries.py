@@ -36,7 +36,7 @@ def test_refs_lists_tags_commits_and_differences(shop: Shop) -> None:
 
 def test_what_a_cluster_is_prepared_and_asked_with_works_here(shop: Shop) -> None:
     """The jobs of manifests/base/tools; preparing again changes nothing."""
-    assert "all topics are there" in shop.run("tools.lake.bootstrap").stdout
+    assert "all topics exist" in shop.run("tools.lake.bootstrap").stdout
     found = shop.run("tools.lake.smoke_test").stdout
     assert re.search(r"^raw\.clicks: [\d,]+ rows$", found, re.M)
     assert f"{names.CLICKS_TOPIC}: " in found

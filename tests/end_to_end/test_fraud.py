@@ -14,7 +14,7 @@ from tests.shop_day import Shop, eventually
 from tools.fraud.detection import detection
 from tools.kafka.producer import Records, Sender
 from tools.ledger.journal import Journal
-from tools.ledger.kinds import REPLAYED
+from tools.ledger.record_kinds import REPLAYED
 from tools.shop.labels import ATTACKS
 
 # What comes days late is not judged by the stream, and an attack may hang on one event.

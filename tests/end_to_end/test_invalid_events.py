@@ -7,9 +7,9 @@ import pytest
 
 from tests.shop_day import Shop, eventually
 from tools.kafka.producer import Records, Sender
-from tools.ledger import read
+from tools.ledger import reader
 from tools.ledger.journal import Journal
-from tools.ledger.kinds import REPLAYED
+from tools.ledger.record_kinds import REPLAYED
 
 GOOD: dict[str, Any] = {
     "event_type": "view_item",
@@ -45,7 +45,7 @@ def places(shop: Shop) -> dict[str, tuple[int, int]]:
         sender = Sender(shop.settings, journal)
         sender.send(Records(ids, [REPLAYED] * len(ids), [b"poison"] * len(ids), values), range(len(ids)))
         sender.flush()
-    return {entry["event_id"]: (entry["partition"], entry["offset"]) for entry in read.entries(shop.settings, run).to_pylist()}
+    return {entry["event_id"]: (entry["partition"], entry["offset"]) for entry in reader.entries(shop.settings, run).to_pylist()}
 
 
 def rows(shop: Shop, table: str, columns: tuple[str, ...]) -> dict[tuple[int, int], dict[str, Any]]:

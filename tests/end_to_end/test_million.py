@@ -8,7 +8,7 @@ import pytest
 
 from tests.shop_day import Shop
 from tools.kafka.reader import end_offsets
-from tools.ledger.kinds import BROKEN
+from tools.ledger.record_kinds import BROKEN
 
 # Part of `make faults`: its two nights take as long as the other tests together.
 pytestmark = pytest.mark.long

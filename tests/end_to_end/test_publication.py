@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.shop_day import ROOT, Shop, eventually
-from tools.lake import catalog as lake
+from tools.lake import catalog
 
 DAY = "2026-04-01"
 SMALL = ("--users", "2000", "--products", "500")
@@ -89,14 +89,14 @@ def test_two_nights_at_once_wait_and_a_reader_sees_one_change(shop: Shop, some_e
 def test_a_night_that_met_a_conflict_is_repeated_from_the_new_main(shop: Shop, some_events: None) -> None:
     first = shop.trigger_nightly(DAY)
     eventually(lambda: shop.task_state(first, "create_branch") == "success", "the night has its branch")
-    events = lake.catalog(shop.settings).load_table("curated.events")
+    events = catalog.connect(shop.settings).load_table("curated.events")
     events.transaction().set_properties(**{"written-by": "somebody else"}).commit_transaction()
     shop.finish("clickstream_nightly", first, expect="failed")
-    assert "main changed curated.events" in shop.task_log(first, "merge")
+    assert "another writer changed curated.events on main" in shop.task_log(first, "merge")
     second = f"rerun1_{first}"
     eventually(lambda: any(run["dag_run_id"] == second for run in shop.runs("clickstream_nightly")), "the night is repeated")
     shop.finish("clickstream_nightly", second)
-    released = lake.catalog(shop.settings).load_table("curated.events")
+    released = catalog.connect(shop.settings).load_table("curated.events")
     assert released.properties["written-by"] == "somebody else"
     assert released.metadata.current_snapshot_id != events.metadata.current_snapshot_id
     assert shop.references("BRANCH") == {"main"}

@@ -12,7 +12,7 @@ from tests.shop_day import Shop, eventually
 from tools.kafka import compacted
 from tools.kafka.producer import Records, Sender
 from tools.ledger.journal import Journal
-from tools.ledger.kinds import REPLAYED
+from tools.ledger.record_kinds import REPLAYED
 
 
 def near(product: str, *ids: str) -> bytes:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.shop_day import Shop
 from tools.kafka.reader import end_offsets
-from tools.lake import catalog as lake
-from tools.ledger.lake import published
+from tools.lake import catalog
+from tools.ledger.lake_state import published_end_offsets
 
 DAY = "2019-10-01"
 LINES = 17_435
@@ -26,7 +26,7 @@ def file(data_dir: Path) -> Path:
 @pytest.fixture(scope="module")
 def waiting(shop: Shop) -> int:
     """Records of other tests that no night has taken before the file is sent."""
-    return sum(end_offsets(shop.settings).values()) - sum(published(lake.catalog(shop.settings)).values())
+    return sum(end_offsets(shop.settings).values()) - sum(published_end_offsets(catalog.connect(shop.settings)).values())
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The topic of neighbours holds what a release holds: no product more, none less, and nothing is written twice."""
+"""The topic of item neighbours holds exactly the products of a release, and unchanged values are not written again."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop
 from tools.kafka import compacted
-from tools.kafka import item_neighbours as neighbours
+from tools.kafka.item_neighbours import synchronize, topic_values
 from tools.kafka.reader import end_offsets
 from tools.kafka.topics import topics
 
@@ -24,16 +24,16 @@ ROWS = pa.Table.from_pylist(
 )
 
 
-def test_a_value_holds_the_nearest_first() -> None:
-    found = {product: json.loads(value) for product, value in neighbours.values(ROWS, "r-1")}
-    assert list(found) == ["a", "b"]
-    assert found["a"] == {"product_id": "a", "release": "r-1", "neighbours": [{"id": "b", "weight": 2.0}, {"id": "c", "weight": 0.25}]}
+def test_a_value_lists_the_nearest_neighbour_first() -> None:
+    values = {product: json.loads(value) for product, value in topic_values(ROWS, "r-1")}
+    assert list(values) == ["a", "b"]
+    assert values["a"] == {"product_id": "a", "release": "r-1", "neighbours": [{"id": "b", "weight": 2.0}, {"id": "c", "weight": 0.25}]}
 
 
-def test_only_what_is_keyed_is_compacted() -> None:
-    policy = {topic.topic: (topic.config or {}).get("cleanup.policy") for topic in topics(Settings())}
-    assert set(policy) == set(names.TOPICS)
-    assert {topic: how for topic, how in policy.items() if how} == {
+def test_only_keyed_topics_are_compacted() -> None:
+    policies = {topic.topic: (topic.config or {}).get("cleanup.policy") for topic in topics(Settings())}
+    assert set(policies) == set(names.TOPICS)
+    assert {topic: policy for topic, policy in policies.items() if policy} == {
         names.ITEM_NEIGHBOURS_TOPIC: "compact",
         names.RECOMMENDATIONS_TOPIC: "compact,delete",
     }
@@ -41,27 +41,27 @@ def test_only_what_is_keyed_is_compacted() -> None:
 
 @pytest.fixture
 def topic(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A topic of the test's own in the place of the project's."""
+    """A topic of the test's own in place of the project's."""
     admin, name = AdminClient({"bootstrap.servers": shop.settings.kafka_bootstrap}), "test.neighbours"
     admin.create_topics([NewTopic(name, 2, 1, config={"cleanup.policy": "compact"})])[name].result(30)
-    monkeypatch.setattr(names, "NEIGHBOURS_TOPIC", name)
+    monkeypatch.setattr(names, "ITEM_NEIGHBOURS_TOPIC", name)
     yield name
     admin.delete_topics([name])[name].result(30)
 
 
-def test_the_topic_becomes_the_release_and_stays_it(shop: Shop, topic: str) -> None:
-    first, second = dict(neighbours.values(ROWS, "r-1")), dict(neighbours.values(ROWS.slice(1), "r-2"))
-    assert neighbours.make(shop.settings, first) == {"written": 2, "taken_away": 0}
+def test_the_topic_holds_the_release_and_nothing_is_written_twice(shop: Shop, topic: str) -> None:
+    first, second = dict(topic_values(ROWS, "r-1")), dict(topic_values(ROWS.slice(1), "r-2"))
+    assert synchronize(shop.settings, first) == {"written": 2, "removed": 0}
     assert compacted.read(shop.settings, topic) == first
     ends = end_offsets(shop.settings, topic)
-    assert neighbours.make(shop.settings, first) == {"written": 0, "taken_away": 0}
+    assert synchronize(shop.settings, first) == {"written": 0, "removed": 0}
     assert end_offsets(shop.settings, topic) == ends
-    assert neighbours.make(shop.settings, second) == {"written": 1, "taken_away": 1}
+    assert synchronize(shop.settings, second) == {"written": 1, "removed": 1}
     assert compacted.read(shop.settings, topic) == second
 
 
-def test_the_broker_compacts_it(shop: Shop) -> None:
+def test_the_broker_compacts_the_topic(shop: Shop) -> None:
     admin = AdminClient({"bootstrap.servers": shop.settings.kafka_bootstrap})
     resource = ConfigResource(ConfigResource.Type.TOPIC, names.ITEM_NEIGHBOURS_TOPIC)
-    found = admin.describe_configs([resource])[resource].result(30)
-    assert found["cleanup.policy"].value == "compact"
+    config = admin.describe_configs([resource])[resource].result(30)
+    assert config["cleanup.policy"].value == "compact"

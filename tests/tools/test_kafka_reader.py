@@ -1,4 +1,4 @@
-"""A topic is read from its begin, or from given offsets, to where it ended when the reading began."""
+"""A topic is read from its beginning, or from given offsets, to its end offsets at the start of the read."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -40,27 +40,27 @@ def produce(settings: Settings, topic: str, partition: int, *values: str) -> Non
     assert producer.flush(30) == 0
 
 
-def test_what_comes_while_it_is_read_is_not_given(settings: Settings, topic: str) -> None:
+def test_records_produced_during_the_read_are_left_out(settings: Settings, topic: str) -> None:
     produce(settings, topic, 0, "a", "b")
     produce(settings, topic, 1, "c")
-    reading = records(settings, topic)
-    first = next(reading).value()
+    messages = records(settings, topic)
+    first = next(messages).value()
     produce(settings, topic, 0, "later")
     produce(settings, topic, 1, "later")
-    assert sorted([first, *(message.value() for message in reading)]) == [b"a", b"b", b"c"]
+    assert sorted([first, *(message.value() for message in messages)]) == [b"a", b"b", b"c"]
     assert end_offsets(settings, topic) == {0: 3, 1: 2}
     assert [message.value() for message in records(settings, topic, {0: 2, 1: 2})] == [b"later"]
 
 
-def test_what_was_taken_away_is_passed_over(settings: Settings, admin: AdminClient, topic: str) -> None:
+def test_deleted_records_are_skipped(settings: Settings, admin: AdminClient, topic: str) -> None:
     produce(settings, topic, 0, "old", "old")
     produce(settings, topic, 1, "old", "new")
-    gone = [TopicPartition(topic, 0, 2), TopicPartition(topic, 1, 1)]
-    for future in admin.delete_records(gone).values():
+    deleted = [TopicPartition(topic, 0, 2), TopicPartition(topic, 1, 1)]
+    for future in admin.delete_records(deleted).values():
         future.result(30)
     assert [message.value() for message in records(settings, topic)] == [b"new"]
 
 
-def test_a_topic_that_is_not_there_is_one_clear_error(settings: Settings) -> None:
+def test_the_error_for_a_missing_topic_names_it(settings: Settings) -> None:
     with pytest.raises(SendError, match="no_such_topic"):
         next(records(settings, "no_such_topic"))

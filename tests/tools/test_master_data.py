@@ -1,4 +1,4 @@
-"""Users and products from a person's own CSV files: read by column name, refused in one clear line."""
+"""Users and products from CSV files: columns are read by name, and an unusable file is reported in one line."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from tools.common.command import UsageError
 from tools.lake.master_data import PRODUCTS, USERS, app, read_csv
 
 
-def test_users_and_products_are_typed_as_the_tables_want_them(tmp_path: Path) -> None:
+def test_users_and_products_have_the_types_of_the_tables(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("segment,user_id,updated_at\nvip,u1,2026-01-01T10:00:00Z\n,u2,2026-01-02T00:00:00Z\n")
     users = read_csv(tmp_path / "users.csv", USERS).to_pylist()
     assert users[0] == {"segment": "vip", "user_id": "u1", "updated_at": datetime(2026, 1, 1, 10, tzinfo=UTC)}
@@ -23,26 +23,26 @@ def test_users_and_products_are_typed_as_the_tables_want_them(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
-        ("id,country\n1,DE\n", "unknown column id; landing.users takes user_id, country"),
-        ("country\nDE\n", "no column user_id"),
+        ("id,country\n1,DE\n", "landing.users: unknown column 'id': rename it to one of user_id, country"),
+        ("country\nDE\n", "no column 'user_id'"),
         ("user_id,updated_at\nu1,yesterday\n", "column updated_at"),
         ("", "cannot be read as CSV"),
     ],
 )
-def test_a_wrong_file_is_one_clear_line(tmp_path: Path, content: str, words: str) -> None:
+def test_the_error_names_the_file_and_the_column(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "f.csv").write_text(content)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         read_csv(tmp_path / "f.csv", USERS)
 
 
-def test_nothing_to_load_is_bad_usage() -> None:
+def test_no_file_is_a_usage_error() -> None:
     done = CliRunner().invoke(app, [])
-    assert (done.exit_code, done.stderr.strip()) == (2, "nothing to load: give --users FILE or --products FILE")
+    assert (done.exit_code, done.stderr.strip()) == (2, "error: nothing to load: give --users FILE or --products FILE")
 
 
-def test_no_lake_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_lake_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text("k")
     for name, value in {
         "NESSIE_URI": "http://127.0.0.1:1",
@@ -53,5 +53,5 @@ def test_no_lake_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "f.csv").write_text("user_id\nu1\n")
     done = CliRunner().invoke(app, ["--users", str(tmp_path / "f.csv")])
     assert done.exit_code == 1
-    assert done.stderr.startswith("the lake does not answer")
+    assert done.stderr.startswith("error: the lake is unreachable")
     assert len(done.stderr.splitlines()) == 1

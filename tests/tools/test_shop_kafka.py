@@ -12,7 +12,7 @@ from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop as StackShop
 from tools.kafka.producer import Sender
 from tools.kafka.reader import end_offsets, records
-from tools.ledger import read
+from tools.ledger import reader
 from tools.ledger.journal import Journal
 from tools.shop.encode import Encoder
 from tools.shop.faults import Faults
@@ -48,17 +48,17 @@ def test_the_ledger_names_the_place_of_every_record(settings: Settings, run: str
     start = end_offsets(settings)
     sender = send(settings, run, Numbered(frozenset()))
     found = {(one.partition(), one.offset()): one.value() for one in records(settings, names.CLICKS_TOPIC, start)}
-    noted = read.entries(settings, run).to_pylist()
+    noted = reader.entries(settings, run).to_pylist()
     assert sender.acknowledged == sender.sent.total() == len(noted) == len(found)
     assert {(n["partition"], n["offset"]) for n in noted} == set(found)
-    good = [n for n in noted if n["kind"] in ("prompt", "late", "delayed", "duplicate")]
+    good = [n for n in noted if n["kind"] in ("on_time", "late", "delayed", "duplicate")]
     assert all(n["event_id"].encode() in (found[n["partition"], n["offset"]] or b"") for n in good)
     assert max(len(value or b"") for value in found.values()) > 5_000_000
 
 
 def test_a_killed_run_that_is_resumed_sends_the_rest_alone(settings: Settings, run: str) -> None:
     send(settings, run, Numbered(frozenset()))
-    everything = read.acknowledged_numbers(settings, run)
+    everything = reader.acknowledged_numbers(settings, run)
     half = frozenset(number for number in everything if number % 2)
     start = end_offsets(settings)
     send(settings, run, Numbered(half))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from clickstream_contracts import names, schema
 from tools.kafka.producer import Records
-from tools.ledger.kinds import BROKEN, GOOD, RANDOM_FAULTS, code
+from tools.ledger.record_kinds import BROKEN, GOOD, RANDOM_FAULTS, kind_code
 from tools.shop import master
 from tools.shop.__main__ import app
 from tools.shop.breakage import BREAKERS
@@ -94,9 +94,9 @@ def test_arrival_is_ordered_and_only_delayed_or_late_events_are_out_of_order() -
     rows = np.concatenate(list(arrivals(Shop(WORLD, Faults()), days(LAST, 2, 20_000))))
     assert (np.diff(rows["arrival"]) >= 0).all()
     behind = rows["arrival"] - rows["time"]
-    assert behind[rows["kind"] == code("prompt")].max() == 0
-    assert behind[rows["kind"] == code("delayed")].max() < 60_000
-    assert behind[rows["kind"] == code("late")].min() >= 1_800_000
+    assert behind[rows["kind"] == kind_code("on_time")].max() == 0
+    assert behind[rows["kind"] == kind_code("delayed")].max() < 60_000
+    assert behind[rows["kind"] == kind_code("late")].min() >= 1_800_000
 
 
 def test_late_events_can_be_kept_for_later() -> None:

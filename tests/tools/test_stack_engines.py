@@ -113,8 +113,8 @@ def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: Small, t
         command = [sys.executable, "-m", "tools.lake.master_data", "--users", str(tmp_path / "users.csv")]
         return subprocess.run(command, env=small.env, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert "1 new of 1" in load("DE").stdout
-    assert "0 new of 1" in load("DE").stdout
+    assert "1 of 1 states are new" in load("DE").stdout
+    assert "0 of 1 states are new" in load("DE").stdout
     changed = load("FR")
     assert (changed.returncode, changed.stderr.count("\n")) == (2, 1)
     assert "u1" in changed.stderr

@@ -12,8 +12,8 @@ from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
 from tools.demo.airflow_api import Airflow
 from tools.fraud.detection import detection
-from tools.lake import catalog as lake
-from tools.ledger import read
+from tools.lake import catalog
+from tools.ledger import reader
 
 # What the search looks at, and the gate's numbers that tell most, in percent: the bounds are the sure gain.
 SCORE = "ndcg20"
@@ -29,7 +29,7 @@ def password(settings: Settings) -> str:
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
     """Everything that the night itself tells, from the ledger, the tables on main and the run's receipts."""
     release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
-    main = lake.catalog(settings)
+    main = catalog.connect(settings)
     audits = (airflow.xcom(names.NIGHTLY, run_id, "audit") or {}).get("facts", {}).get("audits", [])
     return {
         "events": events(settings),
@@ -41,7 +41,7 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
             "tag": airflow.xcom(names.NIGHTLY, run_id, "tag"),
             "published": bool(release),
         },
-        "rows": {name: lake.rows(main, name) for name in schema.tables()},
+        "rows": {name: catalog.row_count(main, name) for name in schema.tables()},
         "audits": {"passed": sum(not a["rows"] for a in audits), "total": len(audits), "results": audits},
         "seconds": seconds | {f"night.{t['task_id']}": t["duration"] for t in airflow.tasks(names.NIGHTLY, run_id) if t["duration"]},
         "fraud": detection(settings),
@@ -52,9 +52,9 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
 
 def events(settings: Settings) -> dict[str, Any]:
     """Where every event went: sent, acknowledged, accepted, duplicates, quarantined by reason."""
-    sent = read.entries(settings, None)
-    ledger = lake.catalog(settings).load_table("curated.ingest_ledger").scan().to_arrow()
-    reasons = lake.catalog(settings).load_table("raw.quarantine").scan(selected_fields=("reason",)).to_arrow()["reason"]
+    sent = reader.entries(settings, None)
+    ledger = catalog.connect(settings).load_table("curated.ingest_ledger").scan().to_arrow()
+    reasons = catalog.connect(settings).load_table("raw.quarantine").scan(selected_fields=("reason",)).to_arrow()["reason"]
     totals = {name: int(pc.sum(ledger[name]).as_py() or 0) for name in ("accepted", "duplicates", "quarantined", "late")}
     return {
         "sent": len(sent),

@@ -9,7 +9,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
-from tools.lake import catalog as lake
+from tools.lake import catalog
 from tools.shop.labels import ATTACKS, Attack, by_event, folder, read
 
 
@@ -22,15 +22,15 @@ from tools.shop.labels import ATTACKS, Attack, by_event, folder, read
 def wait_for_lake(settings: Settings) -> bool:
     """Wait until the lake holds every score and alert that Kafka holds now; says whether it came to that within a minute."""
     contracts = (schema.tables()["raw.fraud_scores"], schema.tables()["raw.fraud_alerts"])
-    main = lake.catalog(settings)
-    return all(sum(end_offsets(settings, c.topic).values()) == lake.rows(main, c.id) for c in contracts)
+    main = catalog.connect(settings)
+    return all(sum(end_offsets(settings, c.topic).values()) == catalog.row_count(main, c.id) for c in contracts)
 
 
 def detection(settings: Settings) -> dict[str, Any]:
     """By pattern the attacks planted and caught and the median seconds from an attack's first event to its first alert."""
     planted = read(sorted(folder(settings).glob("*.jsonl")))
     truth = by_event(planted)
-    alerts = lake.catalog(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at")).to_arrow().to_pylist()
+    alerts = catalog.connect(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at")).to_arrow().to_pylist()
     first: dict[str, datetime] = {}
     for alert in sorted(alerts, key=lambda alert: alert["ingested_at"]):
         first.setdefault(alert["event_id"], alert["ingested_at"])

@@ -57,7 +57,7 @@ def run(seed: int, events: int, attacks: int) -> dict[str, Any]:
         corpus = ["-m", "tools.shop", "corpus", "--out", name, "--seed", str(seed), "--events", str(events), "--until", UNTIL]
         _run([sys.executable, *corpus, "--attacks", str(attacks)], dict(os.environ))
         status.update(f"seed {seed}: the job")
-        _run([str(PYTHON), "-m", "flink_apps.fraud_file", str(folder / "events.json"), name], os.environ | environment(folder))
+        _run([str(PYTHON), "-m", "flink_apps.fraud_scores.from_file", str(folder / "events.json"), name], os.environ | environment(folder))
         return {"seed": seed} | measure(folder)
 
 

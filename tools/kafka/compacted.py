@@ -1,4 +1,4 @@
-"""A compacted topic as what it is: a table of the newest value of each key."""
+"""Reads and writes a compacted topic as a table: the newest value of each key."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,22 +8,23 @@ from clickstream_contracts.settings import Settings
 from tools.kafka.producer import SendError
 from tools.kafka.reader import records
 
-STEP = 5_000
+# Records between two flushes, each followed by a progress message.
+FLUSH_INTERVAL = 5_000
 
 
 def read(settings: Settings, topic: str) -> dict[str, bytes]:
-    """What the topic holds now: the newest value of each key, without the keys that were taken away."""
-    held: dict[str, bytes] = {}
+    """Returns the newest value of each key; keys whose newest record is a tombstone are left out."""
+    values: dict[str, bytes] = {}
     for message in records(settings, topic):
         key, value = (message.key() or b"").decode(), message.value()
-        held.pop(key, None)
+        values.pop(key, None)
         if value is not None:
-            held[key] = value
-    return held
+            values[key] = value
+    return values
 
 
-def write(settings: Settings, topic: str, values: Mapping[str, bytes | None], tell: Callable[[str], object]) -> None:
-    """Write each key's value, or its tombstone. Raises SendError unless the broker has taken them all."""
+def write(settings: Settings, topic: str, values: Mapping[str, bytes | None], report_progress: Callable[[str], object]) -> None:
+    """Write the value of each key, None as a tombstone. Raises SendError if the broker refused a record."""
     producer = Producer(
         {
             "bootstrap.servers": settings.kafka_bootstrap,
@@ -33,18 +34,21 @@ def write(settings: Settings, topic: str, values: Mapping[str, bytes | None], te
             "log_level": 0,
         }
     )
-    refused: list[str] = []
+    errors: list[str] = []
 
-    def answered(error: KafkaError | None, message: Message) -> None:
+    def delivered(error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            refused.append(error.str())
+            errors.append(error.str())
 
     for number, (key, value) in enumerate(values.items(), 1):
-        producer.produce(topic, value, key.encode(), on_delivery=answered)
+        producer.produce(topic, value, key.encode(), on_delivery=delivered)
         producer.poll(0)
-        if number % STEP == 0:
+        if number % FLUSH_INTERVAL == 0:
             producer.flush()
-            tell(f"{number:,} of {len(values):,}")
+            report_progress(f"{number:,} of {len(values):,} keys written to {topic}")
     producer.flush()
-    if refused:
-        raise SendError(f"Kafka at {settings.kafka_bootstrap} did not take {len(refused)} records of {topic}: {refused[0]}; repeat it")
+    if errors:
+        raise SendError(
+            f"Kafka at {settings.kafka_bootstrap} refused {len(errors)} of {len(values)} records of {topic}: {errors[0]};"
+            " repeat the command"
+        )

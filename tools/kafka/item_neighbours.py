@@ -1,6 +1,6 @@
-"""Publishes the neighbours of a release to the compacted topic that the stream of recommendations reads.
+"""Publishes the item neighbours of a features release to the compacted topic that the stream `recommendations` reads.
 
-Products that the release no longer has get a tombstone. What the topic holds already is left alone, so a second run writes nothing.
+A product that the release no longer has gets a tombstone. Only changed values are written, so a second run writes nothing.
 """
 
 import json
@@ -17,61 +17,58 @@ from confluent_kafka import KafkaException
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka import compacted
 from tools.kafka.producer import SendError
-from tools.lake import catalog as lake
+from tools.lake import catalog
 from tools.lake.object_store import write_text
 
 TABLE = "features.item_neighbours"
-BY_PRODUCT = [("product_id", "ascending"), ("position", "ascending")]
+ORDER = [("product_id", "ascending"), ("position", "ascending")]
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
-@errors_in_one_line(SendError, KafkaException)
-def publish(
-    ref: Annotated[str, typer.Option(help="The release: a tag, or a branch@commit.")],
-    receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
-) -> None:
-    """Make the topic hold exactly the neighbours of a release."""
+@report_errors(SendError, KafkaException)
+def publish(ref: Annotated[str, typer.Option(help="The features release: a tag, or branch@commit.")], receipt: ReceiptUri) -> None:
+    """Make the topic hold exactly the neighbours of a features release."""
     settings, started = current_settings(), time.monotonic()
-    if not receipt.startswith(("s3://", "file:///")):
-        raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/neighbours.json or file:///tmp/neighbours.json")
-    found = lake.catalog(settings, ref).load_table(TABLE)
-    wanted = dict(values(found.scan().to_arrow(), ref))
-    if not wanted:
-        raise UsageError(f"--ref {ref!r}: {TABLE} is empty there; the topic stays as it is")
-    written = make(settings, wanted)
-    note = Receipt(
-        app="tools.neighbours",
-        run=receipt.rsplit("/", 2)[-2],
+    table = catalog.connect(settings, ref).load_table(TABLE)
+    values = dict(topic_values(table.scan().to_arrow(), ref))
+    if not values:
+        raise UsageError(f"--ref {ref!r}: {TABLE} has no rows at that ref; the topic was not changed")
+    counts = synchronize(settings, values)
+    document = Receipt(
+        app="item_neighbours",
+        run=run_name(receipt),
         inputs={TABLE: ref},
-        outputs={TABLE: found.metadata_location},
-        rows={names.ITEM_NEIGHBOURS_TOPIC: len(wanted)},
-        facts=written,
+        outputs={TABLE: table.metadata_location},
+        rows={names.ITEM_NEIGHBOURS_TOPIC: len(values)},
+        facts=counts,
         seconds=round(time.monotonic() - started, 1),
     )
-    write_text(settings, receipt, note.to_json())
-    typer.echo(f"{names.ITEM_NEIGHBOURS_TOPIC} holds the neighbours of {len(wanted):,} products as of {ref}")
+    write_text(settings, receipt, document.to_json())
+    typer.echo(f"{names.ITEM_NEIGHBOURS_TOPIC} holds the neighbours of {len(values):,} products of {ref}")
 
 
-def values(rows: pa.Table, release: str) -> Iterator[tuple[str, bytes]]:
-    """Each product with the value that the topic shall hold for it: its neighbours, the nearest first."""
-    ordered = rows.select(["product_id", "position", "neighbour_id", "weight"]).sort_by(BY_PRODUCT).to_pylist()
-    for product, near in groupby(ordered, itemgetter("product_id")):
-        listed = [{"id": one["neighbour_id"], "weight": one["weight"]} for one in near]
-        yield product, json.dumps({"product_id": product, "release": release, "neighbours": listed}, separators=(",", ":")).encode()
+def topic_values(rows: pa.Table, release: str) -> Iterator[tuple[str, bytes]]:
+    """Yields each product with its JSON value in the topic: the neighbours, the nearest first."""
+    ordered = rows.select(["product_id", "position", "neighbour_id", "weight"]).sort_by(ORDER).to_pylist()
+    for product, product_rows in groupby(ordered, itemgetter("product_id")):
+        neighbours = [{"id": row["neighbour_id"], "weight": row["weight"]} for row in product_rows]
+        value = {"product_id": product, "release": release, "neighbours": neighbours}
+        yield product, json.dumps(value, separators=(",", ":")).encode()
 
 
-def make(settings: Settings, wanted: dict[str, bytes]) -> dict[str, int]:
-    """Bring the topic to what is wanted; returns how many products were written, how many taken away."""
-    held = compacted.read(settings, names.ITEM_NEIGHBOURS_TOPIC)
-    changed: dict[str, bytes | None] = {product: value for product, value in wanted.items() if held.get(product) != value}
-    gone: dict[str, bytes | None] = dict.fromkeys(held.keys() - wanted.keys())
-    typer.echo(f"{len(held):,} products held; {len(changed):,} to write, {len(gone):,} to take away")
-    compacted.write(settings, names.ITEM_NEIGHBOURS_TOPIC, changed | gone, typer.echo)
-    return {"written": len(changed), "taken_away": len(gone)}
+def synchronize(settings: Settings, values: dict[str, bytes]) -> dict[str, int]:
+    """Write what differs between the topic and `values`; returns how many products were written and how many removed."""
+    current = compacted.read(settings, names.ITEM_NEIGHBOURS_TOPIC)
+    changed: dict[str, bytes | None] = {product: value for product, value in values.items() if current.get(product) != value}
+    removed: dict[str, bytes | None] = dict.fromkeys(current.keys() - values.keys())
+    typer.echo(f"{len(current):,} products in the topic; {len(changed):,} to write, {len(removed):,} to remove")
+    compacted.write(settings, names.ITEM_NEIGHBOURS_TOPIC, changed | removed, typer.echo)
+    return {"written": len(changed), "removed": len(removed)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads a topic up to where it ends now."""
+"""Reads end offsets and records of a Kafka topic."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,49 +8,57 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.kafka.producer import SendError, require_topic
 
+POLL_SECONDS = 30
+GROUP = "tools"
+
 
 def end_offsets(settings: Settings, topic: str = names.CLICKS_TOPIC) -> dict[int, int]:
-    """For each partition of the topic, the offset that its next record will get."""
+    """Returns for each partition the offset that its next record gets. Raises SendError if Kafka does not return them."""
     partitions = require_topic(settings, topic)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "tools", "log_level": 0})
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP, "log_level": 0})
     try:
-        marks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in partitions}
+        watermarks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in partitions}
     except KafkaException as error:
         raise SendError(
-            f"Kafka at {settings.kafka_bootstrap} does not tell its offsets: {error.args[0].str()}; see `make doctor`"
+            f"cannot read the end offsets of {topic} from Kafka at {settings.kafka_bootstrap}: {error.args[0].str()};"
+            " run `./clickstream stack doctor`"
         ) from None
     finally:
         consumer.close()
-    return {partition: mark[1] for partition, mark in marks.items()}
+    return {partition: high for partition, (_, high) in watermarks.items()}
 
 
-def records(settings: Settings, topic: str, since: Mapping[int, int] | None = None) -> Iterator[Message]:
-    """What the topic holds from these offsets, or its begin, to where it ends now. Raises SendError when Kafka does not give it."""
+def records(settings: Settings, topic: str, start_offsets: Mapping[int, int] | None = None) -> Iterator[Message]:
+    """Yields the records of a topic from `start_offsets` (default: the beginning) to the end offsets at the time of the call.
+
+    Raises SendError if the broker is unreachable, the topic does not exist, or a read fails.
+    """
     ends = end_offsets(settings, topic)
-    since = dict.fromkeys(ends, 0) if since is None else since
-    config = {"bootstrap.servers": settings.kafka_bootstrap, "group.id": "tools", "enable.auto.commit": False, "log_level": 0}
-    # What went by its age or for a newer value is passed over, also where nothing follows it.
+    starts = dict.fromkeys(ends, 0) if start_offsets is None else start_offsets
+    config = {"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP, "enable.auto.commit": False, "log_level": 0}
+    # Retention and compaction leave gaps, also at the end of a partition: only the end-of-partition event tells that nothing follows.
     consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.partition.eof": True})
-    unread = {partition for partition, offset in since.items() if offset < ends[partition]}
+    unread = {partition for partition, offset in starts.items() if offset < ends[partition]}
     try:
-        consumer.assign([TopicPartition(topic, partition, since[partition]) for partition in unread])
+        consumer.assign([TopicPartition(topic, partition, starts[partition]) for partition in unread])
         while unread:
-            message = _next(consumer, f"Kafka at {settings.kafka_bootstrap} does not give {topic}")
+            message = _next_message(consumer, f"cannot read {topic} from Kafka at {settings.kafka_bootstrap}")
             partition, offset = message.partition() or 0, message.offset() or 0
-            if partition in unread and not message.error() and offset < ends[partition]:
+            is_end_of_partition = message.error() is not None
+            if partition in unread and not is_end_of_partition and offset < ends[partition]:
                 yield message
-            if message.error() or offset + 1 >= ends[partition]:
+            if is_end_of_partition or offset + 1 >= ends[partition]:
                 unread.discard(partition)
     finally:
         consumer.close()
 
 
-def _next(consumer: Consumer, trouble: str) -> Message:
-    """A record, or the news that a partition ends here."""
-    message = consumer.poll(30)
+def _next_message(consumer: Consumer, failure: str) -> Message:
+    """Returns a record or an end-of-partition event. Raises SendError, whose text starts with `failure`."""
+    message = consumer.poll(POLL_SECONDS)
     if message is None:
-        raise SendError(f"{trouble}: no answer within 30 s; see `make doctor`")
+        raise SendError(f"{failure}: no record within {POLL_SECONDS} s; run `./clickstream stack doctor`")
     error = message.error()
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
-        raise SendError(f"{trouble}: {error.str()}; see `make doctor`")
+        raise SendError(f"{failure}: {error.str()}; run `./clickstream stack doctor`")
     return message

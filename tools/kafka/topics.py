@@ -1,4 +1,4 @@
-"""The Kafka topics, made before anyone writes to them."""
+"""The Kafka topics and their configuration."""
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -7,29 +7,32 @@ from confluent_kafka.error import KafkaError
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
-# The broker takes more than the stream accepts, so that a record that is too large is quarantined instead of refused.
-LARGEST_RECORD = 10_485_760
-# Where a key's newest value is all that counts. A segment is compacted when it is closed: after an hour here, not after a week.
-NEWEST = {"cleanup.policy": "compact", "segment.ms": str(3600 * 1000)}
-OWN = {
-    names.CLICKS_TOPIC: {"max.message.bytes": str(LARGEST_RECORD)},
-    names.ITEM_NEIGHBOURS_TOPIC: NEWEST,
-    # also the list of somebody who stays away for a week goes, as the stream forgets what this user viewed
-    names.RECOMMENDATIONS_TOPIC: NEWEST | {"cleanup.policy": "compact,delete"},
+# Larger than the limit of the stream clicks_to_lake: a record that is too large reaches the quarantine instead of being refused.
+MAX_RECORD_BYTES = 10_485_760
+HOUR_MS = 3600 * 1000
+WEEK_MS = 7 * 24 * HOUR_MS
+# The broker's clock, not the sender's, sets the timestamp of a record.
+DEFAULTS = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(WEEK_MS)}
+# Only closed segments are compacted: segments are closed after an hour (the default is a week).
+COMPACTED = {"cleanup.policy": "compact", "segment.ms": str(HOUR_MS)}
+OVERRIDES = {
+    names.CLICKS_TOPIC: {"max.message.bytes": str(MAX_RECORD_BYTES)},
+    names.ITEM_NEIGHBOURS_TOPIC: COMPACTED,
+    # "delete": the list of a user without events for a week expires, as does the user's state in the stream.
+    names.RECOMMENDATIONS_TOPIC: COMPACTED | {"cleanup.policy": "compact,delete"},
 }
 
 
 def topics(settings: Settings) -> list[NewTopic]:
-    """The project's topics; the broker's own clock says when a record arrived."""
-    week = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(7 * 24 * 3600 * 1000)}
+    """Returns every topic of the project with its configuration."""
     return [
-        NewTopic(topic, num_partitions=settings.clicks_partitions, replication_factor=1, config=week | OWN.get(topic, {}))
+        NewTopic(topic, num_partitions=settings.clicks_partitions, replication_factor=1, config=DEFAULTS | OVERRIDES.get(topic, {}))
         for topic in names.TOPICS
     ]
 
 
 def ensure(settings: Settings) -> None:
-    """Create the topics that are not there yet. Safe to repeat."""
+    """Create the topics that do not exist yet; may be repeated."""
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
     for future in admin.create_topics(topics(settings), request_timeout=30).values():
         try:

@@ -1,24 +1,24 @@
-"""Makes what the apps need and do not make themselves: the bucket, the tables, the topics. Safe to repeat."""
+"""Creates what the apps need and do not create themselves: the bucket, the tables and the topics. May be repeated."""
 
 import typer
 from confluent_kafka import KafkaException
 
-from tools.common.command import current_settings, errors_in_one_line, run_app
+from tools.common.command import current_settings, report_errors, run_app
 from tools.kafka import topics
-from tools.lake import catalog as lake
+from tools.lake import catalog
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-@errors_in_one_line(KafkaException)
-def prepare() -> None:
-    """Make the bucket, the tables and the topics that are not there yet."""
+@report_errors(KafkaException)
+def bootstrap() -> None:
+    """Create the bucket, the tables and the topics that do not exist yet."""
     settings = current_settings()
-    lake.ensure(settings)
-    typer.echo(f"the bucket {settings.s3_bucket} and all tables are there")
+    catalog.ensure(settings)
+    typer.echo(f"bucket {settings.s3_bucket}: all tables exist")
     topics.ensure(settings)
-    typer.echo("all topics are there")
+    typer.echo(f"Kafka at {settings.kafka_bootstrap}: all topics exist")
 
 
 if __name__ == "__main__":

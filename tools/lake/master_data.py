@@ -1,4 +1,7 @@
-"""Master data: users and products land in append-only tables; a state that is there already is not written again."""
+"""Master data: appends states of users and products to the landing tables; a state that a table holds is not written again.
+
+A state is identified by its id and updated_at. Used by the shop and by replay; as a command it loads CSV files.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,115 +15,129 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
-from tools.lake import catalog as lake
+from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.lake import catalog
 
 USERS, PRODUCTS = "landing.users", "landing.products"
-EARLIEST = "2000-01-01T00:00:00Z"
+# The updated_at of a state without a date: it always held. A fixed date keeps a second load from adding it again.
+ALWAYS = "2000-01-01T00:00:00Z"
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
 
-# Another shop may land its states at the same moment: the loser reads the table again and repeats the whole append.
+# Two shops may append at the same time: the one whose commit fails reads the table again and repeats the whole append.
 @retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
 def append(settings: Settings, table: str, states: pa.Table) -> int:
-    """Write the states that the table does not hold yet; returns how many. A state is known by its id and updated_at."""
-    target = lake.catalog(settings).load_table(table)
-    keys = list(schema.tables()[table].keys)
-    rows = pa.table({f.name: _column(states, f) for f in target.schema().as_arrow()}, schema=target.schema().as_arrow())
-    there = target.scan(selected_fields=tuple(keys)).to_arrow()
-    new = rows.filter(pa.array(_unseen(rows.select(keys), there.select(keys)), pa.bool_()))
-    if len(new):
-        target.append(new)
-    return len(new)
+    """Append the states that the table does not hold yet; returns how many."""
+    target = catalog.connect(settings).load_table(table)
+    key_columns = list(schema.tables()[table].keys)
+    rows = _as_table_rows(states, target.schema().as_arrow())
+    existing = target.scan(selected_fields=tuple(key_columns)).to_arrow().select(key_columns)
+    new_rows = rows.filter(pa.array(_is_new(rows.select(key_columns), existing), pa.bool_()))
+    if len(new_rows):
+        target.append(new_rows)
+    return len(new_rows)
 
 
-def contradicted(settings: Settings, table: str, states: pa.Table) -> list[str]:
-    """Ids of states that the table holds already, of the same date and with other values."""
-    target = lake.catalog(settings).load_table(table)
-    rows = pa.table({f.name: _column(states, f) for f in target.schema().as_arrow()}, schema=target.schema().as_arrow())
-    keys = list(schema.tables()[table].keys)
-    there = target.scan().to_arrow().select(rows.column_names)
-    held = dict(zip(_keys(there.select(keys)), there.to_pylist(), strict=True))
-    mine = zip(_keys(rows.select(keys)), rows.to_pylist(), strict=True)
-    return [str(row[keys[0]]) for key, row in mine if held.get(key, row) != row]
+def contradictions(settings: Settings, table: str, states: pa.Table) -> list[str]:
+    """Returns the ids of states that the table holds with the same updated_at and other values."""
+    target = catalog.connect(settings).load_table(table)
+    key_columns = list(schema.tables()[table].keys)
+    rows = _as_table_rows(states, target.schema().as_arrow())
+    existing = target.scan().to_arrow().select(rows.column_names)
+    existing_by_key = dict(zip(_keys(existing.select(key_columns)), existing.to_pylist(), strict=True))
+    rows_by_key = zip(_keys(rows.select(key_columns)), rows.to_pylist(), strict=True)
+    return [str(row[key_columns[0]]) for key, row in rows_by_key if existing_by_key.get(key, row) != row]
 
 
-def _column(states: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+def _as_table_rows(states: pa.Table, table_schema: pa.Schema) -> pa.Table:
+    """Returns the states with all columns of the table and their types; a column that the states lack is null."""
+    return pa.table({field.name: _as_column(states, field) for field in table_schema}, schema=table_schema)
+
+
+def _as_column(states: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
     if field.name not in states.column_names:
         return pa.nulls(len(states), field.type)
     column = states[field.name]
-    return (
-        pc.round(column, 2).cast(field.type)
-        if pa.types.is_decimal(field.type) and not pa.types.is_null(column.type)
-        else column.cast(field.type)
-    )
+    if pa.types.is_decimal(field.type) and not pa.types.is_null(column.type):
+        # A cast from double to decimal(18,2) fails for values with more than two decimals.
+        column = pc.round(column, 2)
+    return column.cast(field.type)
 
 
-def _unseen(rows: pa.Table, there: pa.Table) -> list[bool]:
-    """Rows whose key is neither in `there` nor earlier in `rows`."""
-    seen, mine = set(_keys(there)), _keys(rows)
-    first = {key: i for i, key in reversed(list(enumerate(mine)))}
-    return [key not in seen and first[key] == i for i, key in enumerate(mine)]
+def _is_new(keys: pa.Table, existing_keys: pa.Table) -> list[bool]:
+    """Returns for each key whether it occurs neither in `existing_keys` nor earlier in `keys`."""
+    seen = set(_keys(existing_keys))
+    flags = []
+    for key in _keys(keys):
+        flags.append(key not in seen)
+        seen.add(key)
+    return flags
 
 
 def _keys(table: pa.Table) -> list[str]:
-    who, since = table.columns
-    return [f"{a}@{b}" for a, b in zip(who.to_pylist(), since.cast(pa.int64()).to_pylist(), strict=True)]
+    """Returns the keys of a table of two columns, the id and updated_at, as `id@microseconds`."""
+    ids, updated_at = table.columns
+    return [f"{a}@{b}" for a, b in zip(ids.to_pylist(), updated_at.cast(pa.int64()).to_pylist(), strict=True)]
 
 
 def read_csv(path: Path, table: str) -> pa.Table:
-    """A users or products file: the landing table's columns by name; updated_at is optional. Raises UsageError."""
+    """Read a file whose columns are named as the landing table's; updated_at is optional. Raises UsageError."""
     contract = schema.tables()[table]
-    names = [field.name for field in contract.fields]
+    columns = [field.name for field in contract.fields]
+    as_text = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True)
     try:
-        found = csv.read_csv(
-            path, convert_options=csv.ConvertOptions(column_types={n: pa.string() for n in names}, strings_can_be_null=True)
-        )
+        states = csv.read_csv(path, convert_options=as_text)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from None
-    unknown = [name for name in found.column_names if name not in names]
-    if contract.keys[0] not in found.column_names or unknown:
-        wrong = f"unknown column {unknown[0]}" if unknown else f"no column {contract.keys[0]}"
-        raise UsageError(f"{path}: {wrong}; {table} takes {', '.join(names)}")
-    if "updated_at" not in found.column_names:
-        # Without a date the state has held for ever; a fixed day keeps a second load from doubling it.
-        found = found.append_column("updated_at", pa.array([EARLIEST] * len(found)))
-    return _typed(found, table, path)
+        raise UsageError(f"{path}: cannot be read as CSV: {error}") from None
+    _check_columns(states.column_names, columns, contract.keys[0], f"{path}: {table}")
+    if "updated_at" not in states.column_names:
+        states = states.append_column("updated_at", pa.array([ALWAYS] * len(states)))
+    return pa.table({name: _typed(states[name], contract.field(name).type, f"{path}: column {name}") for name in states.column_names})
 
 
-def _typed(found: pa.Table, table: str, path: Path) -> pa.Table:
-    columns = {}
-    for name in found.column_names:
-        kind = schema.tables()[table].field(name).type
-        wanted = {"timestamptz": pa.timestamp("us", tz="UTC")}.get(
-            kind, pa.decimal128(18, 2) if kind.startswith("decimal") else pa.string()
-        )
-        try:
-            columns[name] = found[name].cast(wanted)
-        except pa.ArrowInvalid as error:
-            raise UsageError(f"{path}: column {name}: {error}") from None
-    return pa.table(columns)
+def _check_columns(columns: list[str], allowed: list[str], id_column: str, location: str) -> None:
+    unknown = [name for name in columns if name not in allowed]
+    if unknown:
+        raise UsageError(f"{location}: unknown column {unknown[0]!r}: rename it to one of {', '.join(allowed)}, or remove it")
+    if id_column not in columns:
+        raise UsageError(f"{location}: no column {id_column!r}, which identifies a row; the columns are {', '.join(allowed)}")
+
+
+def _typed(column: pa.ChunkedArray, contract_type: str, location: str) -> pa.ChunkedArray:
+    if contract_type == "timestamptz":
+        arrow_type = pa.timestamp("us", tz="UTC")
+    elif contract_type.startswith("decimal"):
+        arrow_type = pa.decimal128(18, 2)
+    else:
+        arrow_type = pa.string()
+    try:
+        return column.cast(arrow_type)
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"{location} ({contract_type}): {error}") from None
 
 
 @app.command()
-@errors_in_one_line()
+@report_errors()
 def load(
     users: Annotated[Path | None, typer.Option(help="CSV of users.", exists=True, dir_okay=False)] = None,
     products: Annotated[Path | None, typer.Option(help="CSV of products.", exists=True, dir_okay=False)] = None,
 ) -> None:
-    """Load users and products from CSV files whose columns are named as the landing tables' are."""
-    files = {table: path for table, path in ((USERS, users), (PRODUCTS, products)) if path}
-    if not files:
+    """Load users and products from CSV files whose columns are named as those of the landing tables."""
+    paths = {table: path for table, path in ((USERS, users), (PRODUCTS, products)) if path}
+    if not paths:
         raise UsageError("nothing to load: give --users FILE or --products FILE")
-    for table, states in {table: read_csv(path, table) for table, path in files.items()}.items():
-        changed = contradicted(current_settings(), table, states)
+    # All files are read first: a file that cannot be read stops the command before anything is written.
+    states_by_table = {table: read_csv(path, table) for table, path in paths.items()}
+    settings = current_settings()
+    for table, states in states_by_table.items():
+        changed = contradictions(settings, table, states)
         if changed:
             raise UsageError(
-                f"{files[table]}: {table} knows {changed[0]} and {len(changed) - 1} more with other values of the same date, and history is"
-                " kept: give the new values a later updated_at"
+                f"{paths[table]}: {table} holds {changed[0]} and {len(changed) - 1} more with the same updated_at and other values;"
+                " history is not rewritten: give the new values a later updated_at"
             )
-        typer.echo(f"{table}: {append(current_settings(), table, states)} new of {len(states)} states")
+        typer.echo(f"{table}: {append(settings, table, states)} of {len(states)} states are new")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,36 @@
-"""Small texts in the object store: receipts mostly."""
+"""The S3 object store: a client, and writing a small text such as a receipt."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
+import boto3
+from botocore.config import Config
+
 from clickstream_contracts.settings import Settings
-from tools.lake.catalog import s3_client
+
+
+def s3_client(settings: Settings) -> Any:
+    """Returns a boto3 client of the object store."""
+    access_key, secret_key = settings.s3_credentials()
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 8, "mode": "standard"}),
+    )
 
 
 def write_text(settings: Settings, uri: str, text: str) -> None:
-    """Write `text` to an s3:// or file:// address."""
-    where = urlparse(uri)
-    if where.scheme == "file":
-        path = Path(where.path)
+    """Write `text` to an s3:// or file:// address. Raises ValueError for another scheme."""
+    address = urlparse(uri)
+    if address.scheme == "file":
+        path = Path(address.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    elif where.scheme == "s3":
-        s3_client(settings).put_object(Bucket=where.netloc, Key=where.path.lstrip("/"), Body=text.encode())
+    elif address.scheme == "s3":
+        s3_client(settings).put_object(Bucket=address.netloc, Key=address.path.lstrip("/"), Body=text.encode())
     else:
-        raise ValueError(f"{uri!r}: write to s3:// or file://")
+        raise ValueError(f"{uri!r}: scheme {address.scheme!r} is not supported, use s3:// or file://")

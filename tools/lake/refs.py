@@ -1,45 +1,27 @@
 """Branches, tags and commits of the lake: list, compare, drop. `python -m tools.lake.refs --help`."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from pyiceberg.catalog.rest import RestCatalog
 from rich.console import Console
 from rich.table import Table
 
 from clickstream_contracts import names
-from tools.common.command import current_settings, run_app
-from tools.lake import catalog as lake
+from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.lake import catalog, nessie
 
 app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
-# Names are for copying: piped output is as wide as they are.
-console = Console(width=None if sys.stdout.isatty() else 200)
+# Piped output is wide enough to keep names and hashes whole: they are copied into the next command.
+PIPE_WIDTH = 200
+MESSAGE_LENGTH = 90
+console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 Ref = Annotated[str, typer.Argument(help="A branch, a tag, or branch@commit.")]
 
 
-def nessie(method: str, path: str, **kwargs: Any) -> Any:
-    """One request to Nessie's REST v2; a refusal ends the command with Nessie's own words."""
-    settings = current_settings()
-    try:
-        answer = httpx.request(method, f"{settings.nessie_uri}/api/v2/{path}", timeout=30, **kwargs)
-    except httpx.TransportError as error:
-        typer.echo(f"Nessie does not answer at {settings.nessie_uri} ({error}); start it with `make up`", err=True)
-        raise typer.Exit(1) from None
-    if answer.is_error:
-        typer.echo(f"{path}: {answer.json().get('message', answer.text)}", err=True)
-        raise typer.Exit(2)
-    return answer.json() if answer.content else None
-
-
-def references(kind: str) -> list[dict[str, str]]:
-    """All branches or all tags."""
-    return [ref for ref in nessie("GET", "trees")["references"] if ref["type"] == kind]
-
-
-def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a small table."""
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print rows of text as a table."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)
@@ -47,47 +29,55 @@ def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 @app.command()
+@report_errors(nessie.NessieUnreachable)
 def branches() -> None:
     """List the branches."""
-    show("branches", ["branch", "commit"], [[r["name"], r["hash"]] for r in references("BRANCH")])
+    references = nessie.references(current_settings(), "BRANCH")
+    print_table("branches", ["branch", "commit"], [[reference["name"], reference["hash"]] for reference in references])
 
 
 @app.command()
+@report_errors(nessie.NessieUnreachable)
 def tags() -> None:
-    """List the releases."""
-    show("tags", ["tag", "commit"], [[r["name"], r["hash"]] for r in references("TAG")])
+    """List the tags, one for each release."""
+    references = nessie.references(current_settings(), "TAG")
+    print_table("tags", ["tag", "commit"], [[reference["name"], reference["hash"]] for reference in references])
 
 
 @app.command()
-def log(ref: Ref = names.MAIN, most: Annotated[int, typer.Option("-n", help="How many commits.", min=1)] = 20) -> None:
-    """List a ref's commits, the newest first."""
-    entries = nessie("GET", f"trees/{ref}/history", params={"max-records": most})["logEntries"]
-    metas = [entry["commitMeta"] for entry in entries]
-    show(ref, ["commit", "when", "message"], [[m["hash"], m["commitTime"][:19], m["message"].splitlines()[0][:90]] for m in metas])
+@report_errors(nessie.NessieUnreachable)
+def log(ref: Ref = names.MAIN, limit: Annotated[int, typer.Option("-n", help="Number of commits.", min=1)] = 20) -> None:
+    """List the commits of a ref, the newest first."""
+    rows = []
+    for commit in nessie.commits(current_settings(), ref, limit):
+        first_line = commit["message"].splitlines()[0][:MESSAGE_LENGTH]
+        rows.append([commit["hash"], commit["commitTime"][:19], first_line])
+    print_table(ref, ["commit", "time", "message"], rows)
 
 
 @app.command()
+@report_errors(nessie.NessieUnreachable)
 def diff(left: Ref, right: Ref) -> None:
-    """List the tables that differ between two refs, with their rows on both sides."""
-    found = nessie("GET", f"trees/{left}/diff/{right}")["diffs"]
-    changed = [".".join(d["key"]["elements"]) for d in found if (d.get("to") or d["from"])["type"] == "ICEBERG_TABLE"]
-    sides = [lake.catalog(current_settings(), ref) for ref in (left, right)]
-    show(f"{left} -> {right}", ["table", left, right], [[name, *(rows(side, name) for side in sides)] for name in sorted(changed)])
+    """List the tables that differ between two refs, with their row counts at both."""
+    settings = current_settings()
+    tables = nessie.changed_tables(settings, left, right)
+    catalogs = [catalog.connect(settings, ref) for ref in (left, right)]
+    rows = [[table, *(row_count(side, table) for side in catalogs)] for table in tables]
+    print_table(f"{left} -> {right}", ["table", left, right], rows)
 
 
-def rows(at: RestCatalog, table: str) -> str:
-    """The table's row count there, `-` where it does not exist."""
-    return str(lake.rows(at, table)) if at.table_exists(table) else "-"
+def row_count(side: RestCatalog, table: str) -> str:
+    """Returns the row count of a table, `-` where the table does not exist."""
+    return str(catalog.row_count(side, table)) if side.table_exists(table) else "-"
 
 
 @app.command()
-def drop(branch: Annotated[str, typer.Argument(help="A branch that a run left behind.")]) -> None:
-    """Drop a branch that a run left behind."""
+@report_errors(nessie.NessieUnreachable)
+def drop(branch: Annotated[str, typer.Argument(help="The branch of a failed run.")]) -> None:
+    """Drop the branch of a failed run."""
     if branch == names.MAIN:
-        typer.echo("main is never dropped", err=True)
-        raise typer.Exit(2)
-    commit = nessie("GET", f"trees/{branch}")["reference"]["hash"]
-    nessie("DELETE", f"trees/{branch}@{commit}", params={"type": "BRANCH"})
+        raise UsageError(f"{names.MAIN} cannot be dropped: it is the published branch")
+    nessie.drop_branch(current_settings(), branch)
     console.print(f"dropped {branch}")
 
 

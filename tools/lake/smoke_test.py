@@ -1,26 +1,25 @@
-"""Asks the lake and Kafka what a user would ask: exit 0 if each table is read and the topic tells how far it goes."""
+"""Smoke test of the lake and Kafka: exit 0 if every table can be read and the topic returns its end offsets."""
 
 import typer
 from confluent_kafka import KafkaException
 
 from clickstream_contracts import names, schema
-from tools.common.command import current_settings, errors_in_one_line, run_app
+from tools.common.command import current_settings, report_errors, run_app
 from tools.kafka.producer import SendError
 from tools.kafka.reader import end_offsets
-from tools.lake import catalog as lake
+from tools.lake import catalog
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-@errors_in_one_line(SendError, KafkaException)
-def answers() -> None:
-    """Read every table of main and the topic's ends, and print what was found."""
+@report_errors(SendError, KafkaException)
+def smoke_test() -> None:
+    """Count the rows of every table on main and the records of the topic."""
     settings = current_settings()
-    catalog = lake.catalog(settings)
+    main = catalog.connect(settings)
     for table in sorted(schema.tables()):
-        rows = catalog.load_table(table).scan().count()
-        typer.echo(f"{table}: {rows:,} rows")
+        typer.echo(f"{table}: {main.load_table(table).scan().count():,} rows")
     typer.echo(f"{names.CLICKS_TOPIC}: {sum(end_offsets(settings).values()):,} records")
 
 

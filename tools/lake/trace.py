@@ -1,9 +1,11 @@
-"""From an alert, a score, a release or a model to all that stands behind it. `python -m tools.lake.trace --help`."""
+"""Traces an alert, a score, a release or a model back to its data: rules, receipts, commits and Kafka offsets.
+
+`python -m tools.lake.trace --help`
+"""
 
 import json
 import re
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -13,130 +15,166 @@ from rich.tree import Tree
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
-from tools.lake import catalog as lake
-from tools.lake import refs
+from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.lake import catalog, nessie
+from tools.lake.object_store import s3_client
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-Found = dict[str, Any]
-# What may stand between quotes in a filter.
+Row = dict[str, Any]
+# Ids are put between quotes in a row filter, so nothing else is accepted.
 ID = re.compile(r"[\w.:-]+")
-JUDGED = ("event_id", "event_type", "event_time", "user_id", "decision", "score", "rule_version", "kafka_partition", "kafka_offset")
+SCORE_COLUMNS = ("event_id", "event_type", "event_time", "user_id", "decision", "score", "rule_version", "kafka_partition", "kafka_offset")
+MODEL_COLUMNS = ("model_sha256", "uri", "created_at", "data_tag", "data_commit", "seed", "passed")
+# Columns of ml.models that hold JSON as text.
+MODEL_JSON_COLUMNS = ("parameters", "metrics", "verdict")
+PIPE_WIDTH = 250
 
 
-def rows(settings: Settings, table: str, where: str, columns: tuple[str, ...] = ("*",), ref: str = names.MAIN) -> list[Found]:
-    """A table's rows at a ref."""
-    found = lake.catalog(settings, ref).load_table(table).scan(row_filter=where, selected_fields=columns)
-    return [dict(row) for row in found.to_arrow().to_pylist()]
+def read_rows(
+    settings: Settings, table: str, row_filter: str, columns: tuple[str, ...] = ("*",), ref: str = names.MAIN
+) -> list[Row]:
+    """Returns the rows of a table at a ref that match a filter."""
+    scan = catalog.connect(settings, ref).load_table(table).scan(row_filter=row_filter, selected_fields=columns)
+    return [dict(row) for row in scan.to_arrow().to_pylist()]
 
 
-def of_alert(settings: Settings, sought: str) -> Found | None:
-    """An alert, the event that raised it, and the night that published that event."""
-    columns = (*JUDGED, "alert_id", "pattern", "entity_type", "entity", "reason")
-    alerts = rows(settings, "raw.fraud_alerts", f"alert_id = '{sought}'", columns)
-    return {"alert": alerts[0], **of_event(settings, alerts[0]["event_id"])} if alerts else None
+def trace_alert(settings: Settings, alert_id: str) -> Row | None:
+    """Returns an alert, the event that raised it and the nightly run that published the event; None if there is no such alert."""
+    columns = (*SCORE_COLUMNS, "alert_id", "pattern", "entity_type", "entity", "reason")
+    alerts = read_rows(settings, "raw.fraud_alerts", f"alert_id = '{alert_id}'", columns)
+    return {"alert": alerts[0], **trace_event(settings, alerts[0]["event_id"])} if alerts else None
 
 
-def of_score(settings: Settings, sought: str) -> Found | None:
-    """A score, its event, and the night that published that event."""
-    scores = rows(settings, "raw.fraud_scores", f"event_id = '{sought}'", (*JUDGED, "parts", "patterns", "reasons"))
-    return {"score": scores[0], **of_event(settings, sought)} if scores else None
+def trace_score(settings: Settings, event_id: str) -> Row | None:
+    """Returns the score of an event and the nightly run that published the event; None if the event was not scored."""
+    scores = read_rows(settings, "raw.fraud_scores", f"event_id = '{event_id}'", (*SCORE_COLUMNS, "parts", "patterns", "reasons"))
+    return {"score": scores[0], **trace_event(settings, event_id)} if scores else None
 
 
-def of_event(settings: Settings, event_id: str) -> Found:
-    """Where an event is in Kafka, and the night that took it."""
-    places = rows(settings, "raw.clicks", f"event_id = '{event_id}'", ("event_id", "kafka_partition", "kafka_offset", "ingested_at"))
-    if not places:
+def trace_event(settings: Settings, event_id: str) -> Row:
+    """Returns the first Kafka offset of an event and the nightly run whose end offsets include it."""
+    columns = ("event_id", "kafka_partition", "kafka_offset", "ingested_at")
+    copies = read_rows(settings, "raw.clicks", f"event_id = '{event_id}'", columns)
+    if not copies:
         return {"event": None}
-    first = min(places, key=lambda place: (place["kafka_partition"], place["kafka_offset"]))
+    first = min(copies, key=lambda row: (row["kafka_partition"], row["kafka_offset"]))
     partition, offset = first["kafka_partition"], first["kafka_offset"]
-    taken = f"kafka_partition = {partition} and start_offset <= {offset} and end_offset > {offset}"
-    nights = rows(settings, "curated.ingest_ledger", taken)
-    return {"event": {"topic": names.CLICKS_TOPIC, **first}, "night": of_run(settings, nights[0]["run"]) if nights else "not published yet"}
+    published_with = f"kafka_partition = {partition} and start_offset <= {offset} and end_offset > {offset}"
+    ledger_rows = read_rows(settings, "curated.ingest_ledger", published_with)
+    return {
+        "event": {"topic": names.CLICKS_TOPIC, **first},
+        "nightly": trace_run(settings, ledger_rows[0]["run"]) if ledger_rows else "not published yet",
+    }
 
 
-def of_release(settings: Settings, sought: str) -> Found | None:
-    """A release as an answer names it: its steps, its model, and the data behind that."""
-    steps = sorted(rows(settings, "serving.rollout", f"release = '{sought}'"), key=lambda step: step["at"])
+def trace_release(settings: Settings, release: str) -> Row | None:
+    """Returns a served release: its rollout steps, its model and the model's data; None if there is no such release."""
+    steps = sorted(read_rows(settings, "serving.rollout", f"release = '{release}'"), key=lambda step: step["at"])
     if not steps:
         return None
-    sha256 = next((step[arm] for step in reversed(steps) for arm in ("candidate", "stable") if step[arm]), "")
-    return {"release": steps[-1], "steps": [_step(step) for step in steps], **(of_model(settings, sha256) or {"model": None})}
+    model = trace_model(settings, _newest_model(steps)) or {"model": None}
+    return {"release": steps[-1], "steps": [_step_summary(step) for step in steps], **model}
 
 
-def _step(step: Found) -> str:
+def _newest_model(steps: list[Row]) -> str:
+    """Returns the sha256 of the candidate of the newest rollout step that has one, or else of its stable model."""
+    for step in reversed(steps):
+        if step["candidate"] or step["stable"]:
+            return str(step["candidate"] or step["stable"])
+    return ""
+
+
+def _step_summary(step: Row) -> str:
     return f"{step['at']:%Y-%m-%d %H:%M:%S} {step['action']}, {step['share']} % of the users: {step['reason'] or 'as planned'}"
 
 
-def of_model(settings: Settings, sought: str) -> Found | None:
-    """A model: its training, and the release of the features that it learned from."""
-    models = rows(settings, "ml.models", f"model_sha256 = '{sought}'")
+def trace_model(settings: Settings, model_sha256: str) -> Row | None:
+    """Returns a model, its training run and the features release it was trained on; None if there is no such model."""
+    models = read_rows(settings, "ml.models", f"model_sha256 = '{model_sha256}'")
     if not models:
         return None
     model = models[0]
-    texts = {name: json.loads(model[name]) for name in ("parameters", "metrics", "verdict")}
-    about = {name: model[name] for name in ("model_sha256", "uri", "created_at", "data_tag", "data_commit", "seed", "passed")}
-    return {"model": about | texts, "training": of_run(settings, model["run"]), "data": of_data(settings, model["data_commit"])}
+    details = {name: model[name] for name in MODEL_COLUMNS} | {name: json.loads(model[name]) for name in MODEL_JSON_COLUMNS}
+    return {"model": details, "training": trace_run(settings, model["run"]), "data": trace_commit(settings, model["data_commit"])}
 
 
-def of_data(settings: Settings, commit: str) -> Found:
-    """The run that published a commit, and the Kafka offsets that the lake held there."""
-    at = f"{names.MAIN}@{commit}"
-    ends: dict[int, int] = {}
-    for row in rows(settings, "curated.ingest_ledger", "end_offset > 0", ("kafka_partition", "end_offset"), at):
-        ends[row["kafka_partition"]] = max(ends.get(row["kafka_partition"], 0), row["end_offset"])
-    message = refs.nessie("GET", f"trees/{at}/history", params={"max-records": 1})["logEntries"][0]["commitMeta"]["message"]
-    offsets = {f"{names.CLICKS_TOPIC} {partition}": f"up to {end:,}" for partition, end in sorted(ends.items())}
-    return {"commit": commit, "message": message, "offsets": offsets, "run": of_run(settings, message.rpartition(" by ")[2])}
+def trace_commit(settings: Settings, commit: str) -> Row:
+    """Returns the run that published a commit of main, and the end offsets of the events published at that commit."""
+    ref = f"{names.MAIN}@{commit}"
+    end_offsets: dict[int, int] = {}
+    for row in read_rows(settings, "curated.ingest_ledger", "end_offset > 0", ("kafka_partition", "end_offset"), ref):
+        end_offsets[row["kafka_partition"]] = max(end_offsets.get(row["kafka_partition"], 0), row["end_offset"])
+    message = nessie.commits(settings, ref, 1)[0]["message"]
+    offsets = {f"{names.CLICKS_TOPIC} {partition}": f"up to {end:,}" for partition, end in sorted(end_offsets.items())}
+    # A release is committed as "Release of ... by RUN".
+    return {"commit": commit, "message": message, "offsets": offsets, "run": trace_run(settings, message.rpartition(" by ")[2])}
 
 
-def of_run(settings: Settings, run: str) -> Found:
-    """A run by its branch: the receipts that its tasks left."""
-    prefix, store = names.receipt_prefix(run), lake.s3_client(settings)
-    pages = store.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    keys = [i["Key"] for page in pages for i in page.get("Contents", ()) if i["Key"].endswith(".json")] if prefix else []
-    bodies = {key: store.get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode() for key in keys}
-    return {"run": run, "receipts": {f"s3://{settings.s3_bucket}/{key}": _account(body) for key, body in bodies.items()}}
+def trace_run(settings: Settings, branch: str) -> Row:
+    """Returns a run, named by its branch, with one summary for each receipt that its tasks wrote."""
+    prefix, client = names.receipt_prefix(branch), s3_client(settings)
+    if not prefix:
+        return {"run": branch, "receipts": {}}
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".json")]
+    receipts = {}
+    for key in keys:
+        body = client.get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode()
+        receipts[f"s3://{settings.s3_bucket}/{key}"] = _receipt_summary(Receipt.from_json(body))
+    return {"run": branch, "receipts": receipts}
 
 
-def _account(body: str) -> str:
-    receipt = Receipt.from_json(body)
-    return f"{receipt.app}, {receipt.seconds:.0f} s: {receipt.error or ', '.join(f'{n} {c:,}' for n, c in receipt.rows.items()) or 'done'}"
+def _receipt_summary(receipt: Receipt) -> str:
+    row_counts = ", ".join(f"{table} {count:,}" for table, count in receipt.rows.items())
+    return f"{receipt.app}, {receipt.seconds:.0f} s: {receipt.error or row_counts or 'done'}"
 
 
-KINDS: tuple[Callable[[Settings, str], Found | None], ...] = (of_alert, of_score, of_release, of_model)
+def trace_id(settings: Settings, searched_id: str) -> Row:
+    """Returns the trace of an id of any kind. Raises UsageError if it is none."""
+    for trace_kind in (trace_alert, trace_score, trace_release, trace_model):
+        result = trace_kind(settings, searched_id)
+        if result is not None:
+            return result
+    raise UsageError(
+        f"{searched_id!r} is no alert, no scored event, no release and no model on {names.MAIN}; an alert is there within a minute"
+    )
 
 
 @app.command()
-@errors_in_one_line()
-def why(
-    sought: Annotated[
-        str, typer.Argument(metavar="ID", help="An alert_id, the event_id of a score, an answer's release, or a model's sha256.")
+@report_errors(nessie.NessieUnreachable)
+def trace(
+    searched_id: Annotated[
+        str, typer.Argument(metavar="ID", help="An alert_id, the event_id of a score, a served release, or the sha256 of a model.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show rules or model, the data's tag, the receipts and the Kafka offsets behind one answer or one alert."""
-    if not ID.fullmatch(sought):
-        raise UsageError(f"{sought!r} is no id: ids are letters, digits and . _ - :")
-    settings = current_settings()
-    found = next((answer for kind in KINDS if (answer := kind(settings, sought))), None)
-    if found is None:
-        raise UsageError(f"{sought!r} is no alert, no scored event, no release and no model on main; an alert reaches main within a minute")
+    """Print the rules or model, the data's tag, the receipts and the Kafka offsets behind an alert or a recommendation."""
+    if not ID.fullmatch(searched_id):
+        raise UsageError(f"{searched_id!r} is not an id: ids consist of letters, digits and . _ - :")
+    result = trace_id(current_settings(), searched_id)
     if as_json:
-        typer.echo(json.dumps(found, indent=1, default=str))
+        typer.echo(json.dumps(result, indent=1, default=str))
     else:
-        # Piped output is as wide as the addresses in it: they are for copying.
-        Console(width=None if sys.stdout.isatty() else 250).print(_grown(Tree(sought), found))
+        # Piped output is wide enough to keep addresses whole: they are copied into the next command.
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(_add_to_tree(Tree(searched_id), result))
 
 
-def _grown(tree: Tree, found: Any) -> Tree:
-    """A tree of what was found."""
-    for name, value in found.items() if isinstance(found, dict) else enumerate(found):
-        if isinstance(value, dict | list):
-            _grown(tree.add(str(name)), value)
-        else:
-            tree.add(str(value) if isinstance(found, list) else f"{name}: {value}")
+def _add_to_tree(tree: Tree, values: Row | list[Any]) -> Tree:
+    """Add nested dicts and lists to a tree and return it."""
+    if isinstance(values, list):
+        for number, value in enumerate(values):
+            _add_branch(tree, str(number), value, label=str(value))
+    else:
+        for name, value in values.items():
+            _add_branch(tree, str(name), value, label=f"{name}: {value}")
     return tree
+
+
+def _add_branch(tree: Tree, name: str, value: Any, label: str) -> None:
+    if isinstance(value, dict | list):
+        _add_to_tree(tree.add(name), value)
+    else:
+        tree.add(label)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The ledger: what was sent and acknowledged, and the check that the lake holds exactly that."""
+"""The ledger: what a sender sent and the broker acknowledged, compared with what the lake holds."""

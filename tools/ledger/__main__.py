@@ -1,4 +1,4 @@
-"""Check the ledger against the lake, or wait until the lake holds all that Kafka holds."""
+"""Compare the ledger with the lake, or wait until the lake holds everything that Kafka holds."""
 
 import json
 import time
@@ -8,67 +8,64 @@ import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import current_settings, report_errors, run_app
+from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka.producer import SendError
 from tools.kafka.reader import end_offsets
-from tools.lake import catalog as lake
+from tools.lake import nessie
+from tools.lake.catalog import connect
 from tools.lake.object_store import write_text
-from tools.ledger import balance, read, wait
-from tools.ledger import lake as rows
+from tools.ledger import balance, lake_state, reader, wait
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.command()
-@errors_in_one_line(SendError, wait.Lagging)
+@report_errors(SendError, nessie.NessieUnreachable)
 def check(
-    run: Annotated[str | None, typer.Option(help="Only this run; rows that nobody sent are then not looked for.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only this run; rows that no run sent are then not searched for.")] = None,
     curated: Annotated[bool, typer.Option("--curated", help="Also compare curated.events, as of the last published nightly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts and problems as JSON.")] = False,
 ) -> None:
-    """Exit 0 if every acknowledged record is in the lake once, in its place, and nothing else is; 1 otherwise."""
+    """Exit 0 if every acknowledged record is in the lake exactly once, in the right table, and nothing else is; 1 otherwise."""
     settings = current_settings()
-    verdict = balance.check(read.entries(settings, run), rows.read(settings, curated), whole_topic=run is None)
+    result = balance.check(reader.entries(settings, run), lake_state.read(settings, curated), whole_topic=run is None)
     if as_json:
-        typer.echo(json.dumps({"balanced": verdict.balanced, **verdict.counts, "problems": verdict.problems}, indent=1))
+        typer.echo(json.dumps({"balanced": result.balanced, **result.counts, "problems": result.problems}, indent=1))
     else:
-        typer.echo("\n".join(_lines(verdict)))
-    raise typer.Exit(0 if verdict.balanced else 1)
+        typer.echo("\n".join(_lines(result)))
+    raise typer.Exit(0 if result.balanced else 1)
 
 
-def _lines(verdict: balance.Verdict) -> list[str]:
-    counts = [f"{name}: {value}" for name, value in verdict.counts.items()]
-    return [
-        *counts,
-        *(f"PROBLEM: {text}" for text in verdict.problems),
-        "the ledger balances" if verdict.balanced else "the ledger does not balance",
-    ]
+def _lines(result: balance.Result) -> list[str]:
+    counts = [f"{name}: {value}" for name, value in result.counts.items()]
+    problems = [f"PROBLEM: {problem}" for problem in result.problems]
+    return [*counts, *problems, "the ledger balances" if result.balanced else "the ledger does not balance"]
 
 
 @app.command("wait")
-@errors_in_one_line(SendError, wait.Lagging)
+@report_errors(SendError, wait.LakeIncomplete, nessie.NessieUnreachable)
 def wait_for_lake(
-    receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],
+    receipt: ReceiptUri,
     timeout: Annotated[float, typer.Option(min=0, help="Give up after this many seconds.")] = 900,
 ) -> None:
-    """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka now."""
+    """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka at the start of the command."""
     settings, started = current_settings(), time.monotonic()
-    if not receipt.startswith(("s3://", "file:///")):
-        raise UsageError(f"--receipt {receipt!r}: give an address like s3://lake/receipts/wait.json or file:///tmp/wait.json")
-    cut = end_offsets(settings)
-    progress = wait.Progress(lake.catalog(settings), cut)
-    wait.until_complete(progress.rows, cut, timeout, typer.echo)
-    cuts = {str(partition): end for partition, end in cut.items()}
-    note = Receipt(
-        app="tools.ledger",
-        run=receipt.rsplit("/", 2)[-2] if "/" in receipt else receipt,
-        inputs={names.CLICKS_TOPIC: cuts, names.MAIN: rows.main_commit(settings)},
-        rows={names.CLICKS_TOPIC: sum(cut.values())},
-        facts={"cut": cuts},
+    ends = end_offsets(settings)
+    counter = wait.RowCounter(connect(settings), ends)
+    wait.until_complete(counter.rows, ends, timeout, typer.echo)
+    # JSON has only text keys.
+    ends_by_partition = {str(partition): end for partition, end in ends.items()}
+    document = Receipt(
+        app="wait_for_lake",
+        run=run_name(receipt),
+        inputs={names.CLICKS_TOPIC: ends_by_partition, names.MAIN: nessie.commit_hash(settings)},
+        rows={names.CLICKS_TOPIC: sum(ends.values())},
+        facts={"end_offsets": ends_by_partition},
         seconds=round(time.monotonic() - started, 1),
     )
-    write_text(settings, receipt, note.to_json())
-    typer.echo(f"the lake holds all {sum(cut.values())} records of {names.CLICKS_TOPIC}")
+    write_text(settings, receipt, document.to_json())
+    typer.echo(f"the lake holds all {sum(ends.values())} records of {names.CLICKS_TOPIC}")
 
 
 if __name__ == "__main__":

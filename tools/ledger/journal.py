@@ -1,4 +1,4 @@
-"""Writing a run's ledger: append-only Arrow streams, so a kill leaves whole batches and at most one torn tail."""
+"""Writes the ledger of a run: append-only Arrow streams. After a kill all complete batches can be read, only an incomplete last one is lost."""
 
 import json
 from collections.abc import Sequence
@@ -9,65 +9,65 @@ from typing import Any, Self
 import pyarrow as pa
 
 from clickstream_contracts.settings import Settings
-from tools.ledger.kinds import KINDS
+from tools.ledger.record_kinds import KINDS
 
 KIND_TYPE = pa.dictionary(pa.int8(), pa.string())
 SENT = pa.schema(
     [("number", pa.int64()), ("event_id", pa.string()), ("kind", KIND_TYPE), ("digest", pa.binary())],
 )
-# error is empty for an acknowledgement; offset is -1 where the broker refused the record.
+# `error` is null for an acknowledged record; `offset` is -1 for a refused one.
 ACKED = pa.schema([("number", pa.int64()), ("partition", pa.int32()), ("offset", pa.int64()), ("error", pa.string())])
-CODES = {kind: i for i, kind in enumerate(KINDS)}
+KIND_CODES = {kind: i for i, kind in enumerate(KINDS)}
 
+# number, partition, offset, error
 Ack = tuple[int, int, int, str | None]
 
 
 def folder(settings: Settings) -> Path:
-    """Where the runs' ledgers are, one folder each."""
+    """Returns the folder of the ledgers; each run has a folder in it."""
     return Path(settings.stack_dir) / "ledger"
 
 
 class Journal:
-    """One process's account in a run: `sent` before the records go out, `acked` when the broker answered."""
+    """The ledger of one process of a run: `sent` before the records go to Kafka, `acked` when the broker has responded."""
 
-    def __init__(self, settings: Settings, run: str, about: dict[str, Any]) -> None:
+    def __init__(self, settings: Settings, run: str, metadata: dict[str, Any]) -> None:
         self.path = folder(settings) / run
         self.path.mkdir(parents=True, exist_ok=True)
         self.segment = len(list(self.path.glob("sent-*.arrows")))
-        (self.path / f"about-{self.segment:04}.json").write_text(json.dumps(about, indent=1, default=str))
-        self._files = [self._open("sent"), self._open("acks")]
+        (self.path / f"about-{self.segment:04}.json").write_text(json.dumps(metadata, indent=1, default=str))
+        self._sent_file, self._acks_file = self._open("sent"), self._open("acks")
         options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._sent = pa.ipc.new_stream(self._files[0], SENT, options=options)
-        self._acks = pa.ipc.new_stream(self._files[1], ACKED, options=options)
+        self._sent_writer = pa.ipc.new_stream(self._sent_file, SENT, options=options)
+        self._acks_writer = pa.ipc.new_stream(self._acks_file, ACKED, options=options)
         self._kinds = pa.array(KINDS)
 
-    def _open(self, what: str) -> pa.NativeFile:
-        return pa.OSFile(str(self.path / f"{what}-{self.segment:04}.arrows"), "wb")
+    def _open(self, name: str) -> pa.NativeFile:
+        return pa.OSFile(str(self.path / f"{name}-{self.segment:04}.arrows"), "wb")
 
     def sent(self, numbers: Sequence[int], ids: Sequence[str], kinds: Sequence[str], digests: Sequence[bytes | None]) -> None:
-        """Note records that are about to be sent; a record's number is the same each time its run is repeated."""
-        codes = pa.array([CODES[kind] for kind in kinds], pa.int8())
+        """Record what is about to be sent. A record has the same number each time its run is repeated."""
+        codes = pa.array([KIND_CODES[kind] for kind in kinds], pa.int8())
         columns = [
             pa.array(numbers, pa.int64()),
             pa.array(ids, pa.string()),
             pa.DictionaryArray.from_arrays(codes, self._kinds),
             pa.array(digests, pa.binary()),
         ]
-        self._write(0, self._sent, pa.record_batch(columns, schema=SENT))
+        self._sent_writer.write_batch(pa.record_batch(columns, schema=SENT))
+        self._sent_file.flush()
 
     def acked(self, acks: Sequence[Ack]) -> None:
-        """Note what the broker answered."""
-        if acks:
-            columns = [pa.array(column, field.type) for column, field in zip(zip(*acks, strict=True), ACKED, strict=True)]
-            self._write(1, self._acks, pa.record_batch(columns, schema=ACKED))
-
-    def _write(self, index: int, writer: pa.ipc.RecordBatchStreamWriter, batch: pa.RecordBatch) -> None:
-        writer.write_batch(batch)
-        self._files[index].flush()
+        """Record the broker's acknowledgements and refusals."""
+        if not acks:
+            return
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*acks, strict=True), ACKED, strict=True)]
+        self._acks_writer.write_batch(pa.record_batch(columns, schema=ACKED))
+        self._acks_file.flush()
 
     def close(self) -> None:
         """End both streams."""
-        for closable in (self._sent, self._acks, *self._files):
+        for closable in (self._sent_writer, self._acks_writer, self._sent_file, self._acks_file):
             closable.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Waiting until the lake holds every record that Kafka holds now."""
+"""Waits until the lake holds every record below given end offsets."""
 
 import time
 from collections.abc import Callable
@@ -10,66 +10,77 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.io import FileIO
 
-from tools.ledger.lake import CLICKS, QUARANTINE
+from tools.ledger.lake_state import CLICKS, QUARANTINE
 
+# A number, for example of rows, by partition.
 Counts = dict[int, int]
 POLL_SECONDS = 2.0
-READERS = 4
+REPORT_SECONDS = 5.0
+READER_THREADS = 4
 
 
-class Lagging(RuntimeError):
-    """The time is over and the lake still lacks records; the text says which."""
+class LakeIncomplete(RuntimeError):
+    """The lake lacks records after the timeout, or holds more than Kafka; the text says how many in which partition."""
 
 
 @dataclass
-class Progress:
-    """Counts the lake's rows below `cut`, reading each data file once: files never change."""
+class RowCounter:
+    """Counts the rows of raw.clicks and raw.quarantine below end offsets. Data files are immutable, so each is read once."""
 
     catalog: RestCatalog
-    cut: Counts
-    _files: dict[str, Counts] = field(default_factory=dict)
+    end_offsets: Counts
+    _counts_by_file: dict[str, Counts] = field(default_factory=dict)
 
     def rows(self) -> Counts:
-        """Rows of each partition below its cut, in raw.clicks and raw.quarantine together."""
-        current: list[str] = []
+        """Returns for each partition the rows below its end offset in both tables together."""
+        current_files: list[str] = []
         for name in (CLICKS, QUARANTINE):
             table = self.catalog.load_table(name)
             paths = [task.file.file_path for task in table.scan(selected_fields=("kafka_partition", "kafka_offset")).plan_files()]
-            self._read_new(table.io, [path for path in paths if path not in self._files])
-            current += paths
-        return {p: sum(self._files[path].get(p, 0) for path in current) for p in self.cut}
+            self._read_new_files(table.io, [path for path in paths if path not in self._counts_by_file])
+            current_files += paths
+        return {p: sum(self._counts_by_file[path].get(p, 0) for path in current_files) for p in self.end_offsets}
 
-    def _read_new(self, io: FileIO, paths: list[str]) -> None:
-        with ThreadPoolExecutor(READERS) as pool:
-            self._files.update(zip(paths, pool.map(lambda path: self._count(io, path), paths), strict=True))
+    def _read_new_files(self, io: FileIO, paths: list[str]) -> None:
+        with ThreadPoolExecutor(READER_THREADS) as pool:
+            counts = pool.map(lambda path: self._count_file(io, path), paths)
+            self._counts_by_file.update(zip(paths, counts, strict=True))
 
-    def _count(self, io: FileIO, path: str) -> Counts:
+    def _count_file(self, io: FileIO, path: str) -> Counts:
         with io.new_input(path).open() as stream:
             table = pq.read_table(stream, columns=["kafka_partition", "kafka_offset"])
         partition, offset = (table[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
-        return {p: int(np.count_nonzero((partition == p) & (offset < end))) for p, end in self.cut.items()}
+        return {p: int(np.count_nonzero((partition == p) & (offset < end))) for p, end in self.end_offsets.items()}
 
 
-def missing(cut: Counts, rows: Counts) -> Counts:
-    """Records that each partition still lacks; negative where the lake has more than Kafka."""
-    return {p: end - rows.get(p, 0) for p, end in cut.items() if end != rows.get(p, 0)}
+def missing_records(end_offsets: Counts, rows: Counts) -> Counts:
+    """Returns the records that partitions still lack, only where some are; negative where the lake has more than Kafka."""
+    differences = {p: end - rows.get(p, 0) for p, end in end_offsets.items()}
+    return {p: count for p, count in differences.items() if count != 0}
 
 
 def until_complete(
-    rows: Callable[[], Counts], cut: Counts, timeout: float, tell: Callable[[str], None], pause: float = POLL_SECONDS
+    count_rows: Callable[[], Counts],
+    end_offsets: Counts,
+    timeout: float,
+    report_progress: Callable[[str], None],
+    poll_seconds: float = POLL_SECONDS,
 ) -> None:
-    """Poll `rows` until it equals `cut`. Raises Lagging when the time is over, or at once when the lake holds too much."""
-    deadline, said = time.monotonic() + timeout, 0.0
-    while lacking := missing(cut, rows()):
-        if any(count < 0 for count in lacking.values()):
-            raise Lagging(f"the lake holds more than Kafka: {_words(lacking)}; see `python -m tools.ledger check`")
+    """Poll `count_rows` until it equals `end_offsets`.
+
+    Raises LakeIncomplete after `timeout` seconds, or at once when the lake holds more than Kafka.
+    """
+    deadline, last_report = time.monotonic() + timeout, 0.0
+    while missing := missing_records(end_offsets, count_rows()):
+        if any(count < 0 for count in missing.values()):
+            raise LakeIncomplete(f"the lake holds more than Kafka: {_describe(missing)}; run `python -m tools.ledger check`")
         if time.monotonic() > deadline:
-            raise Lagging(f"after {timeout:g} s the lake still lacks {_words(lacking)}; see `make doctor`")
-        if time.monotonic() - said > 5:
-            tell(f"waiting for the lake: {_words(lacking)} to come")
-            said = time.monotonic()
-        time.sleep(pause)
+            raise LakeIncomplete(f"after {timeout:g} s the lake still lacks {_describe(missing)}; run `./clickstream stack doctor`")
+        if time.monotonic() - last_report > REPORT_SECONDS:
+            report_progress(f"waiting for the lake: it lacks {_describe(missing)}")
+            last_report = time.monotonic()
+        time.sleep(poll_seconds)
 
 
-def _words(lacking: Counts) -> str:
-    return ", ".join(f"{count} records of partition {p}" for p, count in sorted(lacking.items()))
+def _describe(missing: Counts) -> str:
+    return ", ".join(f"{count} records of partition {p}" for p, count in sorted(missing.items()))

@@ -16,11 +16,11 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import UsageError, current_settings, report_errors, run_app
 from tools.kafka.producer import Records, Sender, SendError, require_topic
 from tools.lake import master_data
 from tools.ledger.journal import Journal
-from tools.ledger.kinds import REPLAYED
+from tools.ledger.record_kinds import REPLAYED
 from tools.replay import mapping as mappings
 from tools.replay import sources
 from tools.replay.events import Event, Mapped, Products, Rejected, derive_sessions, map_lines
@@ -66,7 +66,7 @@ class Account:
 
 
 @app.command()
-@errors_in_one_line(SendError)
+@report_errors(SendError)
 def replay(
     file: Annotated[Path, typer.Option(help="CSV, JSON lines or Parquet; the first two may be gzipped.", exists=True, dir_okay=False)],
     mapping: Annotated[str, typer.Option(help="rees46, jsonlog, ga4, or the path of a mapping of your own.")],

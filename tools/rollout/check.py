@@ -8,7 +8,7 @@ import typer
 
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings, read_secret
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import UsageError, current_settings, report_errors, run_app
 from tools.lake.object_store import write_text
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
@@ -27,7 +27,7 @@ def _verbs() -> None:
 
 
 @app.command()
-@errors_in_one_line(httpx.HTTPError)
+@report_errors(httpx.HTTPError)
 def check(
     candidate: Annotated[str, typer.Option(help="sha256 of the model that must be on trial.")],
     receipt: Annotated[str, typer.Option(help="Where the receipt goes, s3://... or file://...")],

@@ -15,11 +15,11 @@ from confluent_kafka import KafkaException
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import UsageError, current_settings, report_errors, run_app
 from tools.kafka.producer import Records, Sender, SendError
-from tools.lake import catalog as lake
+from tools.lake import catalog
 from tools.ledger.journal import Journal
-from tools.ledger.kinds import REPLAYED
+from tools.ledger.record_kinds import REPLAYED
 from tools.rollout import check as arms
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
@@ -102,7 +102,7 @@ def _event(event_id: str, user: str, product: dict[str, Any]) -> bytes:
 def changes(settings: Settings, users: int, views: int, k: int, seed: int) -> Iterator[Change]:
     """`views` views by each of the users who came last, of products that shoppers of theirs look at."""
     seen = _last_views(settings, users)
-    products = {row["product_id"]: row for row in lake.catalog(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
+    products = {row["product_id"]: row for row in catalog.connect(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
     pool = sorted({product for product in seen["product_id"] if product in products})
     if not pool:
         raise UsageError("main's raw.clicks holds no view of a known product and user: run `make demo` first")
@@ -130,12 +130,12 @@ def _last_views(settings: Settings, users: int) -> dict[str, list[Any]]:
     """Users and products of the newest views, the newest first."""
     views = "event_type = 'view_item' and user_id is not null and product_id is not null"
     columns = ("user_id", "product_id", "event_time")
-    table = lake.catalog(settings).load_table("raw.clicks").scan(row_filter=views, selected_fields=columns).to_arrow()
+    table = catalog.connect(settings).load_table("raw.clicks").scan(row_filter=views, selected_fields=columns).to_arrow()
     return dict(table.sort_by([("event_time", "descending"), ("user_id", "ascending")]).slice(0, 200 * users).to_pydict())
 
 
 @app.command()
-@errors_in_one_line(NoChange, SendError, KafkaException, httpx.HTTPError)
+@report_errors(NoChange, SendError, KafkaException, httpx.HTTPError)
 def recommend(
     users: Annotated[int, typer.Option(min=1, help="How many users, those who came last.")] = 3,
     views: Annotated[int, typer.Option(min=1, help="Views of each.")] = 1,

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, errors_in_one_line, run_app
+from tools.common.command import UsageError, current_settings, report_errors, run_app
 from tools.kafka.producer import Sender, SendError, require_topic
 from tools.lake import master_data
 from tools.ledger.journal import Journal
-from tools.ledger.read import acknowledged_numbers
+from tools.ledger.reader import acknowledged_numbers
 from tools.shop import corpus, master, run, stream
 from tools.shop.attacks import Attackers
 from tools.shop.encode import Encoder
@@ -43,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")
 
 
 @app.command()
-@errors_in_one_line(SendError)
+@report_errors(SendError)
 def history(
     days: Days = 1,
     until: Until = "",
@@ -82,7 +82,7 @@ def history(
 
 
 @app.command()
-@errors_in_one_line(SendError)
+@report_errors(SendError)
 def live(
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")],
     seconds: Annotated[int, typer.Option(min=0, help="Stop after so many seconds; 0 goes on until Ctrl-C.")] = 0,

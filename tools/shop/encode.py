@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clickstream_contracts import names
 from tools.kafka.producer import Records
-from tools.ledger.kinds import BROKEN, KINDS, code
+from tools.ledger.record_kinds import BROKEN, KINDS, kind_code
 from tools.shop import calibration as c
 from tools.shop.breakage import break_event
 from tools.shop.chance import hashed
@@ -21,7 +21,7 @@ COLUMNS = (
     "event_id", "event_type", "event_time", "user_id", "session_id", "device_id", "product_id", "quantity", "price",
     "currency", "ip_hash", "country", "latitude", "longitude", "user_agent", "referrer", "schema_version",
 )  # fmt: skip
-FIRST_BROKEN, LAST_BROKEN = code(next(iter(BROKEN))), code(list(BROKEN)[-1])
+FIRST_BROKEN, LAST_BROKEN = kind_code(next(iter(BROKEN))), kind_code(list(BROKEN)[-1])
 Objects = NDArray[np.object_]
 
 

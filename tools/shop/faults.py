@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tools.ledger.kinds import RANDOM_FAULTS, code
+from tools.ledger.record_kinds import RANDOM_FAULTS, kind_code
 from tools.shop.rows import Ints, Rows
 
 OUT_OF_ORDER_MS = 60_000
@@ -32,7 +32,7 @@ def apply(rows: Rows, faults: Faults, rng: Generator) -> Rows:
     _delay(rows, "delayed", faults.out_of_order, (0, OUT_OF_ORDER_MS), rng)
     _delay(rows, "late", faults.late, tuple(int(h * 3_600_000) for h in LATE_HOURS), rng)
     repeated = rows[_some(len(rows), faults.duplicates, rng)].copy()
-    repeated["kind"] = code("duplicate")
+    repeated["kind"] = kind_code("duplicate")
     repeated["arrival"] += rng.integers(0, REPEATED_WITHIN_MS, len(repeated))
     return np.concatenate([rows, repeated, _broken(rows, faults, rng)])
 
@@ -47,7 +47,7 @@ def _some(count: int, share: float, rng: Generator) -> Ints:
 
 def _delay(rows: Rows, kind: str, share: float, between: tuple[int, ...], rng: Generator) -> None:
     chosen = _some(len(rows), share, rng)
-    rows["kind"][chosen] = code(kind)
+    rows["kind"][chosen] = kind_code(kind)
     rows["arrival"][chosen] = rows["time"][chosen] + rng.integers(between[0], between[1], len(chosen))
 
 
@@ -56,8 +56,8 @@ def _broken(rows: Rows, faults: Faults, rng: Generator) -> Rows:
     chosen = _some(len(rows), faults.broken, rng)
     huge = rng.integers(0, len(rows), faults.huge) if len(rows) else chosen[:0]
     broken = rows[np.concatenate([chosen, huge])].copy()
-    kinds = np.array([code(kind) for kind in RANDOM_FAULTS])
-    broken["kind"] = np.concatenate([rng.choice(kinds, len(chosen)), np.full(len(huge), code("huge"))])
+    kinds = np.array([kind_code(kind) for kind in RANDOM_FAULTS])
+    broken["kind"] = np.concatenate([rng.choice(kinds, len(chosen)), np.full(len(huge), kind_code("huge"))])
     broken["id"] = _ids(len(broken), rng)
     broken["arrival"] = broken["time"]
     return np.asarray(broken)

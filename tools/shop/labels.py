@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 
 from clickstream_contracts.settings import Settings
-from tools.ledger.kinds import BROKEN, code
+from tools.ledger.record_kinds import BROKEN, kind_code
 from tools.shop.rows import Rows
 
 ATTACKS = ("card_testing", "card_velocity", "impossible_travel", "account_takeover", "scraping_bot", "coupon_abuse", "rapid_fire")
 BAITS = ("bait_forgetful", "bait_gifts", "bait_family", "bait_power_browser", "bait_traveller")
 KINDS = (*ATTACKS, *BAITS)
-FIRST_BROKEN = code(next(iter(BROKEN)))
+FIRST_BROKEN = kind_code(next(iter(BROKEN)))
 _ROOM, _BITS = 32, 24
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tools.kafka.producer import Sender
-from tools.ledger.kinds import code
+from tools.ledger.record_kinds import kind_code
 from tools.shop.encode import Encoder
 from tools.shop.labels import Labels
 from tools.shop.rows import Ints, Rows
@@ -31,7 +31,7 @@ class Part:
     name: str = "all"
 
     def of(self, rows: Rows) -> Rows:
-        late = rows["kind"] == code("late")
+        late = rows["kind"] == kind_code("late")
         wanted = {"all": np.ones(len(rows), bool), "on-time": ~late, "late": late}[self.name]
         return np.asarray(rows[wanted])
 

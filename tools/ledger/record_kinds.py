@@ -1,11 +1,11 @@
-"""The kinds of records that a sender declares, and where each one must end in the lake."""
+"""The kinds of records that a sender declares in the ledger, and the table where each kind must end."""
 
 import hashlib
 from typing import Final
 
-# In raw.clicks; `duplicate` repeats the event_id of one of the others.
-GOOD: Final = ("prompt", "delayed", "late", "duplicate")
-# In raw.quarantine, with this reason.
+# Expected in raw.clicks. `delayed` arrives out of order, `late` behind the watermark, `duplicate` repeats the event_id of another one.
+GOOD: Final = ("on_time", "delayed", "late", "duplicate")
+# Expected in raw.quarantine, with this reason.
 BROKEN: Final = {
     "truncated": "not_json",
     "no_object": "not_json",
@@ -22,19 +22,19 @@ BROKEN: Final = {
     "year_2100": "time_out_of_range",
     "huge": "too_large",
 }
-# From somebody's own file: the stream judges it, either table is right.
+# From a user's own file: the stream validates it, so either table is right.
 REPLAYED: Final = "replayed"
 
 KINDS: Final = (*GOOD, *BROKEN, REPLAYED)
-# The stream's random faults; a huge record is sent only on request.
+# Kinds that the shop makes at random; huge records are sent on request only.
 RANDOM_FAULTS: Final = tuple(kind for kind in BROKEN if kind != "huge")
 
 
-def code(kind: str) -> int:
-    """The number of a kind in compact rows."""
+def kind_code(kind: str) -> int:
+    """Returns the number of a kind in the shop's numpy rows."""
     return KINDS.index(kind)
 
 
 def digest(value: bytes | None) -> bytes:
-    """A short fingerprint of a record's value."""
+    """Returns 8 bytes that identify the value of a record."""
     return hashlib.blake2b(value or b"", digest_size=8).digest()

@@ -1,0 +1,64 @@
+"""Nessie REST API v2 for the tools: references, commits, differences between two refs, dropping a branch."""
+
+from typing import Any
+
+import httpx
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from tools.common import http
+from tools.common.command import UsageError
+
+Json = dict[str, Any]
+
+
+class NessieUnreachable(RuntimeError):
+    """There is no response from Nessie; the text names its address."""
+
+
+def request(settings: Settings, method: str, path: str, **content: Any) -> Any:
+    """Send one request below /api/v2 and return the response's JSON, None if it has no body.
+
+    Raises NessieUnreachable without a response, and UsageError with Nessie's message when it rejects the request.
+    """
+    try:
+        response = http.request(method, f"{settings.nessie_uri}/api/v2/{path}", **content)
+    except httpx.TransportError as error:
+        raise NessieUnreachable(f"cannot reach Nessie at {settings.nessie_uri} ({error}): run `./clickstream stack up`") from None
+    if response.is_error:
+        raise UsageError(f"Nessie rejected {method} {path}: {_message(response)}")
+    return response.json() if response.content else None
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text or f"HTTP {response.status_code}"
+
+
+def references(settings: Settings, kind: str) -> list[dict[str, str]]:
+    """Returns name and hash of all references of a kind, BRANCH or TAG."""
+    return [reference for reference in request(settings, "GET", "trees")["references"] if reference["type"] == kind]
+
+
+def commit_hash(settings: Settings, ref: str = names.MAIN) -> str:
+    """Returns the commit that a branch or tag points at."""
+    return str(request(settings, "GET", f"trees/{ref}")["reference"]["hash"])
+
+
+def commits(settings: Settings, ref: str, limit: int) -> list[Json]:
+    """Returns the metadata of the newest commits of a ref, the newest first."""
+    entries = request(settings, "GET", f"trees/{ref}/history", params={"max-records": limit})["logEntries"]
+    return [entry["commitMeta"] for entry in entries]
+
+
+def changed_tables(settings: Settings, left: str, right: str) -> list[str]:
+    """Returns the names of the tables that differ between two refs."""
+    diffs = request(settings, "GET", f"trees/{left}/diff/{right}")["diffs"]
+    return sorted(".".join(diff["key"]["elements"]) for diff in diffs if (diff.get("to") or diff["from"])["type"] == "ICEBERG_TABLE")
+
+
+def drop_branch(settings: Settings, branch: str) -> None:
+    """Delete a branch at the commit it points at now; fails if somebody commits to it meanwhile."""
+    request(settings, "DELETE", f"trees/{branch}@{commit_hash(settings, branch)}", params={"type": "BRANCH"})
