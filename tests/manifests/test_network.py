@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "kubernetes.md"
 def documented() -> set[Arrow]:
     """The rows of the page's table of arrows: who | reaches | ports."""
     rows = re.findall(
-        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## The arrows")[1].split("\n## ")[0], re.M
+        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## Allowed connections")[1].split("\n## ")[0], re.M
     )
     return {Arrow(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")}
 
