@@ -1,6 +1,7 @@
-"""Reads rules/fraud.yaml, by which the stream and the night judge: the patterns, their limits, what score a decision begins at."""
+"""Reads rules/fraud.yaml: the fraud patterns with their limits, and the scores from which an event is reviewed or blocked."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -8,16 +9,13 @@ from typing import Any
 
 import yaml
 
-from clickstream_contracts import schema
+from clickstream_contracts import schema, sql_templates
+from clickstream_contracts.fraud_measures import EVENT_COLUMNS, Measure, RulesError, parse_measure
 
 FILE = Path(__file__).parent / "rules" / "fraud.yaml"
 ALL_EVENTS, RISK_EVENTS = "all_events", "risk_events"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-REFERENCE = re.compile(r"\{([a-z0-9_.]+)\}")
-
-
-class RulesError(ValueError):
-    """The rules cannot be used; the text names the pattern, the place and the cure."""
+PLAIN_CAST = re.compile(r"(?<!TRY_)\bCAST\s*\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,36 +35,39 @@ class Pattern:
     scope: str
     entity: str
     window: str
-    measures: dict[str, str]
+    measures: dict[str, Measure]
     parts: tuple[Part, ...]
     reason: str
     limits: dict[str, float] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> str:
-        """The column that holds one of the pattern's measures."""
+        """Returns the name of the column that holds one of the pattern's measures."""
         return f"{self.name}_{name}"
 
     @property
     def columns(self) -> dict[str, str]:
-        """The column of each measure, derived ones too."""
+        """The column of each measure and of each derived value, by its name in the rules."""
         return {name: self.column(name) for name in (*self.measures, *self.derived)}
 
     @property
-    def literals(self) -> dict[str, str]:
-        """Each limit as the rules refer to it, e.g. `limit.events`, and as SQL says it."""
-        return {f"limit.{name}": f"{value:g}" for name, value in self.limits.items()}
-
-    @property
     def seconds(self) -> int:
-        """Length of the window."""
+        """Length of the window in seconds."""
         count, unit = self.window.split()
         return int(count) * {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}[unit]
+
+    def render(self, text: str, columns: Mapping[str, str] | None = None) -> str:
+        """Returns a text of the rules with its limits, e.g. `{{ limits.events }}`, and the names of `columns` filled in.
+
+        Raises sql_templates.TemplateError for an unknown name.
+        """
+        limits = {name: f"{value:g}" for name, value in self.limits.items()}
+        return sql_templates.render_text(text, {"limits": limits, **(columns or {})})
 
 
 @dataclass(frozen=True)
 class Rules:
-    """All patterns, in the order in which they are asked, and the decisions."""
+    """All patterns in order of evaluation, and the thresholds of the decisions."""
 
     version: str
     review_from: float
@@ -80,80 +81,99 @@ class Rules:
 
     @property
     def longest_seconds(self) -> int:
-        """The longest window: how far back a job must read to judge as if it had always run."""
+        """Length of the longest window in seconds: how far before the first scored event a job must begin to read."""
         return max(pattern.seconds for pattern in self.patterns)
 
     def in_scope(self, scope: str) -> list[Pattern]:
-        """Returns the patterns of this scope."""
+        """Returns the patterns of one scope, ALL_EVENTS or RISK_EVENTS."""
         return [pattern for pattern in self.patterns if pattern.scope == scope]
 
 
 def chained(patterns: list[Pattern], source: str) -> list[tuple[Pattern, str]]:
-    """Each pattern with what it reads: the first reads `source`, each other one the pattern before it."""
-    return list(zip(patterns, [source, *(pattern.name for pattern in patterns)], strict=False))
+    """Returns each pattern with the name of its input: `source` for the first, the pattern before it for the others."""
+    inputs = [source, *(pattern.name for pattern in patterns[:-1])]
+    return list(zip(patterns, inputs[: len(patterns)], strict=True))
 
 
 def last(patterns: list[Pattern], source: str) -> str:
-    """What holds the columns of all of a chain's patterns; `source` if there is none."""
+    """Returns the name of the last view of a chain, which has the columns of all its patterns; `source` for no patterns."""
     return patterns[-1].name if patterns else source
-
-
-def refer(text: str, known: dict[str, str]) -> str:
-    """`text` with the references that are `known` in place; the others stay."""
-    return REFERENCE.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 @cache
 def rules(path: Path = FILE) -> Rules:
-    """The rules of a file. Raises RulesError where it cannot be used."""
+    """Returns the rules of a file. Raises RulesError."""
     return parse(path.read_text(), path.name)
 
 
-def parse(text: str, where: str) -> Rules:
-    """Rules from YAML text. Raises RulesError, naming `where` and the place."""
+def parse(text: str, source: str) -> Rules:
+    """Returns the rules of a YAML text; `source` begins the message of a RulesError."""
     try:
         raw = yaml.load(text, schema.LOADER)
-        patterns = tuple(_pattern(where, entry) for entry in raw.pop("patterns"))
+        patterns = tuple(_pattern(source, entry) for entry in raw.pop("patterns"))
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-        found = Rules(**values, patterns=patterns)
+        parsed = Rules(**values, patterns=patterns)
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
-        raise RulesError(f"{where}: {error}") from None
-    if not 0 < found.review_from <= found.block_from <= 1:
-        raise RulesError(f"{where}: 0 < review_from <= block_from <= 1 does not hold")
+        raise RulesError(f"{source}: {error}") from None
+    _check(source, parsed)
+    return parsed
+
+
+def _check(source: str, parsed: Rules) -> None:
+    if not 0 < parsed.review_from <= parsed.block_from <= 1:
+        raise RulesError(f"{source}: 0 < review_from <= block_from <= 1 does not hold")
     for name in ("alert_suppression_minutes", "allowed_lateness_seconds"):
-        if not 1 <= getattr(found, name) <= 99:
-            raise RulesError(f"{where}: {name} is {getattr(found, name)}; use 1 to 99")
+        value = getattr(parsed, name)
+        if not 1 <= value <= 99:
+            raise RulesError(f"{source}: {name} is {value}; use 1 to 99")
     for name in ("server_events", "scored_events", "browse_events"):
-        _check_event_types(f"{where}: {name}", getattr(found, name))
-    if twice := sorted({*found.scored_events} & {*found.browse_events}):
-        raise RulesError(f"{where}: {twice[0]} is in scored_events and in browse_events: remove it from one of them")
-    order = [pattern.scope for pattern in patterns]
-    if order != sorted(order, key=(ALL_EVENTS, RISK_EVENTS).index):
-        raise RulesError(f"{where}: patterns of scope all_events come first")
-    return found
+        _check_event_types(f"{source}: {name}", getattr(parsed, name))
+    if both := sorted({*parsed.scored_events} & {*parsed.browse_events}):
+        raise RulesError(f"{source}: {both[0]} is in scored_events and in browse_events: remove it from one of them")
+    scopes = [pattern.scope for pattern in parsed.patterns]
+    if scopes != sorted(scopes, key=(ALL_EVENTS, RISK_EVENTS).index):
+        raise RulesError(f"{source}: patterns of scope all_events come first")
 
 
-def _check_event_types(at: str, types: object) -> None:
-    known = schema.event().field("event_type").choices
+def _check_event_types(place: str, types: object) -> None:
+    event_types = schema.event().field("event_type").choices
     if not types or not isinstance(types, tuple):
-        raise RulesError(f"{at} is {types!r}; give a list of event types of click.v1")
-    if unknown := [one for one in types if one not in known]:
-        raise RulesError(f"{at}: {unknown[0]!r} is no event type of click.v1; use {', '.join(known)}")
+        raise RulesError(f"{place} is {types!r}; give a list of event types of click.v1")
+    if unknown := [event_type for event_type in types if event_type not in event_types]:
+        raise RulesError(f"{place}: {unknown[0]!r} is no event type of click.v1; use {', '.join(event_types)}")
 
 
-def _pattern(where: str, raw: dict[str, Any]) -> Pattern:
-    at = f"{where}: {raw.get('name')}"
-    pattern = Pattern(**raw | {"parts": tuple(Part(**part) for part in raw["parts"])})
-    if not NAME.fullmatch(pattern.name):
-        raise RulesError(f"{at}: a name is small letters, digits and _")
+def _pattern(source: str, entry: dict[str, Any]) -> Pattern:
+    place = f"{source}: {entry.get('name')}"
+    measures = {name: parse_measure(f"{place}: {name}", measure) for name, measure in entry["measures"].items()}
+    pattern = Pattern(**entry | {"measures": measures, "parts": tuple(Part(**part) for part in entry["parts"])})
+    if bad := [name for name in (pattern.name, *pattern.columns) if not NAME.fullmatch(name)]:
+        raise RulesError(f"{place}: {bad[0]!r}: a name is small letters, digits and _")
     if pattern.scope not in (ALL_EVENTS, RISK_EVENTS):
-        raise RulesError(f"{at}: scope {pattern.scope!r}; use '{ALL_EVENTS}' or '{RISK_EVENTS}'")
+        raise RulesError(f"{place}: scope {pattern.scope!r}; use {ALL_EVENTS} or {RISK_EVENTS}")
+    if pattern.entity not in EVENT_COLUMNS:
+        raise RulesError(f"{place}: entity {pattern.entity!r}; use one of the columns {', '.join(EVENT_COLUMNS)}")
     if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.window):
-        raise RulesError(f"{at}: window {pattern.window!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
-    if bad := [part.score for part in pattern.parts if not 0 < part.score <= 1]:
-        raise RulesError(f"{at}: score {bad[0]}; use more than 0 and at most 1")
-    known = {*pattern.measures, *pattern.derived, *(f"limit.{name}" for name in pattern.limits)}
-    texts = [*pattern.derived.values(), *(part.when for part in pattern.parts), pattern.reason]
-    if unknown := sorted({name for text in texts for name in REFERENCE.findall(text)} - known):
-        raise RulesError(f"{at}: {{{unknown[0]}}} is no measure and no limit of it")
+        raise RulesError(f"{place}: window {pattern.window!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
+    if bad_scores := [part.score for part in pattern.parts if not 0 < part.score <= 1]:
+        raise RulesError(f"{place}: score {bad_scores[0]}; use more than 0 and at most 1")
+    _check_texts(place, pattern)
     return pattern
+
+
+def _check_texts(place: str, pattern: Pattern) -> None:
+    """Renders each text of the pattern with the names that it may use. Raises RulesError for another one."""
+    measures = {name: pattern.column(name) for name in pattern.measures}
+    texts: list[tuple[str, dict[str, str]]] = []
+    for measure in pattern.measures.values():
+        texts += [(measure.value, {}), (measure.where, {})]
+    texts += [(text, measures) for text in pattern.derived.values()]
+    texts += [(text, pattern.columns) for text in (*(part.when for part in pattern.parts), pattern.reason)]
+    for text, columns in texts:
+        try:
+            rendered = pattern.render(text, columns)
+        except sql_templates.TemplateError as error:
+            known = ", ".join([*columns, *(f"limits.{name}" for name in pattern.limits)])
+            raise RulesError(f"{place}: {text!r}: {error}; use {known}") from None
+        if PLAIN_CAST.search(rendered):
+            raise RulesError(f"{place}: {text!r}: write TRY_CAST instead of CAST: Spark's CAST fails where Flink's gives null")

@@ -5,7 +5,6 @@ filter, and table names come from the contracts.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +12,46 @@ import jinja2
 
 Filters = Mapping[str, Callable[..., str]]
 
+# Macros that several engines use: `{% import "formulas.sql" as formulas %}` with this folder in `include`.
+SHARED_SQL = Path(__file__).parent / "sql"
+
 
 class TemplateError(ValueError):
     """An SQL template cannot be rendered; the text names the file, the line and the variable."""
 
 
-@cache
-def environment(*folders: Path) -> jinja2.Environment:
-    """A Jinja environment that loads templates from these folders, the first match wins."""
-    return jinja2.Environment(
+def environment(*folders: Path, filters: Filters | None = None) -> jinja2.Environment:
+    """Returns a Jinja environment that loads templates from these folders; the first match wins."""
+    jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    jinja.filters.update(filters or {})
+    return jinja
 
 
 def render_file(path: Path, values: Mapping[str, Any], *, filters: Filters | None = None, include: tuple[Path, ...] = ()) -> str:
-    """The SQL of `path`. It may include or import templates of its own folder and of the folders `include`.
+    """Returns the SQL of the template in `path`, which may include or import files of its own folder and of `include`.
 
     Raises TemplateError.
     """
-    own = environment(path.parent, *include)
-    return _render(own, own.get_template, path.name, values, filters, str(path))
+    jinja = environment(path.parent, *include, filters=filters)
+    return _render(lambda: jinja.get_template(path.name), values, str(path))
 
 
 def render_text(text: str, values: Mapping[str, Any], *, filters: Filters | None = None) -> str:
-    """The SQL of a template given as text. Raises TemplateError."""
-    own = environment()
-    return _render(own, own.from_string, text, values, filters, "SQL template")
+    """Returns the SQL of a template given as text. Raises TemplateError."""
+    jinja = environment(filters=filters)
+    return _render(lambda: jinja.from_string(text), values, "SQL template")
 
 
-def _render(
-    own: jinja2.Environment,
-    load: Callable[[str], jinja2.Template],
-    source: str,
-    values: Mapping[str, Any],
-    filters: Filters | None,
-    where: str,
-) -> str:
-    own.filters.update(filters or {})
+def _render(load: Callable[[], jinja2.Template], values: Mapping[str, Any], place: str) -> str:
     try:
-        return load(source).render(**values)
+        return load().render(**values)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(f"{where}: line {error.lineno}: {error.message}") from None
+        raise TemplateError(f"{error.filename or place}: line {error.lineno}: {error.message}") from None
     except jinja2.TemplateError as error:
-        raise TemplateError(f"{where}: {error.message}") from None
+        raise TemplateError(f"{place}: {error.message}") from None

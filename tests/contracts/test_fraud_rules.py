@@ -1,40 +1,64 @@
-"""Rules that cannot be used are refused with the place and the reason."""
+"""Fraud rules that cannot be used are refused with the place, the value and the fix."""
 
 import pytest
 
-from clickstream_contracts.fraud_rules import RulesError, parse
+from clickstream_contracts.fraud_measures import Measure
+from clickstream_contracts.fraud_rules import RulesError, parse, rules
 
-GOOD = (
+HEAD = (
     "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_suppression_minutes: 30\nallowed_lateness_seconds: 60\nserver_events: [login]\n"
     "scored_events: [purchase]\nbrowse_events: [search]\npatterns:\n"
 )
-ONE = (
-    "  - {name: x, meaning: m, scope: all_events, entity: user_id, window: 5 SECOND, measures: {n: COUNT(event_id)},"
-    " limits: {n: 3}, parts: [{score: 0.6, when: '{n} > {limit.n}'}], reason: '{n} in 5 s'}\n"
+PATTERN = (
+    "  - {name: x, meaning: m, scope: all_events, entity: user_id, window: 5 SECOND, measures: {n: {count: event_id}},"
+    " limits: {n: 3}, parts: [{score: 0.6, when: '{{ n }} > {{ limits.n }}'}], reason: '{{ n }} in 5 s'}\n"
 )
-BROKEN = [
-    (ONE.replace("all_events", "some"), "scope 'some'"),
-    (ONE.replace("5 SECOND", "200 SECOND"), "window '200 SECOND'"),
-    (ONE.replace("0.6", "1.6"), "score 1.6"),
-    (ONE + "alert_suppression_minutes: 100\n", "alert_suppression_minutes is 100"),
-    (ONE + "allowed_lateness_seconds: 0\n", "allowed_lateness_seconds is 0"),
-    (ONE + "server_events: []\n", "server_events is (); give a list of event types"),
-    (ONE + "browse_events: 5\n", "browse_events is 5; give a list of event types"),
-    (ONE + "scored_events: [purchase, search]\n", "search is in scored_events and in browse_events"),
-    (ONE + "scored_events: [purchase, logn]\n", "scored_events: 'logn' is no event type of click.v1; use page_view"),
-    (ONE.replace("{limit.n}", "{limit.m}"), "{limit.m} is no measure"),
-    (ONE.replace("name: x", "name: X y"), "a name is small letters"),
-    (ONE.replace("reason:", "raeson:"), "raeson"),
-    (ONE.replace("all_events", "risk_events") + ONE, "come first"),
+MEASURE = "{count: event_id}"
+REFUSED = [
+    (PATTERN.replace("all_events", "some"), "scope 'some'"),
+    (PATTERN.replace("5 SECOND", "200 SECOND"), "window '200 SECOND'"),
+    (PATTERN.replace("0.6", "1.6"), "score 1.6"),
+    (PATTERN + "alert_suppression_minutes: 100\n", "alert_suppression_minutes is 100"),
+    (PATTERN + "allowed_lateness_seconds: 0\n", "allowed_lateness_seconds is 0"),
+    (PATTERN + "server_events: []\n", "server_events is (); give a list of event types"),
+    (PATTERN + "browse_events: 5\n", "browse_events is 5; give a list of event types"),
+    (PATTERN + "scored_events: [purchase, search]\n", "search is in scored_events and in browse_events"),
+    (PATTERN + "scored_events: [purchase, logn]\n", "scored_events: 'logn' is no event type of click.v1; use page_view"),
+    (PATTERN.replace("limits.n }}", "limits.m }}"), "has no attribute 'm'; use n, limits.n"),
+    (PATTERN.replace("'{{ n }} in", "'{{ m }} in"), "'m' is undefined; use n, limits.n"),
+    (PATTERN.replace("{{ n }} in", "{{ n } in"), "x: '{{ n } in 5 s'"),
+    (PATTERN.replace("name: x", "name: X y"), "a name is small letters"),
+    (PATTERN.replace("{n: {count", "{N: {count"), "a name is small letters"),
+    (PATTERN.replace("reason:", "raeson:"), "raeson"),
+    (PATTERN.replace("entity: user_id", "entity: user"), "entity 'user'; use one of the columns event_id"),
+    (PATTERN.replace("all_events", "risk_events") + PATTERN, "come first"),
+    (PATTERN.replace("'{{ n }} >", "'CAST({{ n }} AS INT) >"), "write TRY_CAST instead of CAST"),
+    (PATTERN.replace(MEASURE, "COUNT(event_id)"), "x: n: 'COUNT(event_id)' is no measure; write it like {count: event_id}"),
+    (PATTERN.replace(MEASURE, "{median: amount}"), "x: n: 'median'; use exactly one of count, count_distinct, sum"),
+    (PATTERN.replace(MEASURE, "{where: a > 1}"), "x: n: no function; use exactly one of"),
+    (PATTERN.replace(MEASURE, "{count: event_id, sum: amount}"), "x: n: 'count', 'sum'; use exactly one of"),
+    (PATTERN.replace(MEASURE, "{count: 5}"), "x: n: count of 5; give a column or an SQL expression"),
+    (PATTERN.replace(MEASURE, "{count: event_id, where: true}"), "x: n: where is True; give an SQL condition"),
+    (PATTERN.replace(MEASURE, "{first: amount + 1}"), "x: n: first of 'amount + 1'; it takes one of the columns event_id"),
+    (PATTERN.replace(MEASURE, "{count: event_id, where: 'amount > {{ limits.m }}'}"), "has no attribute 'm'"),
+    (PATTERN.replace(MEASURE, "{count: event_id, where: '{{ n }} > 1'}"), "'n' is undefined"),
 ]
 
 
-def test_good_rules_are_read() -> None:
-    assert parse(GOOD + ONE, "here").patterns[0].seconds == 5
+def test_usable_rules_are_read() -> None:
+    pattern = parse(HEAD + PATTERN, "file").patterns[0]
+    assert pattern.seconds == 5
+    assert pattern.measures == {"n": Measure("count", "event_id")}
+    assert pattern.columns == {"n": "x_n"}
 
 
-@pytest.mark.parametrize(("text", "says"), BROKEN)
-def test_rules_that_cannot_be_used_say_why(text: str, says: str) -> None:
-    with pytest.raises(RulesError, match="here: ") as found:
-        parse(GOOD + text, "here")
-    assert says in str(found.value)
+def test_the_shipped_rules_are_read_in_order_of_scope() -> None:
+    assert [pattern.scope for pattern in rules().patterns] == ["all_events"] * 2 + ["risk_events"] * 5
+    assert rules().longest_seconds == 7200
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_unusable_rules_are_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(RulesError, match="file: ") as raised:
+        parse(HEAD + text, "file")
+    assert message in str(raised.value)

@@ -1,0 +1,84 @@
+"""The measure language of the fraud rules: an aggregate over the earlier events of the same entity, as data.
+
+A measure in rules/fraud.yaml is a mapping of one function to the value that it reads, with an optional condition:
+
+    events:    {count: event_id}
+    cards:     {count_distinct: payment_token, where: "event_type IN ('purchase', 'payment_failed')"}
+    last_city: {previous: city_id}
+
+The window of an event holds the events of its entity from `window` before its time up to its own time, itself and all
+events of the same millisecond included. Flink (stream) and Spark (nightly run) compute the same numbers:
+
+| function         | result                                                                       | without any value |
+|------------------|------------------------------------------------------------------------------|-------------------|
+| `count`          | number of events whose value is not null                                     | 0                 |
+| `count_distinct` | number of different values that are not null                                 | 0                 |
+| `sum`            | sum of the values, each rounded to 4 decimals, so that it is exact           | null              |
+| `min`, `max`     | smallest, largest value that is not null                                     | null              |
+| `first`, `last`  | value of the first, last event that has one, in order of time                | null              |
+| `previous`       | value of the last event before this one that has one, in order of time       | null              |
+
+Events of the same millisecond are in order of MD5(event_id): arbitrary, but the same in both engines and in each run.
+`where` is an SQL condition on one event; events for which it is not true are left out. Conditions and expressions are SQL
+that both engines understand; a cast is written TRY_CAST, since Spark's CAST fails where Flink's gives null.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+AGGREGATES = ("count", "count_distinct", "sum", "min", "max")
+# Functions that depend on the order of the events. They read a plain column: its type must be known to carry the value.
+ORDERED = ("first", "last", "previous")
+FUNCTIONS = (*AGGREGATES, *ORDERED)
+
+# Columns of one event in the queries that evaluate the rules, with their SQL type, which is the same in Flink and Spark.
+# `event_ms` is event_time in milliseconds since 1970 (UTC); `amount` is price x quantity of the event in its currency.
+EVENT_COLUMNS = {
+    "event_id": "STRING",
+    "event_type": "STRING",
+    "event_ms": "BIGINT",
+    "user_id": "STRING",
+    "session_id": "STRING",
+    "device_id": "STRING",
+    "order_id": "STRING",
+    "payment_token": "STRING",
+    "coupon": "STRING",
+    "amount": "DOUBLE",
+    "latitude": "DOUBLE",
+    "longitude": "DOUBLE",
+}
+
+
+class RulesError(ValueError):
+    """The fraud rules cannot be used; the text names the file, the pattern, the value and the fix."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An aggregate over the window: `function` of `value`, over the events for which `where` is true ('' for all).
+
+    `value` is a column of EVENT_COLUMNS or, for the functions of AGGREGATES, an SQL expression. Both texts are Jinja
+    templates that may name the pattern's limits, e.g. `{{ limits.amount }}`.
+    """
+
+    function: str
+    value: str
+    where: str = ""
+
+
+def parse_measure(place: str, entry: object) -> Measure:
+    """Reads one measure of the YAML file. `place` begins the message of a RulesError."""
+    if not isinstance(entry, Mapping):
+        raise RulesError(f"{place}: {entry!r} is no measure; write it like {{count: event_id}}")
+    functions = [key for key in entry if key != "where"]
+    if len(functions) != 1 or functions[0] not in FUNCTIONS:
+        raise RulesError(f"{place}: {', '.join(map(repr, functions)) or 'no function'}; use exactly one of {', '.join(FUNCTIONS)}")
+    function = functions[0]
+    value, where = entry[function], entry.get("where", "")
+    if not isinstance(value, str) or not value:
+        raise RulesError(f"{place}: {function} of {value!r}; give a column or an SQL expression")
+    if not isinstance(where, str):
+        raise RulesError(f"{place}: where is {where!r}; give an SQL condition")
+    if function in ORDERED and value not in EVENT_COLUMNS:
+        raise RulesError(f"{place}: {function} of {value!r}; it takes one of the columns {', '.join(EVENT_COLUMNS)}")
+    return Measure(function, value, where)
