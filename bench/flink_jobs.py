@@ -1,6 +1,6 @@
-"""The measured half of the Flink benchmark, in the Flink environment: CPU-seconds of each job as JSON on the last line.
+"""The Flink process of the benchmark flink_lake: CPU-seconds of each job as JSON on the last line.
 
-Each job runs twice in one JVM and the second run counts, so that start-up and compilation are out.
+Each job runs twice in one JVM and only the second run is measured, without start-up and JIT compilation.
 """
 
 import json
@@ -14,12 +14,15 @@ from clickstream_contracts import names, schema
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
-from flink_apps import clicks_sql, engine
-from flink_apps.app import App
-from flink_apps.clicks_to_lake import APP
-from flink_apps.template import filled
+from flink_apps.clicks_to_lake import pipeline
+from flink_apps.common import connectors, session, sql
+from flink_apps.common.cli import Stream
+from flink_apps.common.connectors import Options
 
 SQL = Path(__file__).parent / "sql"
+GROUP = "bench"
+# Read all that the topic holds when the job starts, then end.
+BOUNDED: Options = {"properties.group.id": GROUP, "scan.bounded.mode": "latest-offset"}
 
 
 def main(folder: str) -> None:
@@ -28,54 +31,62 @@ def main(folder: str) -> None:
     jobs: dict[str, Callable[[], Any]] = {
         "read": lambda: source_only(settings, folder, "raw"),
         "read_json": lambda: source_only(settings, folder, "json"),
-        "clicks_to_lake": lambda: lake(settings, tempfile.mkdtemp(dir=folder)),
+        "clicks_to_lake": lambda: clicks_to_lake(settings, tempfile.mkdtemp(dir=folder)),
     }
     print(json.dumps({name: second_run(job) for name, job in jobs.items()}))
 
 
 def second_run(job: Callable[[], Any]) -> float:
-    """CPU-seconds of the second of two runs, from its submission on: planning costs some seconds once, not for each event."""
+    """Run a job twice. Returns the CPU-seconds of the second run from its submission on, without the planning."""
     job().execute().wait()
-    again = job().execute()
-    before = jvm_cpu()
-    again.wait()
-    return jvm_cpu() - before
+    submitted = job().execute()
+    before = jvm_cpu_seconds()
+    submitted.wait()
+    return jvm_cpu_seconds() - before
 
 
-def jvm_cpu() -> float:
-    """CPU-seconds that this process's JVM, the only child, has used until now."""
-    child = Path("/proc/self/task").glob("*/children")
-    pid = next(text.split()[0] for path in child if (text := path.read_text()))
-    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(ticks[11]) + int(ticks[12])) / 100
+def jvm_cpu_seconds() -> float:
+    """Returns the CPU-seconds used so far by this process's JVM, its only child."""
+    children = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    pid = next(pids[0] for pids in children if pids)
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user_ticks, system_ticks = int(fields[11]), int(fields[12])
+    return (user_ticks + system_ticks) / 100
 
 
-def environment(settings: Settings, folder: str, app: App = APP) -> Any:
-    """As the job has it, but with its checkpoints on this disk."""
-    here = {f"execution.checkpointing.{kind}": f"file://{folder}/{kind}" for kind in ("dir", "savepoint-dir")}
-    here["restart-strategy.type"] = "none"
-    return engine.table_environment(engine.job_options(settings, "bench", "flink_lake") | app.options | here)
+def environment(settings: Settings, folder: str, stream: Stream = pipeline.STREAM) -> Any:
+    """Create a TableEnvironment with the stream's options, but with its checkpoints on this disk and without restarts."""
+    options = session.job_options(settings, "bench", "flink_lake") | stream.options
+    for option in ("dir", "savepoint-dir"):
+        options[f"execution.checkpointing.{option}"] = f"file://{folder}/{option}"
+    options["restart-strategy.type"] = "none"
+    return session.table_environment(options)
+
+
+def earliest(settings: Settings, *tables: str) -> dict[str, Any]:
+    """Returns what fills the statements of a stream whose source tables start at the earliest offset."""
+    return vars(settings) | {"startup": dict.fromkeys(tables, connectors.one_line(connectors.EARLIEST))}
 
 
 def source_only(settings: Settings, folder: str, format_: str) -> Any:
-    """Kafka to nowhere."""
-    columns = ", ".join(f"`{f.name}` {'BIGINT' if f.type == 'timestamptz' else flink_type(f)}" for f in schema.event().fields)
-    text = filled(SQL / "flink_source_only.sql", {"columns": columns, "topic": names.CLICKS_TOPIC, "format": format_})
-    return engine.one_job(environment(settings, folder), text, settings, APP.startup({}))
+    """Read the topic in this format into a blackhole sink."""
+    columns = {f.name: "BIGINT" if f.type == "timestamptz" else flink_type(f) for f in schema.event().fields}
+    source = connectors.kafka_source(names.CLICKS_TOPIC, GROUP) | connectors.EARLIEST | BOUNDED
+    text = sql.render(SQL / "flink_source_only.sql", {"columns": columns, "source": source, "format": format_})
+    return session.statement_set(environment(settings, folder), text, vars(settings))
 
 
-def lake(settings: Settings, folder: str) -> Any:
-    """The job itself, reading to the present end of the topic into tables of its own."""
+def clicks_to_lake(settings: Settings, folder: str) -> Any:
+    """The job itself, up to the present end of the topic, into tables on this disk."""
     tables = environment(settings, folder)
     columns = {name: _columns(schema.tables()[f"raw.{name}"]) for name in ("clicks", "quarantine")}
-    engine.one_job(tables, filled(SQL / "flink_lake.sql", {"folder": folder, **columns}), settings)
-    text = clicks_sql.render(settings).replace(f"'{names.CLICKS_TO_LAKE_GROUP}'", "'bench'")
-    text = text.replace("'format' = 'raw'", "'scan.bounded.mode' = 'latest-offset', 'format' = 'raw'")
-    return engine.one_job(tables, text, settings, APP.startup({}))
+    session.statement_set(tables, sql.render(SQL / "flink_lake.sql", {"folder": folder, **columns}), {})
+    records = connectors.kafka_source(names.CLICKS_TOPIC, GROUP) | BOUNDED
+    return session.statement_set(tables, pipeline.render(settings, records), earliest(settings, "records"))
 
 
 def _columns(contract: Contract) -> str:
-    return ", ".join(f"`{f.name}` {flink_type(f)}{' NOT NULL' * f.required}" for f in contract.fields)
+    return ", ".join(f"`{f.name}` {flink_type(f)}{' NOT NULL' if f.required else ''}" for f in contract.fields)
 
 
 if __name__ == "__main__":

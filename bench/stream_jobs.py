@@ -1,45 +1,66 @@
-"""The measured half of the streams' benchmark, in the Flink environment.
+"""The Flink process of the benchmark streams.
 
 python -m bench.stream_jobs cpu FOLDER     CPU-seconds of each job over all that the topics hold now, as JSON on the last line
-python -m bench.stream_jobs run FOLDER     fraud_scores until it is stopped
+python -m bench.stream_jobs run FOLDER     run fraud_scores until the process is stopped
 """
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
-from bench.flink_jobs import environment, second_run, source_only
+from bench.flink_jobs import BOUNDED, earliest, environment, second_run, source_only
 from clickstream_contracts.settings import Settings
-from flink_apps import engine, fraud_doors, fraud_scores, fraud_sql, recommendations
-from flink_apps.app import App
-from flink_apps.template import options
+from flink_apps.common import session
+from flink_apps.fraud_scores import connectors as fraud_connectors
+from flink_apps.fraud_scores import pipeline as fraud_scores
+from flink_apps.recommendations import connectors as recommendations_connectors
+from flink_apps.recommendations import pipeline as recommendations
 
 
-def cpu(settings: Settings, folder: str) -> None:
-    """Measure each job to the present end of its topics; each run groups its reads under a name of its own."""
-    one_tick = {"door_ticks": options({"connector": "datagen", "number-of-rows": "1"})}
-    fraud = fraud_sql.render(settings, fraud_doors.kafka() | one_tick)
-    lists = recommendations.render(settings)
+def measure_cpu(settings: Settings, folder: str) -> None:
+    """Print the CPU-seconds of each job from the start of its topics to their present end."""
     jobs = {
         "read_json": lambda: source_only(settings, folder, "json"),
-        "fraud_scores": lambda: bounded(settings, folder, fraud_scores.APP, fraud),
-        "recommendations": lambda: bounded(settings, folder, recommendations.APP, lists),
+        "fraud_scores": lambda: bounded_fraud_scores(settings, folder),
+        "recommendations": lambda: bounded_recommendations(settings, folder),
     }
     print(json.dumps({name: second_run(job) for name, job in jobs.items()}))
 
 
-def bounded(settings: Settings, folder: str, app: App, text: str) -> Any:
-    """The job over all that its topics hold."""
-    start, end = "'scan.startup.mode' = 'earliest-offset'", "'scan.bounded.mode' = 'latest-offset'"
-    text = text.replace("${startup}", start).replace(start, f"{start}, {end}").replace(f"'{app.name}'", "'bench'")
-    return engine.one_job(environment(settings, folder, app), text, settings)
+def bounded_fraud_scores(settings: Settings, folder: str) -> Any:
+    """fraud_scores over all that the topic holds, with one tick."""
+    kafka = fraud_connectors.kafka()
+    tables = replace(kafka, records=kafka.records | BOUNDED, ticks={"connector": "datagen", "number-of-rows": "1"})
+    text = fraud_scores.render(settings, tables)
+    return session.statement_set(environment(settings, folder, fraud_scores.STREAM), text, earliest(settings, "records"))
 
 
-def run(settings: Settings, folder: str) -> None:
+def bounded_recommendations(settings: Settings, folder: str) -> Any:
+    """recommendations over all that both topics hold."""
+    kafka = recommendations_connectors.kafka()
+    tables = replace(kafka, sources={name: options | BOUNDED for name, options in kafka.sources.items()})
+    text = recommendations.render(settings, tables)
+    return session.statement_set(environment(settings, folder, recommendations.STREAM), text, earliest(settings, "clicks"))
+
+
+def run_fraud_scores(settings: Settings, folder: str) -> None:
     """Score what arrives from now on."""
-    app = fraud_scores.APP
-    engine.one_job(environment(settings, folder, app), app.render(settings), settings, app.startup({})).execute().wait()
+    stream = fraud_scores.STREAM
+    tables = environment(settings, folder, stream)
+    session.statement_set(tables, stream.render(settings), stream.submission_values(settings, {})).execute().wait()
+
+
+def main(command: str, folder: str) -> None:
+    """Run one of the two commands."""
+    settings = Settings.from_env()
+    if command == "cpu":
+        measure_cpu(settings, folder)
+    elif command == "run":
+        run_fraud_scores(settings, folder)
+    else:
+        raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
-    {"cpu": cpu, "run": run}[sys.argv[1]](Settings.from_env(), sys.argv[2])
+    main(sys.argv[1], sys.argv[2])

@@ -1,8 +1,8 @@
--- The lake's two tables on this machine's disk: the bench must not write into the real ones.
-CREATE CATALOG lake WITH ('type' = 'iceberg', 'catalog-type' = 'hadoop', 'warehouse' = 'file://{{folder}}');
+-- The two tables of clicks_to_lake in a catalog on this disk: a benchmark does not write into the real tables.
+CREATE CATALOG lake WITH ('type' = 'iceberg', 'catalog-type' = 'hadoop', 'warehouse' = 'file://{{ folder }}');
 
 CREATE DATABASE lake.`raw`;
 
-CREATE TABLE lake.`raw`.clicks ({{clicks}});
+CREATE TABLE lake.`raw`.clicks ({{ clicks }});
 
-CREATE TABLE lake.`raw`.quarantine ({{quarantine}});
+CREATE TABLE lake.`raw`.quarantine ({{ quarantine }});

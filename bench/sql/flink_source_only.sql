@@ -1,24 +1,18 @@
--- The same topic, read by the same connector and thrown away: as bytes, and as typed columns by Flink's own JSON format.
+-- The topic into a blackhole sink, as bytes or as the columns that Flink's JSON format reads.
+{% import "macros.sql" as macros %}
+
 CREATE TEMPORARY TABLE records_json (
-{{columns}}
+{% for name, type in columns.items() %}
+  `{{ name }}` {{ type }}{{ "" if loop.last else "," }}
+{% endfor %}
 ) WITH (
-  'connector' = 'kafka',
-  'topic' = '{{topic}}',
-  'properties.bootstrap.servers' = '${kafka_bootstrap}',
-  'properties.group.id' = 'bench',
-  'scan.startup.mode' = 'earliest-offset',
-  'scan.bounded.mode' = 'latest-offset',
+{{ macros.table_options(source) }},
   'format' = 'json',
   'json.ignore-parse-errors' = 'true'
 );
 
 CREATE TEMPORARY TABLE records_raw (payload BYTES) WITH (
-  'connector' = 'kafka',
-  'topic' = '{{topic}}',
-  'properties.bootstrap.servers' = '${kafka_bootstrap}',
-  'properties.group.id' = 'bench',
-  'scan.startup.mode' = 'earliest-offset',
-  'scan.bounded.mode' = 'latest-offset',
+{{ macros.table_options(source) }},
   'format' = 'raw'
 );
 
@@ -26,4 +20,4 @@ CREATE TEMPORARY TABLE nowhere_json WITH ('connector' = 'blackhole') LIKE record
 
 CREATE TEMPORARY TABLE nowhere_raw WITH ('connector' = 'blackhole') LIKE records_raw (EXCLUDING ALL);
 
-INSERT INTO nowhere_{{format}} SELECT * FROM records_{{format}};
+INSERT INTO nowhere_{{ format }} SELECT * FROM records_{{ format }};

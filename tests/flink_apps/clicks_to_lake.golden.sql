@@ -1,5 +1,4 @@
--- Kafka clicks.v1 -> raw.clicks and raw.quarantine. {{...}} is filled from the contract and belongs to the definition;
--- ${...} is where the job runs, filled at its start.
+-- Every record of Kafka clicks.v1 goes to raw.clicks when it is a valid click, otherwise to raw.quarantine with the reason.
 
 CREATE TEMPORARY FUNCTION json_fields AS 'io.clickstream.JsonFields';
 
@@ -11,19 +10,19 @@ CREATE TEMPORARY TABLE records (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'clicks.v1',
-  'properties.bootstrap.servers' = '${kafka_bootstrap}',
+  'properties.bootstrap.servers' = '{{ kafka_bootstrap }}',
   'properties.group.id' = 'clicks_to_lake',
-  ${startup},
+  {{ startup.records }},
   'format' = 'raw'
 );
 
--- The only place where JSON is read. A function call would be repeated for each use; a joined row is made once.
+-- JSON is parsed only here. A scalar function would run again for each use of its result; a lateral join runs it once per record.
 CREATE TEMPORARY VIEW parsed AS
 SELECT kafka_partition, kafka_offset, ingested_at, payload, fields, nested, size
 FROM records CROSS JOIN LATERAL TABLE(json_fields(payload, 'event_id,event_type,event_time,user_id,session_id,device_id,product_id,quantity,price,currency,order_id,payment_token,coupon,ip_hash,country,latitude,longitude,user_agent,referrer,search_query,release,schema_version', 1000000));
 
--- `problem` is NULL for a valid click, else 'reason|detail': the one verdict that both tables below ask.
-CREATE TEMPORARY VIEW judged AS
+-- `problem` is NULL for a valid click, else 'reason|detail'. Both INSERTs below use it, so each record goes to exactly one table.
+CREATE TEMPORARY VIEW validated AS
 SELECT
   kafka_partition, kafka_offset, ingested_at, payload,
   fields[1] AS `event_id`,
@@ -90,16 +89,65 @@ SELECT
   END AS problem
 FROM parsed;
 
-INSERT INTO lake.`raw`.`clicks` (`event_id`, `event_type`, `event_time`, `user_id`, `session_id`, `device_id`, `product_id`, `quantity`, `price`, `currency`, `order_id`, `payment_token`, `coupon`, `ip_hash`, `country`, `latitude`, `longitude`, `user_agent`, `referrer`, `search_query`, `release`, `schema_version`, kafka_partition, kafka_offset, ingested_at)
-SELECT `event_id`, `event_type`, `event_time`, `user_id`, `session_id`, `device_id`, `product_id`, `quantity`, `price`, `currency`, `order_id`, `payment_token`, `coupon`, `ip_hash`, `country`, `latitude`, `longitude`, `user_agent`, `referrer`, `search_query`, `release`, `schema_version`, kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6))
-FROM judged
+-- grain: one row per valid Kafka record
+INSERT INTO lake.`raw`.`clicks` (
+  `event_id`,
+  `event_type`,
+  `event_time`,
+  `user_id`,
+  `session_id`,
+  `device_id`,
+  `product_id`,
+  `quantity`,
+  `price`,
+  `currency`,
+  `order_id`,
+  `payment_token`,
+  `coupon`,
+  `ip_hash`,
+  `country`,
+  `latitude`,
+  `longitude`,
+  `user_agent`,
+  `referrer`,
+  `search_query`,
+  `release`,
+  `schema_version`,
+  kafka_partition, kafka_offset, ingested_at
+)
+SELECT
+  `event_id`,
+  `event_type`,
+  `event_time`,
+  `user_id`,
+  `session_id`,
+  `device_id`,
+  `product_id`,
+  `quantity`,
+  `price`,
+  `currency`,
+  `order_id`,
+  `payment_token`,
+  `coupon`,
+  `ip_hash`,
+  `country`,
+  `latitude`,
+  `longitude`,
+  `user_agent`,
+  `referrer`,
+  `search_query`,
+  `release`,
+  `schema_version`,
+  kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6))
+FROM validated
 WHERE problem IS NULL;
 
+-- grain: one row per Kafka record that is no valid click
 INSERT INTO lake.`raw`.`quarantine` (kafka_partition, kafka_offset, ingested_at, reason, detail, payload)
 SELECT
   kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6)),
   SPLIT_INDEX(problem, '|', 0),
   SUBSTRING(problem FROM POSITION('|' IN problem) + 1),
   payload
-FROM judged
+FROM validated
 WHERE problem IS NOT NULL;

@@ -1,4 +1,4 @@
-"""A PyFlink of one's own: the installed libraries, the project's jars, and the function compiled from its present source."""
+"""The environment of a PyFlink process: the installed libraries, the project's jars and the freshly compiled Java functions."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[2]
-# A JVM that plans one job, or runs it over a small file, ends before the second compiler pays.
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
+# A JVM that plans one job or reads one small file ends before the optimising compiler pays off.
+SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def flink_home() -> Path:
 
 @pytest.fixture(scope="session")
 def libraries(flink_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of jars that a cluster of ours has."""
+    """A folder with the jars that the project's clusters have."""
     folder = tmp_path_factory.mktemp("lib")
     jars = [*flink_home.glob("lib/*.jar"), *REPO.glob(".jars/flink/*.jar")]
     for jar in jars:
@@ -37,15 +37,15 @@ def libraries(flink_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def flink_environment(flink_home: Path, libraries: Path) -> dict[str, str]:
-    """The environment of a process that plans or runs a job by itself."""
+    """The environment variables of a process that plans or runs a job without a cluster."""
     paths = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}", "FLINK_HOME": str(flink_home), "FLINK_LIB_DIR": str(libraries)}
-    return dict(os.environ) | paths | {"JAVA_TOOL_OPTIONS": SHORT_LIVED}
+    return dict(os.environ) | paths | {"JAVA_TOOL_OPTIONS": SHORT_LIVED_JVM}
 
 
 @pytest.fixture(scope="module")
 def plan(request: pytest.FixtureRequest, flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The optimized execution plan of the module's STREAM, its doors included."""
+    """The optimized execution plan of the module's STREAM with its Kafka connectors."""
     command = [sys.executable, "-m", "tests.flink_apps.plan", request.module.STREAM, str(tmp_path_factory.mktemp("plan"))]
-    done = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.partition("== Optimized Execution Plan ==")[2]
+    process = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=300, check=False)
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout.partition("== Optimized Execution Plan ==")[2]

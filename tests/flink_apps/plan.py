@@ -1,22 +1,22 @@
-"""Prints the plan of a stream over a catalog that needs no server: `python -m tests.flink_apps.plan APP FOLDER`."""
+"""Prints the plan of a stream, with a catalog on disk in place of Nessie: `python -m tests.flink_apps.plan STREAM FOLDER`."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from clickstream_contracts.settings import Settings
-from flink_apps import engine
-from flink_apps.app import App
+from flink_apps.common import session
+from flink_apps.common.cli import Stream
 from tests.flink_apps.run_cases import create_lake
 
 
 def main(name: str, folder: Path) -> None:
-    """Explain the job as it is, Kafka source included; nothing runs."""
+    """Explain the job with its Kafka connectors; nothing runs."""
     settings = Settings()
-    app: App = import_module(f"flink_apps.{name}").APP
-    tables = engine.table_environment(engine.job_options(settings, "test", "plan"))
+    stream: Stream = import_module(f"flink_apps.{name}.pipeline").STREAM
+    tables = session.table_environment(session.job_options(settings, "test", "plan"))
     create_lake(tables, folder)
-    print(engine.one_job(tables, app.render(settings), settings, app.startup({})).explain())
+    print(session.statement_set(tables, stream.render(settings), stream.submission_values(settings, {})).explain())
 
 
 if __name__ == "__main__":

@@ -1,39 +1,39 @@
-"""What recommendations must answer to each view, by hand: all neighbours of the last ten views, weighed and put in order."""
+"""A second, slow implementation of recommendations: the expected list after each view."""
 
 import json
 from collections import defaultdict, deque
 from typing import Any
 
-VIEWS, DECAY, LENGTH = 10, 0.7, 20
+LOOK_BACK, DECAY, LIST_LENGTH = 10, 0.7, 20
 
 
-def lists(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In order, the list after each view that has one. Lines are views, or a product's neighbours as JSON."""
+def expected_lists(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the list after each view that has one, in order. Lines are views, or a product with its neighbours as JSON."""
     neighbours: dict[str, list[tuple[str, float]]] = {}
-    viewed: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=VIEWS))
-    made = []
+    viewed: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=LOOK_BACK))
+    lists = []
     for line in lines:
         if line["event_id"] is None:
-            learn(neighbours, line["product_id"], line["neighbours"])
+            update_neighbours(neighbours, line["product_id"], line["neighbours"])
         elif line["event_type"] == "view_item" and line["user_id"] and line["product_id"] and line["event_time"] is not None:
             viewed[line["user_id"]].append(line["product_id"])
-            if items := best(neighbours, list(viewed[line["user_id"]])):
-                said = {key: line[key] for key in ("user_id", "event_id", "event_time")}
-                made.append({**said, "items": items, "because": list(viewed[line["user_id"]])})
-    return made
+            if items := highest_scores(neighbours, list(viewed[line["user_id"]])):
+                view = {key: line[key] for key in ("user_id", "event_id", "event_time")}
+                lists.append({**view, "items": items, "because": list(viewed[line["user_id"]])})
+    return lists
 
 
-def learn(neighbours: dict[str, list[tuple[str, float]]], product: str, value: str | None) -> None:
+def update_neighbours(neighbours: dict[str, list[tuple[str, float]]], product: str, value: str | None) -> None:
     neighbours.pop(product, None)
     if value is not None:
-        neighbours[product] = [(one["id"], one["weight"]) for one in json.loads(value)["neighbours"]]
+        neighbours[product] = [(item["id"], item["weight"]) for item in json.loads(value)["neighbours"]]
 
 
-def best(neighbours: dict[str, list[tuple[str, float]]], viewed: list[str]) -> list[str]:
+def highest_scores(neighbours: dict[str, list[tuple[str, float]]], viewed: list[str]) -> list[str]:
     scores: dict[str, float] = defaultdict(float)
-    share = 1.0
+    view_weight = 1.0
     for product in reversed(viewed):
         for candidate, weight in neighbours.get(product, []):
-            scores[candidate] += share * weight
-        share *= DECAY
-    return sorted(scores, key=lambda candidate: (-scores[candidate], candidate))[:LENGTH]
+            scores[candidate] += view_weight * weight
+        view_weight *= DECAY
+    return sorted(scores, key=lambda candidate: (-scores[candidate], candidate))[:LIST_LENGTH]

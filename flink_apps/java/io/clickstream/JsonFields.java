@@ -21,9 +21,10 @@ import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.functions.TableFunction;
 
 /**
- * One Kafka value to exactly one row: the named fields of its JSON object as text, in the order of the names; the name of a
- * field that is an object or array, if one is; and the value's size. `fields` is null when the value is not one strict UTF-8
- * JSON object with unique names, or is larger than the limit.
+ * Parses a Kafka value and returns exactly one row: `fields`, the named fields of its JSON object as text in the order of the
+ * names; `nested`, the name of a field that is an object or an array, or null; `size`, the bytes of the value.
+ *
+ * <p>`fields` is null when the value is larger than the limit, or is not one JSON object in UTF-8 with unique names.
  */
 @FunctionHint(
         output = @DataTypeHint(value = "ROW<fields ARRAY<STRING>, nested STRING, size INT>", bridgedTo = RowData.class))
@@ -32,10 +33,10 @@ public class JsonFields extends TableFunction<RowData> {
     private static final JsonFactory JSON = new JsonFactory();
 
     private transient CharsetDecoder utf8;
-    private transient Map<String, Integer> places;
+    private transient Map<String, Integer> positions;
 
     public void eval(@DataTypeHint("BYTES") byte[] value, String names, Integer limit) {
-        if (places == null) {
+        if (positions == null) {
             open(names.split(","));
         }
         GenericRowData row = GenericRowData.of(null, null, value == null ? 0 : value.length);
@@ -46,24 +47,24 @@ public class JsonFields extends TableFunction<RowData> {
     }
 
     private void open(String[] names) {
-        // The default decoder replaces broken bytes; this one reports them. Decoding before parsing also refuses what a JSON
-        // parser would guess from the first bytes: UTF-16, UTF-32 and the byte order mark.
+        // This decoder reports malformed bytes, the default one hides them. Decoding before parsing also rejects UTF-16, UTF-32 and
+        // a byte order mark, which a JSON parser would accept.
         utf8 = StandardCharsets.UTF_8.newDecoder();
-        places = new HashMap<>();
+        positions = new HashMap<>();
         for (String name : names) {
-            places.put(name, places.size());
+            positions.put(name, positions.size());
         }
     }
 
     private void read(byte[] value, GenericRowData row) {
-        Object[] fields = new Object[places.size()];
-        Set<String> seen = new HashSet<>();
+        Object[] fields = new Object[positions.size()];
+        Set<String> seenNames = new HashSet<>();
         try (JsonParser json = JSON.createParser(utf8.decode(ByteBuffer.wrap(value)).toString())) {
             if (json.nextToken() != JsonToken.START_OBJECT) {
                 return;
             }
             while (json.nextToken() != JsonToken.END_OBJECT) {
-                if (!seen.add(json.currentName())) {
+                if (!seenNames.add(json.currentName())) {
                     return;
                 }
                 readField(json, fields, row);
@@ -72,32 +73,32 @@ public class JsonFields extends TableFunction<RowData> {
                 row.setField(0, new GenericArrayData(fields));
             }
         } catch (IOException notJson) {
-            // the row keeps its null fields, which says so
+            // Not JSON: `fields` of the row stays null.
         }
     }
 
     private void readField(JsonParser json, Object[] fields, GenericRowData row) throws IOException {
         String name = json.currentName();
-        Integer place = places.get(name);
+        Integer position = positions.get(name);
         JsonToken token = json.nextToken();
-        if (place == null || token == JsonToken.VALUE_NULL) {
+        if (position == null || token == JsonToken.VALUE_NULL) {
             json.skipChildren();
         } else if (token.isScalarValue()) {
-            fields[place] = text(json);
+            fields[position] = text(json);
         } else {
-            fields[place] = StringData.fromString(token.asString());
+            fields[position] = StringData.fromString(token.asString());
             row.setField(1, StringData.fromString(name));
             json.skipChildren();
         }
     }
 
-    /** The escape of half a surrogate pair is no character: stored as UTF-8 it would silently turn into a question mark. */
+    /** Rejects the escape of half a surrogate pair: it is no character, and in UTF-8 it would silently become a question mark. */
     private static StringData text(JsonParser json) throws IOException {
         String text = json.getText();
         for (int i = 0; i < text.length(); i++) {
             if (Character.isSurrogate(text.charAt(i))) {
                 if (!Character.isSurrogatePair(text.charAt(i), i + 1 < text.length() ? text.charAt(i + 1) : ' ')) {
-                    throw new JsonParseException(json, "half a surrogate pair");
+                    throw new JsonParseException(json, "unpaired surrogate");
                 }
                 i++;
             }

@@ -1,0 +1,135 @@
+"""The command line of every stream: print its statements or the hash of its definition, or submit its job to the cluster.
+
+    python -m flink_apps.STREAM --print     print the rendered SQL
+    python -m flink_apps.STREAM --hash      print the hash of the definition that this code and these settings make
+
+A Flink cluster starts the module (PythonDriver -pym) without these options: it submits the job and returns.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from flink_apps.common import connectors
+from flink_apps.common.connectors import Options
+
+FLINK_APPS = Path(__file__).parents[1]
+SESSION = Path(__file__).with_name("session.py")
+# By topic and partition, the offset of the first record to read.
+Offsets = dict[str, dict[int, int]]
+
+
+class DefinitionError(ValueError):
+    """The requested definition is not the one that this code and these settings make."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A Flink job: its statements, rendered without an engine, and where it starts to read when it has no state.
+
+    name: the job's name, also its module below flink_apps.
+    render: returns the statements, whose Jinja expressions are filled at submission (see connectors.py).
+    topics: by Kafka source table of the statements that has a start position, the topic it reads.
+    uses_lake: whether the statements use the Iceberg catalog `lake`.
+    look_back_seconds: without state, read from so long before now; None reads from given offsets or the earliest one.
+    checkpoint_factor: checkpoint interval in units of CLICKSTREAM_CHECKPOINT_SECONDS. A checkpoint costs the object store
+        several requests even when the stream is idle.
+    options: Flink options beside those of `session.job_options`.
+    java_functions: names of the Java classes in flink_apps/java that the statements call.
+    """
+
+    name: str
+    render: Callable[[Settings], str]
+    topics: dict[str, str]
+    uses_lake: bool = True
+    look_back_seconds: int | None = None
+    checkpoint_factor: int = 1
+    options: dict[str, str] = field(default_factory=dict)
+    java_functions: tuple[str, ...] = ()
+
+    def definition(self, settings: Settings) -> str:
+        """Returns the SHA-256 of everything that shapes the job: statements, parallelism, options, session and Java sources."""
+        sizes = f"{settings.flink_parallelism} {self.checkpoint_factor * settings.checkpoint_seconds}"
+        options = [f"{key}: {value}" for key, value in sorted(self.options.items())]
+        sources = [SESSION, *(java_source(name) for name in self.java_functions)]
+        texts = [self.render(settings), sizes, *options, *(path.read_text() for path in sources)]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+    def submission_values(self, settings: Settings, offsets: Offsets) -> dict[str, Any]:
+        """Returns what fills the Jinja expressions of the statements. A checkpoint or savepoint wins over the start position."""
+        startup = {table: connectors.one_line(self._startup(offsets.get(topic, {}))) for table, topic in self.topics.items()}
+        return vars(settings) | {"startup": startup}
+
+    def _startup(self, offsets: dict[int, int]) -> Options:
+        if self.look_back_seconds is not None:
+            return connectors.from_timestamp(int((time.time() - self.look_back_seconds) * 1000))
+        if offsets:
+            return connectors.from_offsets(offsets)
+        return connectors.EARLIEST
+
+    def main(self, argv: Sequence[str]) -> int:
+        """Print the statements or the definition's hash, or submit the job. Returns the exit code."""
+        arguments = self._parser().parse_args(argv)
+        try:
+            settings = Settings.from_env()
+            if arguments.print:
+                print(self.render(settings))
+            elif arguments.hash:
+                print(self.definition(settings))
+            else:
+                self._submit(settings, arguments.definition, arguments.statements, arguments.offsets)
+        except ValueError as error:
+            print(f"{self.name}: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    def _submit(self, settings: Settings, definition: str, statements_uri: str, offsets: Offsets) -> None:
+        # PyFlink is imported only here: --print and --hash also run where it is not installed.
+        from flink_apps.common import filesystem, lake, session
+
+        if not statements_uri:
+            definition = self._checked(definition, settings)
+        tables = session.table_environment(session.job_options(settings, self.name, definition, self.checkpoint_factor) | self.options)
+        text = filesystem.read_text(statements_uri) if statements_uri else self.render(settings)
+        if self.uses_lake:
+            lake.register_catalog(tables, settings)
+        job = session.statement_set(tables, text, self.submission_values(settings, offsets))
+        filesystem.write_text(f"s3://{settings.s3_bucket}/{names.saved_statements_key(self.name, definition)}", text)
+        job.execute()
+
+    def _checked(self, requested: str, settings: Settings) -> str:
+        """Returns this code's definition. Raises DefinitionError when another one was requested."""
+        own = self.definition(settings)
+        if requested not in ("", own):
+            raise DefinitionError(
+                f"definition {requested[:12]} was requested, but the code and the settings of this image make {own[:12]}:"
+                " deploy the same version and the same CLICKSTREAM_* settings to Airflow and to Flink"
+            )
+        return own
+
+    def _parser(self) -> argparse.ArgumentParser:
+        parser = argparse.ArgumentParser(prog=self.name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--print", action="store_true", help="print the rendered SQL and stop")
+        parser.add_argument("--hash", action="store_true", help="print the hash of the definition and stop")
+        parser.add_argument("--definition", default="", help="hash to run as; refused when this code makes another one")
+        parser.add_argument("--statements", default="", help="URI of the saved statements of an earlier definition, to run those instead")
+        parser.add_argument("--offsets", default="{}", type=_offsets, help='start offsets without state, as JSON: {"clicks.v1": {"0": 9}}')
+        return parser
+
+
+def java_source(name: str) -> Path:
+    """Returns the source file of a Java function."""
+    return FLINK_APPS / "java" / "io" / "clickstream" / f"{name}.java"
+
+
+def _offsets(text: str) -> Offsets:
+    topics = json.loads(text)
+    return {topic: {int(partition): int(offset) for partition, offset in offsets.items()} for topic, offsets in topics.items()}

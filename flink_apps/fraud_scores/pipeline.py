@@ -1,0 +1,88 @@
+"""The stream fraud_scores: scores and alerts seconds after a payment or a sign-in, by the patterns of rules/fraud.yaml."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clickstream_contracts import names, schema
+from clickstream_contracts.fraud_rules import ALL_EVENTS, RISK_EVENTS, Pattern, chained, last, rules
+from clickstream_contracts.fraud_sql import FLINK, PatternSql, pattern_sql
+from clickstream_contracts.settings import Settings
+from flink_apps.common import sql
+from flink_apps.common.cli import Stream
+from flink_apps.common.validation import FieldText, out_of_range
+from flink_apps.fraud_scores import connectors
+from flink_apps.fraud_scores.connectors import Connectors
+
+TEMPLATE = Path(__file__).with_name("pipeline.sql")
+
+
+def render(settings: Settings, tables: Connectors | None = None) -> str:
+    """Returns the statements. `tables` replaces the Kafka connectors.
+
+    What is known only at submission stays a Jinja expression, see common/connectors.py.
+    """
+    tables = tables or connectors.kafka()
+    fraud = rules()
+    fields = {field.name: FieldText(field, f"`{field.name}`") for field in schema.event().fields}
+    all_events_patterns = fraud.in_scope(ALL_EVENTS)
+    risk_events_patterns = fraud.in_scope(RISK_EVENTS)
+    values = vars(fraud) | {
+        "connectors": tables,
+        "fields": fields.values(),
+        "event_version": names.EVENT_VERSION,
+        "invalid_conditions": list(_invalid_conditions(fields, tables.arrived, settings)),
+        "amount": f"CAST({fields['price'].value} * {fields['quantity'].value} AS DOUBLE)",
+        "latitude": fields["latitude"].value,
+        "longitude": fields["longitude"].value,
+        "all_events_patterns": _views(all_events_patterns, "on_time_events"),
+        "all_events_view": last(all_events_patterns, "on_time_events"),
+        "risk_events_patterns": _views(risk_events_patterns, "risk_events"),
+        "risk_events_view": last(risk_events_patterns, "risk_events"),
+        "part_columns": ", ".join(f"{pattern.name}_part" for pattern in fraud.patterns),
+    }
+    return sql.render(TEMPLATE, values)
+
+
+def _invalid_conditions(fields: dict[str, FieldText], arrived: str, settings: Settings) -> Iterator[str]:
+    """The conditions of clicks_to_lake under which a record is no valid click, for the columns of the table `records`.
+
+    schema_version is not among them: the statements compare it with the one supported version.
+    """
+    for field in fields.values():
+        if field.name == "schema_version":
+            continue
+        if field.required:
+            yield field.is_missing
+        if field.type == "timestamptz":
+            yield out_of_range(field.text, arrived, settings)
+            continue
+        if field.type != "string":
+            yield field.has_wrong_type
+        yield from (limit.condition for limit in field.limits)
+
+
+@dataclass(frozen=True)
+class PatternView:
+    """One pattern and the view that it reads, for pattern.sql."""
+
+    source: str
+    sql: PatternSql
+
+
+def _views(patterns: list[Pattern], source: str) -> list[PatternView]:
+    """Each pattern reads the view of the one before it, the first one reads `source`."""
+    return [PatternView(reads, pattern_sql(pattern, FLINK)) for pattern, reads in chained(patterns, source)]
+
+
+# Without state it reads as far back as its longest window, so that the first new events have complete windows.
+STREAM = Stream(
+    names.FRAUD_SCORES_JOB,
+    render,
+    topics={"records": names.CLICKS_TOPIC},
+    uses_lake=False,
+    look_back_seconds=rules().longest_seconds,
+    checkpoint_factor=3,
+    # An event crosses one exchange per pattern; with the default of 100 ms it would wait half a second in network buffers.
+    options={"execution.buffer-timeout.interval": "10ms", "pipeline.auto-watermark-interval": "100ms"},
+)
