@@ -1,1 +1,1 @@
-"""What a serving replica is made of: the views it follows, the pointer it obeys, the models it asks, the answers it gives."""
+"""Online serving of the recommender on Ray Serve: HTTP API, rollout router, user history from Kafka, variant metrics."""

@@ -1,6 +1,6 @@
-"""The Ray Serve application, `ray_apps.serving.application:app`; run as a program it deploys itself to the running head.
+"""The Ray Serve application `ray_apps.serving.application:app`; run as a module it deploys itself to the running head.
 
-Deploying is safe to repeat: what is there already stays, and a changed application takes over when its replica is ready.
+Deploying is idempotent: an unchanged application keeps its replicas, a changed one starts new replicas before old ones stop.
 """
 
 import sys
@@ -11,23 +11,24 @@ from ray import serve
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.common.cli import Parser, one_line, whole_number
-from ray_apps.serving import listening, replica, web
-from ray_apps.serving.config import APP, MOST_REPLICAS, REPLICA_CPUS
+from ray_apps.serving import http_api, loopback, replica
+from ray_apps.serving.config import APP, MAX_REPLICAS, REPLICA_CPUS
 from ray_apps.serving.deploy import HOST, deploy
-from ray_apps.serving.tally import together
+from ray_apps.serving.metrics import MetricsByVariant, merge_replicas
 
-NAME = "recommender"
+DEPLOYMENT = "recommender"
+METRICS_TIMEOUT_SECONDS = 10
 
 
 @serve.deployment(
-    name=NAME,
+    name=DEPLOYMENT,
     ray_actor_options={"num_cpus": REPLICA_CPUS},
     max_ongoing_requests=100,
-    # A new version is ready before the old one goes.
+    # New replicas are ready before old ones stop.
     max_surge_percent=100,
     autoscaling_config={
         "min_replicas": 1,
-        "max_replicas": MOST_REPLICAS,
+        "max_replicas": MAX_REPLICAS,
         "target_ongoing_requests": 8,
         "look_back_period_s": 5,
         "metrics_interval_s": 1,
@@ -38,55 +39,59 @@ NAME = "recommender"
 )
 @serve.ingress()
 class Replica:
-    """One replica: it holds both arms, so a split costs no second hop."""
+    """One replica. It holds the models of both variants, so that routing a user costs no second network hop."""
 
     def __init__(self) -> None:
-        listening.on_the_node_only()
+        loopback.bind_grpc_to_node()
         settings = Settings.from_env()
         self._token = read_secret(settings.serve_token_file)
         self._recommender = replica.start(settings)
 
     def __serve_build_asgi_app__(self) -> Any:
-        return web.build(self._recommender, self._token, _tallies)
+        return http_api.build(self._recommender, self._token, _all_metrics)
 
-    def tallies(self) -> dict[str, Any]:
-        """This replica's counts."""
-        return self._recommender.arms.tallies()
+    def variant_metrics(self) -> MetricsByVariant:
+        """Returns the variant metrics of this replica."""
+        return self._recommender.router.metrics()
 
 
-async def _tallies() -> dict[str, Any]:
-    """The counts of all replicas."""
-    answers = await serve.get_deployment_handle(NAME, APP).broadcast("tallies").results_async(timeout_s=10, return_exceptions=True)
-    # A replica that has just died has nothing to say.
-    return together([one for one in answers if not isinstance(one, BaseException)])
+async def _all_metrics() -> MetricsByVariant:
+    """Returns the variant metrics of all replicas together."""
+    handle = serve.get_deployment_handle(DEPLOYMENT, APP)
+    responses = handle.broadcast("variant_metrics")
+    results = await responses.results_async(timeout_s=METRICS_TIMEOUT_SECONDS, return_exceptions=True)
+    # A replica that stopped during the call returns an exception; its counts are gone.
+    return merge_replicas([result for result in results if not isinstance(result, BaseException)])
 
 
 app = Replica.bind()  # type: ignore[attr-defined]
 
 
 def main(argv: list[str]) -> int:
-    """Deploy and wait until it answers. Returns the exit code."""
+    """Deploy and wait until the application is RUNNING. Returns the exit code."""
     parser = Parser("serving.application", __doc__)
-    parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must run (default: %(default)s)")
+    parser.add_argument("--wait", type=whole_number, default=300, help="seconds until it must be RUNNING (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
         settings = Settings.from_env()
-        said = deploy(settings, args.wait)
+        error_text = deploy(settings, args.wait)
     except SettingsError as error:
-        return _refuse(str(error), 2)
+        return _fail(str(error), 2)
     except HTTPError as error:
-        return _refuse(f"{error.url}: {error.code} {error.read().decode(errors='replace').strip()[-500:]}", 1)
+        return _fail(f"{error.url}: HTTP {error.code}: {error.read().decode(errors='replace').strip()[-500:]}", 1)
     except OSError as error:
-        said = f"no Ray head answers at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI"
-    if said:
-        return _refuse(said, 1)
-    print(f"serving at http://{HOST}:{settings.serve_port}")
+        error_text = (
+            f"cannot reach the Ray head at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI"
+        )
+    if error_text:
+        return _fail(error_text, 1)
+    print(f"deployed to http://{HOST}:{settings.serve_port}")
     return 0
 
 
-def _refuse(text: str, code: int) -> int:
+def _fail(text: str, exit_code: int) -> int:
     print(f"ray_apps.serving.application: {text}", file=sys.stderr)
-    return code
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""What Ray Serve is told to run: the same words by REST on a laptop and by a RayService in Kubernetes."""
+"""The Ray Serve configuration: sent by REST on the local stack, and equal to `serveConfigV2` of the RayService in Kubernetes."""
 
 from typing import Any
 
 APP = "recommend"
-# All replicas fit beside two trials of the tuning on two cores.
-REPLICA_CPUS, MOST_REPLICAS = 0.25, 2
+# All replicas and two trials of the tuning fit on two CPUs.
+REPLICA_CPUS = 0.25
+MAX_REPLICAS = 2
 
 
 def serve_config(host: str, port: int) -> dict[str, Any]:
-    """The configuration of the whole Serve instance."""
+    """Returns the configuration of the Serve instance with its HTTP address."""
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": port},

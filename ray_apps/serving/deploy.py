@@ -1,4 +1,4 @@
-"""Hands the application to a running head, by the REST of its Serve; safe to repeat."""
+"""Deploys the application to a running Ray head through the REST API of Ray Serve; idempotent."""
 
 import json
 import time
@@ -10,32 +10,39 @@ from ray_apps.serving.config import APP, serve_config
 
 HOST = "127.0.0.1"
 PATH = "/api/serve/applications/"
+# The first request starts Serve's controller and proxy.
+REQUEST_TIMEOUT_SECONDS = 120
 
 
-def deploy(settings: Settings, wait: int) -> str:
-    """Hand the application over and wait until it runs. Returns what is wrong, or ''."""
-    # Better told here than in a replica's log.
+def deploy(settings: Settings, timeout_seconds: int) -> str:
+    """Deploy and wait until the application is RUNNING. Returns an error text; '' on success."""
+    # A missing token file is reported here, not only in the log of a replica.
     read_secret(settings.serve_token_file)
-    _call(settings, "PUT", serve_config(HOST, settings.serve_port))
-    until = time.monotonic() + wait
-    while (found := application(settings)).get("status") != "RUNNING":
-        if found.get("status") == "DEPLOY_FAILED" or time.monotonic() > until:
-            return f"the application is {found.get('status', 'not there')} after {wait} s: {found.get('message', '').strip()[-500:]}"
+    _request(settings, "PUT", serve_config(HOST, settings.serve_port))
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        application = application_status(settings)
+        status = application.get("status", "NOT_DEPLOYED")
+        if status == "RUNNING":
+            return ""
+        if status == "DEPLOY_FAILED" or time.monotonic() > deadline:
+            message = application.get("message", "").strip()[-500:]
+            return f"Serve application {APP} is {status} (timeout {timeout_seconds} s): {message or 'see the logs of the Ray head'}"
         time.sleep(1)
-    return ""
 
 
-def application(settings: Settings) -> dict[str, Any]:
-    """What the head says of the application; nothing if it does not have it."""
-    found: dict[str, Any] = _call(settings, "GET")["applications"].get(APP, {})
-    return found
+def application_status(settings: Settings) -> dict[str, Any]:
+    """Returns the application as the head describes it (`status`, `message`, ...); empty if it is not deployed."""
+    applications = _request(settings, "GET")["applications"]
+    application: dict[str, Any] = applications.get(APP, {})
+    return application
 
 
-def _call(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
+def _request(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
     headers = {"Content-Type": "application/json"}
     if settings.ray_token_file:
         headers["Authorization"] = f"Bearer {read_secret(settings.ray_token_file)}"
     data = json.dumps(body).encode() if body is not None else None
-    # The first one starts Serve itself.
-    with urlopen(Request(settings.ray_uri + PATH, data, headers, method=method), timeout=120) as answer:
-        return json.loads(answer.read() or b"{}")
+    request = Request(settings.ray_uri + PATH, data, headers, method=method)
+    with urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as response:
+        return json.loads(response.read() or b"{}")

@@ -1,69 +1,74 @@
-"""The answers: a model's list, or the best that there is without one. There is always an answer."""
+"""Builds the responses of the HTTP API: a model's list, or a fallback list and the reason for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray_apps.serving.arms import Arms, Ask, Reply
-from ray_apps.serving.shown import Shown
-from ray_apps.serving.views import FreshLists, RecentViews
+from ray_apps.serving.impressions import Impressions
+from ray_apps.serving.router import RoutedResult, Router
+from ray_apps.serving.user_history import RecentViews, StreamedLists
 
+# Values of the response field `fallback`.
 STREAM = "recommendations stream"
-NO_MODEL, UNKNOWN_USER, UNKNOWN_ITEM, EMPTY_SESSION = "no model yet", "unknown user", "unknown item", "empty session"
+NO_MODEL = "no model yet"
+UNKNOWN_USER = "unknown user"
+UNKNOWN_ITEM = "unknown item"
+EMPTY_SESSION = "empty session"
 
 Items = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Recommender:
-    """What a replica knows: the rollout, the users' last views, the lists that the stream made for them, and those it showed."""
+    """The state that a replica answers from; every method returns a JSON response, also without a model."""
 
-    arms: Arms
+    router: Router
     views: RecentViews
-    lists: FreshLists
-    shown: Shown = field(default_factory=Shown)
+    lists: StreamedLists
+    impressions: Impressions = field(default_factory=Impressions)
 
     def for_user(self, user_id: str, top: int, seen: bool = False) -> dict[str, Any]:
-        """By the user's last views; without any that the model knows, by the stream's list."""
+        """Recommends `top` items by the user's recent views."""
         views = self.views.of(user_id)
-        return self._rank(user_id, views, top, seen, UNKNOWN_ITEM if views else UNKNOWN_USER)
+        return self._recommend(user_id, views, top, seen, UNKNOWN_ITEM if views else UNKNOWN_USER)
 
     def for_session(self, items: Sequence[str], user_id: str, top: int, seen: bool = False) -> dict[str, Any]:
-        """By these views, the newest last; without any, by the user's."""
+        """Recommends `top` items by the views of a session (the newest last); if it is empty, by the user's recent views."""
         if not items and user_id:
             return self.for_user(user_id, top, seen)
-        return self._rank(user_id, items, top, seen, UNKNOWN_ITEM if items else EMPTY_SESSION)
+        return self._recommend(user_id, items, top, seen, UNKNOWN_ITEM if items else EMPTY_SESSION)
 
     def similar(self, item: str, top: int) -> dict[str, Any]:
-        """Items that visitors view together with this one."""
-        reply = self.arms.ask("", lambda scorer: scorer.similar(item, top))
-        found = [{"id": other, "score": score} for other, score in reply.found]
-        return self._told(reply, found, top, UNKNOWN_ITEM)
+        """Returns items that visitors view together with this one."""
+        result = self.router.call("", lambda scorer: scorer.similar(item, top))
+        items = [{"id": similar, "score": weight} for similar, weight in result.items]
+        return self._model_or_popular(result, items, top, UNKNOWN_ITEM)
 
-    def _rank(self, user_id: str, views: Sequence[str], top: int, seen: bool, why: str) -> dict[str, Any]:
-        ask: Ask = lambda scorer: scorer.rank(views, top, seen)  # noqa: E731
-        reply = self.arms.ask(user_id, ask)
-        fresh = self.lists.of(user_id) if not reply.found else []
-        if fresh:
-            answer = _answer(_named(fresh[:top]), reply, "", reply.failed or STREAM)
+    def _recommend(self, user_id: str, views: Sequence[str], top: int, seen: bool, fallback: str) -> dict[str, Any]:
+        result = self.router.call(user_id, lambda scorer: scorer.rank(views, top, seen))
+        # The list of the stream is used only if the model has none.
+        streamed = [] if result.items else self.lists.of(user_id)
+        if streamed:
+            response = _response(_items(streamed[:top]), result, "", result.failure or STREAM)
         else:
-            answer = self._told(reply, _named(reply.found), top, why)
-        if user_id and reply.tally:
-            self.shown.put(user_id, (one["id"] for one in answer["items"]), reply.tally)
-        return answer
+            response = self._model_or_popular(result, _items(result.items), top, fallback)
+        if user_id and result.metrics:
+            shown = [item["id"] for item in response["items"]]
+            self.impressions.record_shown(user_id, shown, result.metrics)
+        return response
 
-    def _told(self, reply: Reply, found: Items, top: int, why: str) -> dict[str, Any]:
-        """What the model found, or what is popular and why."""
-        model = reply.scorer.sha256 if reply.scorer else ""
-        if found:
-            return _answer(found, reply, model, reply.failed)
-        popular: Callable[[int], list[str]] = reply.scorer.popular if reply.scorer else self.views.popular
-        return _answer(_named(popular(top)), reply, model, reply.failed or (why if reply.scorer else NO_MODEL))
-
-
-def _named(items: Sequence[str]) -> Items:
-    return [{"id": item} for item in items]
+    def _model_or_popular(self, result: RoutedResult, items: Items, top: int, fallback: str) -> dict[str, Any]:
+        """Returns the model's items; if there are none, popular items and the reason `fallback`."""
+        if result.scorer is None:
+            return _response(_items(self.views.popular(top)), result, "", result.failure or NO_MODEL)
+        if items:
+            return _response(items, result, result.scorer.sha256, result.failure)
+        return _response(_items(result.scorer.popular(top)), result, result.scorer.sha256, result.failure or fallback)
 
 
-def _answer(items: Items, reply: Reply, model: str, fallback: str) -> dict[str, Any]:
-    return {"items": items, "release": reply.release, "model": model, "arm": reply.arm, "fallback": fallback}
+def _items(ids: Sequence[str]) -> Items:
+    return [{"id": item} for item in ids]
+
+
+def _response(items: Items, result: RoutedResult, model: str, fallback: str) -> dict[str, Any]:
+    return {"items": items, "release": result.release, "model": model, "variant": result.variant, "fallback": fallback}

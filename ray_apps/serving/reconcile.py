@@ -1,37 +1,39 @@
-"""Keeps the recommendations deployed: a head that lacks the application, as one that was started anew does, gets it again."""
+"""Reconciles the Serve application in a loop: deploys it to a Ray head that does not have it, such as a restarted one."""
 
 import sys
 import time
 
 from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps.common.cli import Parser, one_line, whole_number
-from ray_apps.serving.deploy import application, deploy
+from ray_apps.serving.deploy import application_status, deploy
 
-WAIT_SECONDS = 300
+DEPLOY_TIMEOUT_SECONDS = 300
 
 
 def main(argv: list[str]) -> int:
-    """Look for ever. Returns the exit code if a setting cannot be used."""
+    """Run until the process is stopped. Returns 2 if a setting is invalid."""
     parser = Parser("serving.reconcile", __doc__)
-    parser.add_argument("--every", type=whole_number, default=5, help="seconds between two looks (default: %(default)s)")
+    parser.add_argument("--every", type=whole_number, default=5, help="seconds between two checks (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
         settings = Settings.from_env()
         while True:
-            _look(settings)
+            _reconcile(settings)
             time.sleep(args.every)
     except SettingsError as error:
         print(f"ray_apps.serving.reconcile: {error}", file=sys.stderr)
         return 2
 
 
-def _look(settings: Settings) -> None:
+def _reconcile(settings: Settings) -> None:
     try:
-        if not application(settings):
-            print(deploy(settings, WAIT_SECONDS) or f"serving at {settings.serve_uri}", flush=True)
+        if application_status(settings):
+            return
+        error_text = deploy(settings, DEPLOY_TIMEOUT_SECONDS)
+        print(error_text or f"deployed to {settings.serve_uri}", flush=True)
     except OSError as error:
-        # A head that comes up refuses for a while; the next look tells more.
-        print(one_line(error), flush=True)
+        # A starting head refuses connections; the next check tries again.
+        print(f"cannot reach the Ray head at {settings.ray_uri}: {one_line(error)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,41 +1,48 @@
-"""What records of Kafka mean for a replica's memory. A record that cannot be read is the lake's to keep, not ours."""
+"""Applies Kafka records to the memory of a replica. Records that cannot be parsed are skipped; Flink quarantines them."""
 
 import json
 from typing import Any
 
-from ray_apps.serving.shown import Shown
-from ray_apps.serving.views import FreshLists, RecentViews
+from ray_apps.serving.impressions import Impressions
+from ray_apps.serving.user_history import RecentViews, StreamedLists
 
 VIEW = "view_item"
 
 
-def take_click(views: RecentViews, shown: Shown, key: bytes | None, value: bytes | None, arrived: int) -> None:
-    """A click event: only views of known users count. No event is newer than its arrival, whatever its sender's clock says."""
-    # Most of the cost of a look-back is JSON that is of no use here.
+def apply_click(views: RecentViews, impressions: Impressions, key: bytes | None, value: bytes | None, broker_time_ms: int) -> None:
+    """Add a record of the clicks topic: only `view_item` events with a user id and a product id are used.
+
+    A client's clock may be ahead, so the event time is capped by the record's Kafka timestamp.
+    """
+    # Most records are other events; a substring test is much cheaper than parsing their JSON.
     if not value or VIEW.encode() not in value:
         return
-    event = _object(value)
-    user_id, item, at = (event.get(name) for name in ("user_id", "product_id", "event_time"))
-    if event.get("event_type") == VIEW and _word(user_id) and _word(item):
-        views.add(str(user_id), str(item), min(at, arrived) if isinstance(at, int) else arrived)
-        shown.viewed(str(user_id), str(item), arrived)
+    event = _parse_object(value)
+    user_id, item, event_time = event.get("user_id"), event.get("product_id"), event.get("event_time")
+    if event.get("event_type") != VIEW or not _is_id(user_id) or not _is_id(item):
+        return
+    event_time_ms = min(event_time, broker_time_ms) if isinstance(event_time, int) else broker_time_ms
+    views.add(str(user_id), str(item), event_time_ms)
+    impressions.record_view(str(user_id), str(item), broker_time_ms)
 
 
-def take_list(lists: FreshLists, key: bytes | None, value: bytes | None, arrived: int) -> None:
-    """A user's list; a record without a value takes it back."""
+def apply_list(lists: StreamedLists, key: bytes | None, value: bytes | None, broker_time_ms: int) -> None:
+    """Set the user's list from a record of the recommendations topic; a tombstone (no value) removes it."""
     if key is None:
         return
-    items = _object(value or b"{}").get("items", [])
-    lists.put(key.decode(errors="replace"), [item for item in items if _word(item)] if isinstance(items, list) else [])
+    items = _parse_object(value or b"{}").get("items")
+    valid = [item for item in items if _is_id(item)] if isinstance(items, list) else []
+    lists.put(key.decode(errors="replace"), valid)
 
 
-def _object(value: bytes) -> dict[str, Any]:
+def _parse_object(value: bytes) -> dict[str, Any]:
+    """Returns a JSON object; an empty one if the bytes are anything else."""
     try:
-        found = json.loads(value)
+        document = json.loads(value)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _word(value: Any) -> bool:
+def _is_id(value: Any) -> bool:
     return isinstance(value, str) and bool(value)

@@ -1,4 +1,4 @@
-"""A replica comes to life: memory rebuilt from Kafka, the pointer read, the models warm. Then it goes on following both."""
+"""Starts a replica: replays Kafka into memory, reads the rollout pointer, loads the models, and keeps following both."""
 
 import logging
 import threading
@@ -8,46 +8,46 @@ from functools import partial
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from ray_apps.common.cli import one_line
-from ray_apps.serving.arms import Arms
-from ray_apps.serving.feed import Feed, LookBack
-from ray_apps.serving.pointer import NessieLake
+from ray_apps.serving.impressions import Impressions
+from ray_apps.serving.kafka_feed import KafkaFeed, ReplayLimit
 from ray_apps.serving.recommender import Recommender
-from ray_apps.serving.records import take_click, take_list
-from ray_apps.serving.shown import Shown
-from ray_apps.serving.views import FreshLists, RecentViews
+from ray_apps.serving.records import apply_click, apply_list
+from ray_apps.serving.rollout_store import NessieRolloutStore
+from ray_apps.serving.router import Router
+from ray_apps.serving.user_history import RecentViews, StreamedLists
 
-CLICKS = LookBack(records=200_000, seconds=1800)
-LISTS = LookBack(records=200_000)
-# A replica whose Kafka is away answers without a memory rather than not at all.
-PATIENCE_SECONDS = 20.0
+CLICKS_REPLAY = ReplayLimit(records=200_000, seconds=1800)
+LISTS_REPLAY = ReplayLimit(records=200_000)
+# After this time a replica becomes ready without the user history: fallback lists are better than no replica.
+REPLAY_TIMEOUT_SECONDS = 20.0
 log = logging.getLogger("ray.serve")
 
 
 def start(settings: Settings) -> Recommender:
-    """A recommender that is ready, or as ready as the lake and Kafka let it be."""
-    views, lists, shown = RecentViews(), FreshLists(), Shown()
+    """Returns a recommender once Kafka is replayed, or after REPLAY_TIMEOUT_SECONDS. A model is not required."""
+    views, lists, impressions = RecentViews(), StreamedLists(), Impressions()
     feeds = [
-        Feed(settings.kafka_bootstrap, names.CLICKS_TOPIC, partial(take_click, views, shown), CLICKS),
-        Feed(settings.kafka_bootstrap, names.RECOMMENDATIONS_TOPIC, partial(take_list, lists), LISTS),
+        KafkaFeed(settings.kafka_bootstrap, names.CLICKS_TOPIC, partial(apply_click, views, impressions), CLICKS_REPLAY),
+        KafkaFeed(settings.kafka_bootstrap, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
     ]
-    arms = Arms(NessieLake(settings))
-    follow(arms)
-    threading.Thread(target=_follow_on, args=(arms, settings.serve_follow_seconds), name="follow the pointer", daemon=True).start()
-    until = time.monotonic() + PATIENCE_SECONDS
+    router = Router(NessieRolloutStore(settings))
+    refresh(router)
+    threading.Thread(target=_refresh_forever, args=(router, settings.serve_follow_seconds), name="rollout pointer", daemon=True).start()
+    deadline = time.monotonic() + REPLAY_TIMEOUT_SECONDS
     for feed in feeds:
-        feed.caught_up.wait(max(0.0, until - time.monotonic()))
-    return Recommender(arms, views, lists, shown)
+        feed.caught_up.wait(max(0.0, deadline - time.monotonic()))
+    return Recommender(router, views, lists, impressions)
 
 
-def follow(arms: Arms) -> None:
-    """Take the pointer over; what is wrong with the lake is told, and all stays as it is."""
+def refresh(router: Router) -> None:
+    """Follow the rollout pointer; an error is logged, and the router keeps its models."""
     try:
-        arms.follow()
+        router.refresh()
     except Exception as error:
-        log.warning("the pointer cannot be read: %s", one_line(error))
+        log.warning("cannot read the rollout pointer from Nessie, the models in service stay: %s", one_line(error))
 
 
-def _follow_on(arms: Arms, seconds: int) -> None:
+def _refresh_forever(router: Router, seconds: int) -> None:
     while True:
         time.sleep(seconds)
-        follow(arms)
+        refresh(router)

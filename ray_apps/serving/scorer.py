@@ -1,4 +1,4 @@
-"""One model, asked in words: ids of items in, ids of items out."""
+"""Calls one model with item ids and returns item ids; the model itself knows items by their number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,57 +7,61 @@ from functools import cached_property
 import numpy as np
 
 from ray_apps.recommender.artefacts import Artefact
-from ray_apps.recommender.sessions import LONGEST_QUERY, Ints, Queries, windows
+from ray_apps.recommender.sessions import Ints, Queries
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model that knows its items by their ids."""
+    """A model that is loaded in this replica."""
 
     artefact: Artefact
 
     @property
     def sha256(self) -> str:
-        """The model's name."""
+        """The sha256 that names the model."""
         return self.artefact.manifest.sha256
 
     def rank(self, views: Sequence[str], top: int, seen: bool = False) -> list[str]:
-        """What comes after these views, the newest last; nothing if the model knows none of them. `seen` keeps them in the list."""
-        known = self._numbers(views)[-LONGEST_QUERY:]
-        if not len(known):
+        """Returns the `top` items to recommend after these views (the newest last).
+
+        Empty if the model knows none of the views. Viewed items are left out unless `seen` is true.
+        """
+        viewed = self._numbers_of(views)[-self.artefact.model.index.settings.longest_query :]
+        if not len(viewed):
             return []
-        found = self.artefact.model.rank(_query(known), top + (0 if seen else len(known)))[0]
-        return self._ids(found[seen | ~np.isin(found, known)][:top])
+        if seen:
+            return self._ids_of(self._ranked(viewed, top))
+        ranked = self._ranked(viewed, top + len(viewed))
+        return self._ids_of(ranked[~np.isin(ranked, viewed)][:top])
 
     def similar(self, item: str, top: int) -> list[tuple[str, float]]:
-        """Items viewed near this one, the nearest first, and how near; nothing if there are none."""
-        links = self.artefact.model.index.covisitation
-        [number] = self._numbers([item]) if item in self._places else [-1]
-        near = slice(links.offsets[number], links.offsets[number + 1]) if number >= 0 else slice(0)
-        others = links.items[near] != number
-        weights = links.weights[near][others][:top].round(6).tolist()
-        return list(zip(self._ids(links.items[near][others][:top]), weights, strict=True))
+        """Returns the items most often viewed together with this one, and their co-visitation weights; empty if there are none."""
+        if item not in self._number_by_id:
+            return []
+        items, weights = self.artefact.model.similar(self._number_by_id[item], top)
+        return list(zip(self._ids_of(items), weights.round(6).tolist(), strict=True))
 
     def popular(self, top: int) -> list[str]:
-        """The most viewed items."""
-        return self._ids(self.artefact.model.index.popularity.items[:top])
+        """Returns the `top` most viewed items of the training data."""
+        return self._ids_of(self.artefact.model.popular(top))
 
     def warm_up(self) -> None:
-        """Make all that is made when it is first asked for, so that no visitor waits for it."""
+        """Rank once, so that lazily built indexes and compiled kernels are ready before the first request."""
         self.rank([self.popular(1)[0]], 1)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def _number_by_id(self) -> dict[str, int]:
         return {item: number for number, item in enumerate(self.artefact.ids.tolist())}
 
-    def _numbers(self, items: Sequence[str]) -> Ints:
-        return np.array([self._places[item] for item in items if item in self._places], np.int32)
+    def _ranked(self, viewed: Ints, top: int) -> Ints:
+        """Returns the numbers of the `top` items after these views; -1 where there are no more."""
+        ranked: Ints = self.artefact.model.rank(Queries.single(viewed), top)[0]
+        return ranked
 
-    def _ids(self, numbers: Ints) -> list[str]:
+    def _numbers_of(self, items: Sequence[str]) -> Ints:
+        """Returns the numbers of the items that the model knows."""
+        return np.array([self._number_by_id[item] for item in items if item in self._number_by_id], np.int32)
+
+    def _ids_of(self, numbers: Ints) -> list[str]:
+        """Returns the ids of these items without the padding (-1)."""
         return [str(item) for item in self.artefact.ids[numbers[numbers >= 0]]]
-
-
-def _query(items: Ints) -> Queries:
-    """One question, whose answer nobody knows."""
-    one = np.zeros(1, np.int64)
-    return windows(items, one, one + len(items), np.array([-1], np.int32), one)

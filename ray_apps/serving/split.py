@@ -1,10 +1,15 @@
-"""Who is asked for whom: a user is always on the same side of a split, and a growing share only adds users."""
+"""Hash split of the users between the variants of a rollout."""
 
 import zlib
 
-STABLE, CANDIDATE, NONE = "stable", "candidate", "none"
+from clickstream_contracts.serving_api import CANDIDATE, STABLE
 
 
-def arm(user_id: str, share: int) -> str:
-    """CANDIDATE for `share` percent of the users, STABLE for the others; whoever is not known is never an experiment."""
-    return CANDIDATE if user_id and zlib.crc32(user_id.encode()) % 100 < share else STABLE
+def variant_of(user_id: str, share: int) -> str:
+    """Returns CANDIDATE for `share` percent of the users, STABLE for the others and for requests without a user id.
+
+    The bucket (CRC-32 of the user id modulo 100) never changes, so a growing share only adds users to the candidate.
+    """
+    if user_id and zlib.crc32(user_id.encode()) % 100 < share:
+        return CANDIDATE
+    return STABLE

@@ -1,4 +1,4 @@
-"""A client of the served recommendations that keeps its connection, and several of them at once."""
+"""HTTP clients of the serving API for tests and benchmarks: one that keeps its connection, and several in parallel threads."""
 
 import http.client
 import json
@@ -12,76 +12,87 @@ from urllib.parse import urlparse
 
 
 class Client:
-    """One connection."""
+    """One keep-alive connection that sends the token."""
 
     def __init__(self, uri: str, token: str) -> None:
-        self._where = urlparse(uri).netloc
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._connection = http.client.HTTPConnection(self._where, timeout=60)
+        self._connection = http.client.HTTPConnection(urlparse(uri).netloc, timeout=60)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def __call__(self, path: str, body: Any = None) -> tuple[int, Any]:
-        """GET, or POST if there is a body. A server may close a connection between two requests, never instead of an answer."""
-        content = None if body is None else json.dumps(body)
+        """GET, or POST if there is a body. Returns the status and the JSON document (or the text if it is not JSON)."""
         try:
-            self._connection.request("POST" if content else "GET", path, content, self._headers)
-            answer = self._connection.getresponse()
+            status, text = self._request(path, body)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # A server may close an idle connection between two requests; the second attempt opens a new one.
             self._connection.close()
-            self._connection.request("POST" if content else "GET", path, content, self._headers)
-            answer = self._connection.getresponse()
-        text = answer.read()
+            status, text = self._request(path, body)
         try:
-            return answer.status, json.loads(text)
+            return status, json.loads(text)
         except ValueError:
-            return answer.status, text.decode(errors="replace")
+            return status, text.decode(errors="replace")
+
+    def _request(self, path: str, body: Any) -> tuple[int, bytes]:
+        if body is None:
+            self._connection.request("GET", path, None, self._headers)
+        else:
+            self._connection.request("POST", path, json.dumps(body), self._headers)
+        response = self._connection.getresponse()
+        return response.status, response.read()
 
 
 @dataclass
-class Seen:
-    """What clients got: how often each status, the longest wait, and each answer's model and fallback."""
+class Responses:
+    """What the clients received.
+
+    `statuses` counts HTTP statuses and names of connection errors, `sources` counts (variant, model, fallback) of the responses,
+    `seconds` holds the response times.
+    """
 
     statuses: dict[Any, int] = field(default_factory=dict)
-    longest: float = 0.0
-    kinds: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    times: list[float] = field(default_factory=list)
+    sources: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
 
-    def add(self, status: Any, answer: Any, seconds: float) -> None:
+    @property
+    def longest(self) -> float:
+        """The longest response time in seconds; 0 if there were no responses."""
+        return max(self.seconds, default=0.0)
+
+    def add(self, status: Any, response: Any, seconds: float) -> None:
         self.statuses[status] = self.statuses.get(status, 0) + 1
-        self.longest = max(self.longest, seconds)
-        self.times.append(seconds)
-        if isinstance(answer, dict) and "arm" in answer:
-            kind = (answer["arm"], answer["model"], answer["fallback"])
-            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self.seconds.append(seconds)
+        if isinstance(response, dict) and "variant" in response:
+            source = (response["variant"], response["model"], response["fallback"])
+            self.sources[source] = self.sources.get(source, 0) + 1
 
 
 @contextmanager
-def clients(count: int, uri: str, token: str, items: list[str], users: int = 1000) -> Iterator[Seen]:
-    """This many clients ask without a pause, as users in turn, until the block ends."""
-    seen, stop, lock = Seen(), threading.Event(), threading.Lock()
+def clients(count: int, uri: str, token: str, items: list[str], users: int = 1000) -> Iterator[Responses]:
+    """Run `count` clients that send requests without a pause, for `users` users in turn, until the block ends."""
+    responses, stop, lock = Responses(), threading.Event(), threading.Lock()
 
-    def ask(number: int) -> None:
-        client, turn = Client(uri, token), number
+    def send_requests(first_user: int) -> None:
+        client, user = Client(uri, token), first_user
         while not stop.is_set():
-            begin = time.monotonic()
+            start = time.monotonic()
             status: Any
             try:
-                status, answer = client("/recommend", {"items": items, "user_id": f"u-{turn % users}"})
+                status, response = client("/recommend", {"items": items, "user_id": f"u-{user % users}"})
             except OSError as error:
-                status, answer = type(error).__name__, None
+                status, response = type(error).__name__, None
             with lock:
-                seen.add(status, answer, time.monotonic() - begin)
-            turn += count
+                responses.add(status, response, time.monotonic() - start)
+            user += count
         client.close()
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=send_requests, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     try:
-        yield seen
+        yield responses
     finally:
         stop.set()
         for thread in threads:

@@ -1,4 +1,4 @@
-"""A Ray head of a test's own that serves: on 127.0.0.1 and free ports, in a folder of its own, gone when the block ends."""
+"""A Ray head with Serve and HAProxy for one test module: on 127.0.0.1, free ports and a temporary folder, stopped when the block ends."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tools.localstack import haproxy
-from tools.localstack.ports import is_taken
+from tools.localstack.ports import is_in_use
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240
@@ -26,7 +26,7 @@ PORTS = ("ray", "client", "dashboard", "serve", "metrics", "stats")
 
 @dataclass(frozen=True)
 class Head:
-    """A head that is up: the environment in which the project's commands meet it, and its log."""
+    """A running head: `env` is the environment for commands that use it, `folder` its temporary folder."""
 
     env: dict[str, str]
     folder: Path
@@ -36,52 +36,66 @@ class Head:
         return self.env["CLICKSTREAM_SERVE_URI"]
 
     def applications(self) -> dict[str, Any]:
-        """What Serve says of its applications."""
-        return dict(self._call("GET")["applications"])
+        """Returns the applications as the REST API of Serve describes them, by name."""
+        return dict(self._request("GET")["applications"])
 
     def put(self, config: dict[str, Any]) -> None:
-        """Let Serve run this."""
-        self._call("PUT", {"http_options": {"host": "127.0.0.1", "port": int(self.env["CLICKSTREAM_SERVE_PORT"])}, **config})
+        """Deploy this Serve configuration."""
+        http_options = {"host": "127.0.0.1", "port": int(self.env["CLICKSTREAM_SERVE_PORT"])}
+        self._request("PUT", {"http_options": http_options, **config})
 
-    def _call(self, method: str, body: Any = None) -> Any:
+    def _request(self, method: str, body: Any = None) -> Any:
         token = Path(self.env["RAY_AUTH_TOKEN_PATH"]).read_text()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        url, data = f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/", json.dumps(body).encode() if body else None
-        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:
-            return json.loads(answer.read() or b"{}")
+        url = f"{self.env['CLICKSTREAM_RAY_URI']}/api/serve/applications/"
+        data = json.dumps(body).encode() if body else None
+        with urlopen(Request(url, data, headers, method=method), timeout=60) as response:
+            return json.loads(response.read() or b"{}")
 
     def replicas(self) -> dict[str, int]:
-        """Process ids of the replicas that run."""
-        found = [one for app in self.applications().values() for part in app["deployments"].values() for one in part["replicas"]]
-        return {one["replica_id"]: one["pid"] for one in found if one["state"] == "RUNNING"}
+        """Process ids of the running replicas, by replica id."""
+        pids = {}
+        for application in self.applications().values():
+            for deployment in application["deployments"].values():
+                for replica in deployment["replicas"]:
+                    if replica["state"] == "RUNNING":
+                        pids[replica["replica_id"]] = replica["pid"]
+        return pids
 
     def processes(self) -> list[int]:
-        """Every process of this head, its replicas and HAProxy among them: they leave their parent's group, but name the folder."""
-        found = []
-        for place in Path("/proc").glob("[0-9]*/environ"):
+        """Process ids of the head with its replicas and HAProxy.
+
+        They leave the process group of `ray start`, so they are found by the folder in their environment.
+        """
+        pids = []
+        for environ_file in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
-                if f"={self.folder}/haproxy\0" in place.read_text(errors="replace"):
-                    found.append(int(place.parent.name))
-        return found
+                if f"={self.folder}/haproxy\0" in environ_file.read_text(errors="replace"):
+                    pids.append(int(environ_file.parent.name))
+        return pids
 
     def logs(self) -> str:
-        """The ends of Serve's logs."""
+        """Returns the last 3000 characters of each log file of Serve."""
         files = sorted(self.folder.glob("session_latest/logs/serve/*.log"))
         return "\n".join(f"== {file.name}\n{file.read_text()[-3000:]}" for file in files)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports in a row that nobody listens on, below those that the system hands out: Ray's own would take them before HAProxy does."""
+    """Returns consecutive free ports.
+
+    They are below the ephemeral range: Ray's own processes would take ephemeral ports before HAProxy binds them.
+    """
     for _ in range(1000):
         first = random.randrange(23_000, 30_000 - count)
-        if not any(is_taken(first + more) for more in range(count)):
-            return list(range(first, first + count))
-    raise RuntimeError(f"no {count} free ports in a row")
+        ports = list(range(first, first + count))
+        if not any(is_in_use(port) for port in ports):
+            return ports
+    raise RuntimeError(f"no {count} consecutive free ports in 23000-30000: stop other stacks on this machine")
 
 
 @contextmanager
-def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
-    """A head run by this Python, its replicas in the environment `env`."""
+def ray_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
+    """Start a head with this Python; `env` is added to the environment of its replicas."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     haproxy.write(folder / "haproxy")
@@ -90,7 +104,7 @@ def a_head(python: Path, env: Mapping[str, str]) -> Iterator[Head]:
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(_command(python, ports, folder), env=head.env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait(head, process)
+        _wait_until_ready(head, process)
         yield head
     finally:
         _stop(head, process)
@@ -125,7 +139,7 @@ def _environment(env: Mapping[str, str], ports: Mapping[str, int], folder: Path)
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "DASHBOARD_METRIC_PORT": "0",
-        # Process titles must not overwrite the environment by which a head knows its own.
+        # Process titles must not overwrite the environment in /proc, see Head.processes.
         "SPT_NOENV": "1",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
         "CLICKSTREAM_RAY_URI": f"http://127.0.0.1:{ports['dashboard']}",
@@ -138,14 +152,14 @@ def _environment(env: Mapping[str, str], ports: Mapping[str, int], folder: Path)
     }
 
 
-def _wait(head: Head, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + START_SECONDS
+def _wait_until_ready(head: Head, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
     while True:
         with suppress(OSError):
             head.applications()
             return
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"the head did not start: {(head.folder / 'head.log').read_text()[-2000:]}")
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the Ray head did not start within {START_SECONDS} s: {(head.folder / 'head.log').read_text()[-2000:]}")
         time.sleep(1)
 
 

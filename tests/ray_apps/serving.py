@@ -1,62 +1,65 @@
-"""A lake for tests: a pointer that is set by hand, and models that are there, broken or missing."""
+"""A rollout store in memory for tests: the test sets the pointer, and adds models that load or raise."""
 
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ray_apps.common.pointer import Pointer
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest
 from ray_apps.recommender.ranker import Recipe
-from ray_apps.serving.arms import Arms
-from ray_apps.serving.pointer import Pointer
 from ray_apps.serving.recommender import Recommender
-from ray_apps.serving.views import FreshLists, RecentViews
+from ray_apps.serving.router import Router
+from ray_apps.serving.user_history import RecentViews, StreamedLists
 from tests.ray_apps import shop
 
 
 @cache
 def artefact(data: str = "tag-1") -> Artefact:
-    """A small model; its name depends on `data`, its answers on its seed."""
+    """A small trained model. Its sha256 depends on `data`, its recommendations on the seed (the length of `data`)."""
     recipe = Recipe(rounds=5, seed=len(data))
-    model, _ = ranker.train(shop.sessions(shop.visits(700, seed=len(data))), shop.ITEMS, recipe, Progress(silent=True))
-    return Artefact(model, np.array([f"p-{number}" for number in range(shop.ITEMS)]), Manifest(data, recipe.seed, recipe.parameters, {}))
+    sessions = shop.sessions(shop.visits(700, seed=recipe.seed))
+    model, _ = ranker.train(sessions, shop.ITEMS, recipe, Progress(silent=True))
+    ids = np.array([f"p-{number}" for number in range(shop.ITEMS)])
+    return Artefact(model, ids, Manifest(data, recipe.seed, recipe.parameters, {}))
 
 
-class FakeLake:
-    """What is asked of it is counted; an exception among the models is raised."""
+class FakeRolloutStore:
+    """Logs what is read from it. An exception in `models` is raised when that model is loaded."""
 
     def __init__(self) -> None:
-        self.now = Pointer()
+        self.current = Pointer()
         self.models: dict[str, Any] = {}
-        self.asked: list[str] = []
-        self.away = False
+        self.reads: list[str] = []
+        self.unreachable = False
 
-    def add(self, found: Artefact) -> str:
-        """Put a model in. Returns its name."""
-        self.models[found.manifest.sha256] = found
-        return found.manifest.sha256
+    def add(self, model: Artefact) -> str:
+        """Add a model. Returns its sha256."""
+        sha256 = model.manifest.sha256
+        self.models[sha256] = model
+        return sha256
 
-    def state(self) -> str:
-        if self.away:
-            raise OSError("no route to the lake")
-        return repr(self.now)
+    def commit(self) -> str:
+        if self.unreachable:
+            raise OSError("no route to Nessie")
+        return repr(self.current)
 
     def pointer(self) -> Pointer:
-        self.asked.append("pointer")
-        return self.now
+        self.reads.append("pointer")
+        return self.current
 
-    def model(self, sha256: str) -> Artefact:
-        self.asked.append(sha256)
-        found = self.models[sha256]
-        if isinstance(found, Exception):
-            raise found
-        return found  # type: ignore[no-any-return]
+    def load_model(self, sha256: str) -> Artefact:
+        self.reads.append(sha256)
+        model = self.models[sha256]
+        if isinstance(model, Exception):
+            raise model
+        return model  # type: ignore[no-any-return]
 
 
-def recommender(lake: FakeLake) -> Recommender:
-    """A recommender that has seen nothing yet and stands where the lake points."""
-    arms = Arms(lake)
-    arms.follow()
-    return Recommender(arms, RecentViews(), FreshLists())
+def recommender(store: FakeRolloutStore) -> Recommender:
+    """A recommender without user history that has read the store's pointer."""
+    router = Router(store)
+    router.refresh()
+    return Recommender(router, RecentViews(), StreamedLists())

@@ -1,4 +1,4 @@
-"""Serving for real: a lake, Kafka, a Ray head with HAProxy, and HTTP. The tests go on where the one before ended."""
+"""Serving with S3, Nessie, Kafka and a Ray head with HAProxy, over HTTP. Each test continues from the state of the one before."""
 
 import json
 import os
@@ -23,35 +23,37 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StringType
 
 from clickstream_contracts import names
+from clickstream_contracts.serving_api import CANDIDATE, STABLE
 from clickstream_contracts.settings import Settings, read_env_file, read_secret
-from ray_apps.common.storage import open_place, read_bytes, write_bytes
+from ray_apps.common.model_registry import MODELS, ROLLOUT
+from ray_apps.common.pointer import Pointer
+from ray_apps.common.storage import open_storage, read_bytes, write_bytes
 from ray_apps.recommender import artefacts
-from ray_apps.recommender.artefacts import FILES
-from ray_apps.serving.pointer import MODELS, ROLLOUT, Pointer
-from ray_apps.serving.split import CANDIDATE, STABLE, arm
+from ray_apps.recommender.artefacts import SESSIONS
+from ray_apps.serving.split import variant_of
 from tests.ports import free_ports
 from tests.ray_apps.client import Client, clients
-from tests.ray_apps.head import ROOT, Head, a_head
+from tests.ray_apps.head import ROOT, Head, ray_head
 from tests.ray_apps.serving import artefact
 
 pytestmark = pytest.mark.engine
-PATIENCE = 240
+TIMEOUT_SECONDS = 240
 ITEMS = ["p-3", "p-4"]
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A lake, Kafka and a head, and what a test does with them."""
+    """The running services, and the steps that a test takes with them."""
 
     settings: Settings
     head: Head
 
     @cached_property
-    def ask(self) -> Client:
+    def client(self) -> Client:
         return Client(self.head.uri, read_secret(self.settings.serve_token_file))
 
     @cached_property
-    def lake(self) -> RestCatalog:
+    def catalog(self) -> RestCatalog:
         return RestCatalog("nessie", **self.settings.pyiceberg())
 
     @cached_property
@@ -60,50 +62,51 @@ class Shop:
 
     def deploy(self) -> None:
         command = [sys.executable, "-m", "ray_apps.serving.application"]
-        done = subprocess.run(command, env=self.head.env, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr + self.head.logs()
+        process = subprocess.run(command, env=self.head.env, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr + self.head.logs()
 
-    def model(self, data: str, flip: bool = False) -> str:
-        """Write a model to the store and its row to the lake. Returns its name."""
-        uri = f"s3://{self.settings.s3_bucket}/models/{data.replace(' ', '-')}"
-        sha256 = artefacts.write(artefact(data), *open_place(uri, self.settings)).sha256
-        if flip:
-            content = bytearray(read_bytes(f"{uri}/{FILES[0]}", self.settings))
+    def add_model(self, data_tag: str, flip_a_byte: bool = False) -> str:
+        """Write a model to the store and register it in ml.models. Returns its sha256."""
+        uri = f"s3://{self.settings.s3_bucket}/models/{data_tag.replace(' ', '-')}"
+        sha256 = artefacts.write(artefact(data_tag), *open_storage(uri, self.settings)).sha256
+        if flip_a_byte:
+            content = bytearray(read_bytes(f"{uri}/{SESSIONS}", self.settings))
             content[len(content) // 2] ^= 1
-            write_bytes(f"{uri}/{FILES[0]}", bytes(content), self.settings)
+            write_bytes(f"{uri}/{SESSIONS}", bytes(content), self.settings)
         texts = dict.fromkeys(("parameters", "metrics", "trials", "code_versions", "verdict"), "{}") | {"data_commit": "c", "run": "r"}
-        row = {"model_sha256": sha256, "uri": uri, "created_at": now(), "data_tag": data, "seed": 7, "passed": True, **texts}
+        row = {"model_sha256": sha256, "uri": uri, "created_at": now(), "data_tag": data_tag, "seed": 7, "passed": True, **texts}
         self.append(MODELS, row)
         return sha256
 
-    def point(self, pointer: Pointer) -> None:
-        row = {**pointer.__dict__, "at": now(), "data_tag": "t", "rule_version": "1", "action": "step", "reason": "", "run": "r"}
-        self.append(ROLLOUT, row)
+    def move_pointer(self, pointer: Pointer) -> None:
+        columns = {"at": now(), "data_tag": "t", "rule_version": "1", "action": "step", "reason": "", "run": "r"}
+        self.append(ROLLOUT, pointer.__dict__ | columns)
 
-    def until_it_follows(self, pointer: Pointer) -> None:
-        wanted = [pointer.stable, pointer.candidate]
-        self.until("/arms", lambda answer: [one["model"] for one in answer["arms"].values()] == wanted)
+    def wait_for_models(self, pointer: Pointer) -> None:
+        """Wait until all replicas serve the models of the pointer."""
+        models = [pointer.stable, pointer.candidate]
+        self.wait_for_response("/variants", lambda response: [fields["model"] for fields in response["variants"].values()] == models)
 
-    def append(self, table: str, row: dict[str, Any]) -> None:
-        there = self.lake.load_table(table)
-        there.append(pa.Table.from_pylist([row], there.schema().as_arrow()))
+    def append(self, table_name: str, row: dict[str, Any]) -> None:
+        table = self.catalog.load_table(table_name)
+        table.append(pa.Table.from_pylist([row], table.schema().as_arrow()))
 
     def view(self, user_id: str, item: str) -> None:
         event = {"event_type": "view_item", "user_id": user_id, "product_id": item, "event_time": int(1000 * time.time())}
         self.producer.produce(names.CLICKS_TOPIC, json.dumps(event).encode(), user_id.encode())
         self.producer.flush(10)
 
-    def until(self, path: str, right: Callable[[Any], bool], body: Any = None) -> Any:
-        """Ask until the answer is right. Returns it."""
-        end = time.monotonic() + PATIENCE
+    def wait_for_response(self, path: str, is_expected: Callable[[Any], bool], body: Any = None) -> Any:
+        """Repeat a request until its response is the expected one. Returns the response."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
-                status, answer = self.ask(path, body)
+                status, response = self.client(path, body)
             except OSError as error:
-                status, answer = 0, str(error)
-            if status == 200 and right(answer):
-                return answer
-            assert time.monotonic() < end, f"{path}: {status} {answer}\n{self.head.logs()}"
+                status, response = 0, str(error)
+            if status == 200 and is_expected(response):
+                return response
+            assert time.monotonic() < deadline, f"{path}: {status} {response}\n{self.head.logs()}"
             time.sleep(0.05)
 
 
@@ -111,31 +114,38 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
-def lake_and_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Three parts of a stack. TEST_STACK_DIR names one that is up already and is left as it is."""
-    kept = os.environ.get("TEST_STACK_DIR")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A local stack with S3, Nessie and Kafka. TEST_STACK_DIR names one that is running already; it is not stopped."""
+    running_stack = os.environ.get("TEST_STACK_DIR")
+    home = Path(running_stack) if running_stack else tmp_path_factory.mktemp("stack")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home), **ports}
     stack = [str(ROOT / ".venvs" / "tools" / "bin" / "python"), "-m", "tools.localstack"]
     try:
-        if not kept:
+        if not running_stack:
             subprocess.run([*stack, "up", "--only", "s3,nessie,kafka"], cwd=ROOT, env=env, check=True)
         settings = Settings.from_env(read_env_file(home / "settings.env"))
-        prepare(settings)
+        create_table_and_topic(settings)
         yield settings
     finally:
-        if not kept:
+        if not running_stack:
             subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
 
 
-def prepare(settings: Settings) -> None:
-    """What other rooms bring: the table of models and the topic of lists."""
-    lake = RestCatalog("nessie", **settings.pyiceberg())
-    lake.create_namespace_if_not_exists("ml")
+def create_table_and_topic(settings: Settings) -> None:
+    """Create what other packages create in a full stack: the table ml.models and the topic of recommendations."""
+    catalog = RestCatalog("nessie", **settings.pyiceberg())
+    catalog.create_namespace_if_not_exists("ml")
     fields = [NestedField(number, name, StringType(), required=True) for number, name in enumerate(("model_sha256", "uri"), 1)]
-    lake.create_table_if_not_exists(MODELS, Schema(*fields))
+    catalog.create_table_if_not_exists(MODELS, Schema(*fields))
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
     if names.RECOMMENDATIONS_TOPIC not in admin.list_topics(timeout=10).topics:
         topic = NewTopic(names.RECOMMENDATIONS_TOPIC, 2, 1, config={"cleanup.policy": "compact"})
@@ -143,120 +153,121 @@ def prepare(settings: Settings) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(lake_and_kafka: Settings) -> Iterator[Shop]:
-    with a_head(Path(sys.executable), lake_and_kafka.to_env()) as head:
-        found = Shop(replace(lake_and_kafka, serve_uri=head.uri), head)
-        found.deploy()
-        with closing(found.ask):
-            yield found
+def shop(settings: Settings) -> Iterator[Shop]:
+    with ray_head(Path(sys.executable), settings.to_env()) as head:
+        shop = Shop(replace(settings, serve_uri=head.uri), head)
+        shop.deploy()
+        with closing(shop.client):
+            yield shop
 
 
 @pytest.fixture(scope="module")
 def stable(shop: Shop) -> str:
-    """A model that serves everybody."""
-    name = shop.model("stable")
-    shop.point(Pointer("r1", name))
-    shop.until("/recommend", lambda answer: answer["model"] == name, {"items": ITEMS})
-    return name
+    """A model that serves all users."""
+    sha256 = shop.add_model("stable")
+    shop.move_pointer(Pointer("r1", sha256))
+    shop.wait_for_response("/recommend", lambda response: response["model"] == sha256, {"items": ITEMS})
+    return sha256
 
 
-def test_without_a_model_there_is_an_answer_and_without_the_token_there_is_none(shop: Shop) -> None:
+def test_without_a_model_there_is_a_response_and_without_the_token_a_401(shop: Shop) -> None:
     shop.view("u-first", "p-9")
-    answer = shop.until("/recommend/u-first", lambda answer: bool(answer["items"]))
-    assert answer == {"items": [{"id": "p-9"}], "release": "", "model": "", "arm": "none", "fallback": "no model yet"}
-    with closing(Client(shop.head.uri, "wrong")) as stranger:
-        assert stranger("/recommend/u-first")[0] == 401
-        assert stranger("/healthz")[0] == 200
-    assert shop.ask("/recommend/u-first?k=0")[0] == 422
-    shop.producer.produce(names.RECOMMENDATIONS_TOPIC, json.dumps({"user_id": "u-list", "items": ["a", "b"]}).encode(), b"u-list")
+    response = shop.wait_for_response("/recommend/u-first", lambda response: bool(response["items"]))
+    assert response == {"items": [{"id": "p-9"}], "release": "", "model": "", "variant": "none", "fallback": "no model yet"}
+    with closing(Client(shop.head.uri, "wrong")) as unauthorized:
+        assert unauthorized("/recommend/u-first")[0] == 401
+        assert unauthorized("/healthz")[0] == 200
+    assert shop.client("/recommend/u-first?k=0")[0] == 422
+
+
+def test_a_record_of_the_recommendations_topic_is_served(shop: Shop) -> None:
+    record = {"user_id": "u-list", "items": ["a", "b"]}
+    shop.producer.produce(names.RECOMMENDATIONS_TOPIC, json.dumps(record).encode(), b"u-list")
     shop.producer.flush(10)
-    assert shop.until("/recommend/u-list", lambda answer: answer["fallback"] == "recommendations stream")["items"][0] == {"id": "a"}
+    response = shop.wait_for_response("/recommend/u-list", lambda response: response["fallback"] == "recommendations stream")
+    assert response["items"][0] == {"id": "a"}
 
 
 def test_a_view_changes_the_list_within_a_second(shop: Shop, stable: str) -> None:
-    waits = []
+    seconds = []
     for number in range(200):
         user, item = f"u-live-{number}", f"p-{number % 60}"
-        begin = time.monotonic()
+        start = time.monotonic()
         shop.view(user, item)
-        answer = shop.until(f"/recommend/{user}", lambda answer: answer["fallback"] == "")
-        waits.append(time.monotonic() - begin)
-        assert answer["model"] == stable
-        assert {"id": item} not in answer["items"]
-    waits.sort()
-    print(f"a view is in the list after {1000 * waits[100]:.0f} ms (median), {1000 * waits[197]:.0f} ms (p99)")
-    assert waits[197] < 1
+        response = shop.wait_for_response(f"/recommend/{user}", lambda response: response["fallback"] == "")
+        seconds.append(time.monotonic() - start)
+        assert response["model"] == stable
+        assert {"id": item} not in response["items"]
+    seconds.sort()
+    print(f"from a view to the new list: {1000 * seconds[100]:.0f} ms (median), {1000 * seconds[197]:.0f} ms (p99)")
+    assert seconds[197] < 1
 
 
-def test_nothing_listens_for_others(shop: Shop, stable: str) -> None:
+def test_all_processes_of_the_head_listen_on_loopback_only(shop: Shop, stable: str) -> None:
     import ray  # noqa: F401 - it brings a psutil of its own and puts it on the path
     import psutil  # isort: skip
 
-    own = set(shop.head.processes())
-    found = {one.laddr.ip for one in psutil.net_connections("inet") if one.pid in own and one.status == psutil.CONN_LISTEN}
-    assert {address.removeprefix("::ffff:") for address in found} == {"127.0.0.1"}
+    pids = set(shop.head.processes())
+    listening = [connection for connection in psutil.net_connections("inet") if connection.status == psutil.CONN_LISTEN]
+    addresses = {connection.laddr.ip for connection in listening if connection.pid in pids}
+    assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}
 
 
-def test_deploying_again_changes_nothing(shop: Shop, stable: str) -> None:
+def test_a_second_deployment_keeps_the_replicas(shop: Shop, stable: str) -> None:
     before = shop.head.replicas()
     shop.deploy()
     assert shop.head.replicas() == before
     assert len(before) == 1
 
 
-def test_a_pointer_moves_users_and_moves_them_back_without_a_lost_answer(shop: Shop, stable: str) -> None:
-    candidate = shop.model("the candidate")
-    with clients(4, shop.head.uri, read_secret(shop.settings.serve_token_file), ITEMS) as seen:
+def test_a_moving_pointer_loses_no_request(shop: Shop, stable: str) -> None:
+    candidate = shop.add_model("the candidate")
+    with clients(4, shop.head.uri, read_secret(shop.settings.serve_token_file), ITEMS) as responses:
         for pointer in (Pointer("r2", stable, candidate, 50), Pointer("r2", candidate), Pointer("r1", stable)):
-            shop.point(pointer)
-            shop.until_it_follows(pointer)
+            shop.move_pointer(pointer)
+            shop.wait_for_models(pointer)
             time.sleep(2)
-    print(f"{sum(seen.statuses.values())} answers, the longest after {seen.longest:.2f} s: {seen.kinds}")
-    assert set(seen.statuses) == {200}
-    assert set(seen.kinds) == {(STABLE, stable, ""), (STABLE, candidate, ""), (CANDIDATE, candidate, "")}
-    assert seen.longest < 1
+    print(f"{len(responses.seconds)} responses, the longest after {responses.longest:.2f} s: {responses.sources}")
+    assert set(responses.statuses) == {200}
+    assert set(responses.sources) == {(STABLE, stable, ""), (STABLE, candidate, ""), (CANDIDATE, candidate, "")}
+    assert responses.longest < 1
 
 
-def test_a_candidate_with_a_flipped_byte_leaves_the_stable_share_alone(shop: Shop, stable: str) -> None:
-    bad = shop.model("flipped", flip=True)
+def test_a_candidate_with_a_flipped_byte_does_not_affect_the_stable_variant(shop: Shop, stable: str) -> None:
+    damaged = shop.add_model("flipped", flip_a_byte=True)
     users = [f"u-{number}" for number in range(30)]
-    before = {user: shop.ask("/recommend", {"items": ITEMS, "user_id": user})[1] for user in users}
-    shop.point(Pointer("r1", stable, bad, 50))
-    chosen = next(user for user in users if arm(user, 50) == CANDIDATE)
-    shop.until("/recommend", lambda answer: answer["fallback"] == "candidate failed", {"items": ITEMS, "user_id": chosen})
+    before = {user: shop.client("/recommend", {"items": ITEMS, "user_id": user})[1] for user in users}
+    shop.move_pointer(Pointer("r1", stable, damaged, 50))
+    candidate_users = [user for user in users if variant_of(user, 50) == CANDIDATE]
+    request = {"items": ITEMS, "user_id": candidate_users[0]}
+    shop.wait_for_response("/recommend", lambda response: response["fallback"] == "candidate failed", request)
     for user in users:
-        status, answer = shop.ask("/recommend", {"items": ITEMS, "user_id": user})
-        assert (status, answer) == (200, before[user] | ({"fallback": "candidate failed"} if arm(user, 50) == CANDIDATE else {}))
-    told = shop.ask("/arms")[1]["arms"]
-    assert told[CANDIDATE]["errors"] == told[CANDIDATE]["requests"] > 0
-    assert (told[CANDIDATE]["model"], told[STABLE]["errors"]) == ("", 0)
-    shop.point(Pointer("r1", stable))
-    shop.until("/arms", lambda answer: answer["arms"][CANDIDATE]["requests"] == 0)
+        status, response = shop.client("/recommend", {"items": ITEMS, "user_id": user})
+        fallback = "candidate failed" if user in candidate_users else before[user]["fallback"]
+        assert (status, response) == (200, before[user] | {"fallback": fallback})
+    variants = shop.client("/variants")[1]["variants"]
+    assert variants[CANDIDATE]["errors"] == variants[CANDIDATE]["requests"] > 0
+    assert (variants[CANDIDATE]["model"], variants[STABLE]["errors"]) == ("", 0)
+    shop.move_pointer(Pointer("r1", stable))
+    shop.wait_for_response("/variants", lambda response: response["variants"][CANDIDATE]["requests"] == 0)
 
 
-def test_load_brings_a_second_replica_and_quiet_takes_it_away(shop: Shop, stable: str) -> None:
-    with clients(40, shop.head.uri, read_secret(shop.settings.serve_token_file), ITEMS) as seen:
-        wait_for(lambda: len(shop.head.replicas()) == 2)
+def test_load_starts_a_second_replica_and_idle_time_stops_it(shop: Shop, stable: str) -> None:
+    with clients(40, shop.head.uri, read_secret(shop.settings.serve_token_file), ITEMS) as responses:
+        wait_until(lambda: len(shop.head.replicas()) == 2)
         time.sleep(2)
-    assert set(seen.statuses) == {200}
-    wait_for(lambda: len(shop.head.replicas()) == 1)
-    assert shop.ask("/recommend", {"items": ITEMS})[1]["model"] == stable
+    assert set(responses.statuses) == {200}
+    wait_until(lambda: len(shop.head.replicas()) == 1)
+    assert shop.client("/recommend", {"items": ITEMS})[1]["model"] == stable
 
 
-def test_a_killed_replica_comes_back_with_its_memory_and_its_pointer(shop: Shop, stable: str) -> None:
-    before = shop.ask("/recommend/u-live-7")[1]
-    [(name, pid)] = shop.head.replicas().items()
+def test_a_killed_replica_is_restarted_with_its_user_history_and_its_model(shop: Shop, stable: str) -> None:
+    before = shop.client("/recommend/u-live-7")[1]
+    [(replica_id, pid)] = shop.head.replicas().items()
     os.kill(pid, signal.SIGKILL)
-    begin = time.monotonic()
-    wait_for(lambda: name not in shop.head.replicas())
-    after = shop.until("/recommend/u-live-7", lambda answer: True)
-    print(f"answers are back {time.monotonic() - begin:.0f} s after the kill")
+    start = time.monotonic()
+    wait_until(lambda: replica_id not in shop.head.replicas())
+    after = shop.wait_for_response("/recommend/u-live-7", lambda response: True)
+    print(f"the next response came {time.monotonic() - start:.0f} s after the kill")
     assert after == before
     assert after["model"] == stable
-
-
-def wait_for(right: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not right():
-        assert time.monotonic() < end
-        time.sleep(0.5)

@@ -12,7 +12,7 @@ from ray_apps.common.progress import Progress
 from ray_apps.jobs import tuning
 from ray_apps.recommender import ranker
 from ray_apps.recommender.ranker import Part, Recipe
-from ray_apps.serving.config import MOST_REPLICAS, REPLICA_CPUS
+from ray_apps.serving.config import MAX_REPLICAS, REPLICA_CPUS
 from tests.ray_apps import shop
 
 pytestmark = pytest.mark.engine
@@ -63,7 +63,7 @@ def test_trials_are_rows_and_the_best_is_no_worse_than_the_recipe(
 
 
 def test_two_trials_and_all_replicas_fit_on_two_cores() -> None:
-    assert 2 * tuning.BESIDE_SERVING + MOST_REPLICAS * REPLICA_CPUS <= 2
+    assert 2 * tuning.BESIDE_SERVING + MAX_REPLICAS * REPLICA_CPUS <= 2
 
 
 @pytest.mark.usefixtures("own_ray")

@@ -48,10 +48,10 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             assert self.headers["Authorization"] == "Bearer secret"
             body: Any = {}
             code = 200
-            if self.path == "/arms":
+            if self.path == "/variants":
                 for number in range(found.visitors):
                     found.ask(f"user-{number}")
-                body = {"arms": found.arms}
+                body = {"variants": found.arms}
             else:
                 code = found.ask(self.path)
             self.send_response(code)

@@ -1,1 +1,1 @@
-"""Model rollout: compare the variants that are served, and ask for recommendations."""
+"""Clients of Ray Serve: comparing the variants of a rollout, and asking for recommendations as a shop does."""

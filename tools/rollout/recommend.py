@@ -1,4 +1,7 @@
-"""What a view changes: a user's list before and after it, as a shop's page asks for it. `python -m tools.rollout.recommend --help`."""
+"""Asks for the recommendations of users before and after a product view, and measures how long the change takes.
+
+`python -m tools.rollout.recommend --help`
+"""
 
 import json
 import time
@@ -8,7 +11,6 @@ from itertools import cycle
 from statistics import quantiles
 from typing import Annotated, Any
 
-import httpx
 import numpy as np
 import typer
 from confluent_kafka import KafkaException
@@ -17,19 +19,21 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, report_errors, run_app
 from tools.kafka.producer import Records, Sender, SendError
-from tools.lake import catalog
+from tools.lake.catalog import connect
 from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED
-from tools.rollout import check as arms
+from tools.rollout.serve_client import ServeClient, ServeError
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-POLL_SECONDS, PATIENCE_SECONDS = 0.01, 10.0
-# The longest list: a view of a product with few neighbours may leave the first places as they were.
-MOST = 100
+POLL_SECONDS, TIMEOUT_SECONDS = 0.01, 10.0
+# Lists are compared at their maximum length: a view of a product with few neighbours may leave the first places unchanged.
+MAX_LIST_LENGTH = 100
+# Newest views that are read for each user, to find enough users and products.
+VIEWS_PER_USER = 200
 
 
 class NoChange(RuntimeError):
-    """A list stayed as it was; the text says whose."""
+    """A list did not change after a view, or no product is known to the release; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -41,127 +45,151 @@ class Change:
     before: list[str]
     after: list[str]
     milliseconds: float
-    answer: dict[str, Any]
+    response: dict[str, Any]
 
 
 @dataclass
-class Shopper:
-    """Looks at products and at lists, as the shop's page does for a user."""
+class ShopPage:
+    """Does what the page of a shop does for a user: sends product views to Kafka and asks Ray Serve for lists."""
 
     settings: Settings
-    serve: httpx.Client
+    serve: ServeClient
     sender: Sender
     products: dict[str, dict[str, Any]]
-    sent: int = 0
+    events_sent: int = 0
 
-    def asked(self, user: str, k: int) -> dict[str, Any]:
-        """The user's list now, with all that the answer says of itself."""
-        answer = self.serve.get(f"/recommend/{user}", params={"k": k})
-        answer.raise_for_status()
-        return dict(answer.json())
-
-    def knows(self, product: str) -> bool:
-        """Whether the release has neighbours of the product."""
-        answer = self.serve.get(f"/similar/{product}", params={"k": 1})
-        answer.raise_for_status()
-        return not answer.json()["fallback"]
+    def is_known_to_release(self, product: str) -> bool:
+        """Returns whether the served release has neighbours of the product."""
+        return not self.serve.get(f"/similar/{product}", k=1)["fallback"]
 
     def view(self, user: str, product: str) -> None:
-        """The user opens a product's page; returns when Kafka has it."""
-        event_id = f"{self.sender.journal.path.name}-{self.sent}"
-        self.sender.send(Records([event_id], [REPLAYED], [user.encode()], [_event(event_id, user, self.products[product])]), [self.sent])
+        """Send a view of a product and wait for the acknowledgement."""
+        event_id = f"{self.sender.journal.path.name}-{self.events_sent}"
+        event = _view_event(event_id, user, self.products[product])
+        self.sender.send(Records([event_id], [REPLAYED], [user.encode()], [event]), [self.events_sent])
         self.sender.flush()
-        self.sent += 1
+        self.events_sent += 1
 
     def change(self, user: str, product: str, k: int) -> Change:
-        """One view and what it changed. Raises NoChange if the list is still the same after PATIENCE_SECONDS."""
-        before, begin = _ids(self.asked(user, MOST)), time.monotonic()
+        """Send a view and wait until the user's list differs. Raises NoChange after TIMEOUT_SECONDS."""
+        before = _product_ids(self._recommendations(user))
+        started = time.monotonic()
         self.view(user, product)
-        while (after := _ids(answer := self.asked(user, MOST))) == before:
-            if time.monotonic() - begin > PATIENCE_SECONDS:
-                raise NoChange(f"the list of {user} is the same {PATIENCE_SECONDS:.0f} s after a view of {product}; see `make doctor`")
+        response = self._recommendations(user)
+        while _product_ids(response) == before:
+            if time.monotonic() - started > TIMEOUT_SECONDS:
+                raise NoChange(
+                    f"the list of user {user} did not change within {TIMEOUT_SECONDS:.0f} s after a view of {product};"
+                    " run `./clickstream stack doctor`"
+                )
             time.sleep(POLL_SECONDS)
-        passed = round(1000 * (time.monotonic() - begin), 1)
-        about = {name: answer[name] for name in ("release", "model", "arm", "fallback")}
-        return Change(user, self._name(product), [*map(self._name, before[:k])], [*map(self._name, after[:k])], passed, about)
+            response = self._recommendations(user)
+        milliseconds = round(1000 * (time.monotonic() - started), 1)
+        after = _product_ids(response)
+        return Change(
+            user=user,
+            viewed=self._product_name(product),
+            before=[self._product_name(product_id) for product_id in before[:k]],
+            after=[self._product_name(product_id) for product_id in after[:k]],
+            milliseconds=milliseconds,
+            response={name: response[name] for name in ("release", "model", "variant", "fallback")},
+        )
 
-    def _name(self, product: str) -> str:
+    def _recommendations(self, user: str) -> dict[str, Any]:
+        return self.serve.get(f"/recommend/{user}", k=MAX_LIST_LENGTH)
+
+    def _product_name(self, product: str) -> str:
         return str(self.products.get(product, {}).get("name") or product)
 
 
-def _ids(answer: dict[str, Any]) -> list[str]:
-    return [item["id"] for item in answer["items"]]
+def _product_ids(response: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in response["items"]]
 
 
-def _event(event_id: str, user: str, product: dict[str, Any]) -> bytes:
-    who = {"event_id": event_id, "user_id": user, "session_id": user, "schema_version": names.EVENT_VERSION}
-    what = {"event_type": "view_item", "product_id": product["product_id"], "quantity": 1, "currency": product["currency"]}
-    return json.dumps(who | what | {"price": float(product["list_price"]), "event_time": int(time.time() * 1000)}).encode()
+def _view_event(event_id: str, user: str, product: dict[str, Any]) -> bytes:
+    event = {
+        "event_id": event_id,
+        "user_id": user,
+        "session_id": user,
+        "schema_version": names.EVENT_VERSION,
+        "event_type": "view_item",
+        "product_id": product["product_id"],
+        "quantity": 1,
+        "currency": product["currency"],
+        "price": float(product["list_price"]),
+        "event_time": int(time.time() * 1000),
+    }
+    return json.dumps(event).encode()
 
 
 def changes(settings: Settings, users: int, views: int, k: int, seed: int) -> Iterator[Change]:
-    """`views` views by each of the users who came last, of products that shoppers of theirs look at."""
-    seen = _last_views(settings, users)
-    products = {row["product_id"]: row for row in catalog.connect(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
-    pool = sorted({product for product in seen["product_id"] if product in products})
-    if not pool:
-        raise UsageError("main's raw.clicks holds no view of a known product and user: run `make demo` first")
-    with arms.client(settings) as serve, Journal(settings, f"shopper_{time.time_ns()}", {"users": users, "views": views}) as journal:
-        shopper = Shopper(settings, serve, Sender(settings, journal), products)
-        products_known = _known(shopper, [str(one) for one in np.random.default_rng(seed).permutation(pool)])
-        for user in list(dict.fromkeys(seen["user_id"]))[:users]:
+    """Yields the changes of `views` views by each of the `users` newest users, of products that were viewed recently."""
+    newest = _newest_views(settings, users)
+    products = {row["product_id"]: row for row in connect(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
+    candidates = sorted({product for product in newest["product_id"] if product in products})
+    if not candidates:
+        raise UsageError("raw.clicks on main has no product view of a signed-in user: run `./clickstream demo` first")
+    shuffled = [str(product) for product in np.random.default_rng(seed).permutation(candidates)]
+    metadata = {"users": users, "views": views}
+    with ServeClient(settings) as serve, Journal(settings, f"recommend_{time.time_ns()}", metadata) as journal:
+        page = ShopPage(settings, serve, Sender(settings, journal), products)
+        viewed_products = _known_products(page, shuffled)
+        for user in list(dict.fromkeys(newest["user_id"]))[:users]:
             for _ in range(views):
-                yield shopper.change(user, next(products_known), k)
+                yield page.change(user, next(viewed_products), k)
 
 
-def _known(shopper: Shopper, pool: list[str]) -> Iterator[str]:
-    """Those of the pool that the release knows, again and again: a product that it has never seen changes no list."""
+def _known_products(page: ShopPage, candidates: list[str]) -> Iterator[str]:
+    """Yields the candidates that the release knows, again and again: a view of an unknown product changes no list."""
     known = []
-    for product in pool:
-        if shopper.knows(product):
+    for product in candidates:
+        if page.is_known_to_release(product):
             known.append(product)
             yield product
     if not known:
-        raise NoChange("the release knows none of the products that were viewed last: wait for the next one, or see `make doctor`")
+        raise NoChange(
+            "the served release knows none of the products that were viewed last: wait for the next rollout, or run `./clickstream stack doctor`"
+        )
     yield from cycle(known)
 
 
-def _last_views(settings: Settings, users: int) -> dict[str, list[Any]]:
-    """Users and products of the newest views, the newest first."""
-    views = "event_type = 'view_item' and user_id is not null and product_id is not null"
+def _newest_views(settings: Settings, users: int) -> dict[str, list[Any]]:
+    """Returns users and products of the newest product views of signed-in users, the newest first."""
+    row_filter = "event_type = 'view_item' and user_id is not null and product_id is not null"
     columns = ("user_id", "product_id", "event_time")
-    table = catalog.connect(settings).load_table("raw.clicks").scan(row_filter=views, selected_fields=columns).to_arrow()
-    return dict(table.sort_by([("event_time", "descending"), ("user_id", "ascending")]).slice(0, 200 * users).to_pydict())
+    views = connect(settings).load_table("raw.clicks").scan(row_filter=row_filter, selected_fields=columns).to_arrow()
+    newest_first = views.sort_by([("event_time", "descending"), ("user_id", "ascending")])
+    return dict(newest_first.slice(0, VIEWS_PER_USER * users).to_pydict())
 
 
 @app.command()
-@report_errors(NoChange, SendError, KafkaException, httpx.HTTPError)
+@report_errors(NoChange, SendError, KafkaException, ServeError)
 def recommend(
-    users: Annotated[int, typer.Option(min=1, help="How many users, those who came last.")] = 3,
-    views: Annotated[int, typer.Option(min=1, help="Views of each.")] = 1,
-    k: Annotated[int, typer.Option(min=1, max=100, help="Length of the lists.")] = 5,
+    users: Annotated[int, typer.Option(min=1, help="Number of users, the newest in the lake.")] = 3,
+    views: Annotated[int, typer.Option(min=1, help="Product views of each user.")] = 1,
+    k: Annotated[int, typer.Option(min=1, max=MAX_LIST_LENGTH, help="Length of the printed lists.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed views the same products.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Let users view products, and print their lists before and after, and how long the change took."""
-    found = []
+    """Send product views of users, and print their recommendations before and after and how long the change took."""
+    results = []
     for change in changes(current_settings(), users, views, k, seed):
-        found.append(change)
+        results.append(change)
         if not as_json:
-            typer.echo(words(change))
-    times = percentiles([change.milliseconds for change in found])
+            typer.echo(describe(change))
+    times = percentiles([change.milliseconds for change in results])
     if as_json:
-        typer.echo(json.dumps({"changes": [asdict(change) for change in found], "milliseconds": times}, indent=1))
+        typer.echo(json.dumps({"changes": [asdict(change) for change in results], "milliseconds": times}, indent=1))
     else:
         typer.echo(f"from the view to the new list: p50 {times['p50']:.0f} ms, p99 {times['p99']:.0f} ms")
 
 
-def words(change: Change) -> str:
-    """A change for people."""
-    by = change.answer["fallback"] or change.answer["release"]
+def describe(change: Change) -> str:
+    """Returns a change as three lines of text."""
+    source = change.response["fallback"] or change.response["release"]
     return "\n".join(
         [
-            f"{change.user} looks at {change.viewed} ({change.milliseconds:.0f} ms, {by})",
+            f"{change.user} views {change.viewed} ({change.milliseconds:.0f} ms, {source})",
             f"  before: {', '.join(change.before) or 'nothing'}",
             f"  after:  {', '.join(change.after) or 'nothing'}",
         ]

@@ -1,0 +1,126 @@
+"""Routes each request to a variant of the rollout, and reloads the models when the pointer moves.
+
+A new model replaces the old one by one assignment, after it was read, verified and warmed up. If it cannot be loaded, users of
+the candidate get the stable model, and a stable model that cannot be loaded leaves the previous one in service.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
+from ray_apps.common.cli import one_line
+from ray_apps.serving.metrics import MetricsByVariant, VariantMetrics
+from ray_apps.serving.rollout_store import RolloutStore
+from ray_apps.serving.scorer import Scorer
+from ray_apps.serving.split import variant_of
+from ray_apps.serving.variants import RolloutState, Variant
+
+# A model that could not be loaded is not tried again sooner.
+RETRY_SECONDS = 30.0
+log = logging.getLogger("ray.serve")
+
+# A call of the model; an empty list means that the model has nothing to recommend.
+ModelCall = Callable[[Scorer], list[Any]]
+
+
+@dataclass(frozen=True)
+class RoutedResult:
+    """The items that a model returned, and the variant, model and release that they come from.
+
+    `failure` names the variant whose model failed on the way ('' if none did). `metrics` are those that count the impression;
+    None if no model returned a result or if it is not the one of the user's own variant.
+    """
+
+    items: list[Any]
+    variant: str
+    scorer: Scorer | None
+    release: str
+    failure: str = ""
+    metrics: VariantMetrics | None = None
+
+
+class Router:
+    """The rollout in one replica. `refresh` runs in one thread, `call` and `metrics` in any."""
+
+    def __init__(self, store: RolloutStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock = store, clock
+        self._commit = ""
+        self._retry_at: dict[str, float] = {}
+        self.state = RolloutState()
+
+    def refresh(self) -> None:
+        """Read the pointer if main has a new commit, and load the models it names.
+
+        Raises the store's error if it cannot be reached; the state then stays as it is.
+        """
+        commit = self._store.commit()
+        old = self.state
+        pointer = self._store.pointer() if commit != self._commit else old.pointer
+        stable = self._load(pointer.stable)
+        if stable is None and pointer.stable:
+            stable = old.stable.scorer
+        candidate = self._load(pointer.candidate)
+        self.state = RolloutState(
+            pointer, old.stable.with_model(pointer.stable, stable), old.candidate.with_model(pointer.candidate, candidate)
+        )
+        self._commit = commit
+
+    def _load(self, sha256: str) -> Scorer | None:
+        """Returns the model from memory or from the store; None if there is none, or if it failed less than RETRY_SECONDS ago."""
+        loaded = self.state.loaded(sha256)
+        if loaded or not sha256 or self._clock() < self._retry_at.get(sha256, 0.0):
+            return loaded
+        try:
+            scorer = Scorer(self._store.load_model(sha256))
+            scorer.warm_up()
+        except Exception as error:
+            log.warning("cannot load model %s, next attempt in %.0f s: %s", sha256[:12], RETRY_SECONDS, one_line(error))
+            self._retry_at[sha256] = self._clock() + RETRY_SECONDS
+            return None
+        self._retry_at.pop(sha256, None)
+        return scorer
+
+    def call(self, user_id: str, model_call: ModelCall) -> RoutedResult:
+        """Call the model of the user's variant; if the candidate fails, the stable one.
+
+        The result is empty if the stable model fails too or if there is none.
+        """
+        state = self.state
+        share = state.pointer.share if state.pointer.candidate else 0
+        if variant_of(user_id, share) == STABLE:
+            return _call_stable(state, model_call)
+        items = _call_model(state.candidate, model_call)
+        if items is None:
+            return _call_stable(state, model_call, failure=f"{CANDIDATE} failed")
+        return RoutedResult(items, CANDIDATE, state.candidate.scorer, state.pointer.release, metrics=state.candidate.metrics)
+
+    def metrics(self) -> MetricsByVariant:
+        """Returns the metrics of both variants in this replica."""
+        return self.state.metrics()
+
+
+def _call_stable(state: RolloutState, model_call: ModelCall, failure: str = "") -> RoutedResult:
+    release = state.pointer.release
+    if not state.pointer.stable:
+        return RoutedResult([], NO_VARIANT, None, release, failure)
+    items = _call_model(state.stable, model_call)
+    if items is None:
+        return RoutedResult([], STABLE, None, release, failure or f"{STABLE} failed")
+    # After a fallback the user is still one of the candidate's: the list must not count for the stable model.
+    metrics = None if failure else state.stable.metrics
+    return RoutedResult(items, STABLE, state.stable.scorer, release, failure, metrics)
+
+
+def _call_model(variant: Variant, model_call: ModelCall) -> list[Any] | None:
+    """Returns what the variant's model returns, and records the request; None if the model is not loaded or fails."""
+    start, items = time.perf_counter(), None
+    if variant.scorer:
+        try:
+            items = model_call(variant.scorer)
+        except Exception as error:
+            log.warning("request to model %s failed: %s", variant.wanted[:12], one_line(error))
+    variant.metrics.record(milliseconds=1000 * (time.perf_counter() - start), failed=items is None)
+    return items

@@ -1,0 +1,47 @@
+"""HTTP client of the recommendations that Ray Serve answers."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from clickstream_contracts.settings import Settings, read_secret
+from tools.common import http
+
+TIMEOUT_SECONDS = 20.0
+
+
+class ServeError(RuntimeError):
+    """Ray Serve is unreachable or rejected a request; the text names the address and the reason."""
+
+
+class ServeClient:
+    """Sends requests with the token of the settings. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        headers = {"Authorization": f"Bearer {read_secret(settings.serve_token_file)}"}
+        self._http = http.client(settings.serve_uri, timeout=TIMEOUT_SECONDS, headers=headers)
+
+    def get(self, path: str, **params: int | str) -> dict[str, Any]:
+        """Returns the JSON of a GET request. Raises ServeError without a response or if its status is an error."""
+        try:
+            response = self._http.get(path, params=params)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise ServeError(
+                f"GET {path} from Ray Serve at {self._http.base_url} failed: {error}; run `./clickstream stack doctor`"
+            ) from None
+        return dict(response.json())
+
+    def responds(self, path: str) -> bool:
+        """Returns whether a GET request gets a response with status 200."""
+        try:
+            return self._http.get(path).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._http.close()
