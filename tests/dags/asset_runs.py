@@ -1,7 +1,8 @@
-"""Lets Airflow's own scheduler answer which runs an event starts: `python -m tests.dags.asset_runs DAG TASK`, for a process of its own.
+"""Shows which runs Airflow's scheduler creates for an asset event: `python -m tests.dags.asset_runs DAG TASK`, in a process of its own.
 
-An event of the task's outlet with the partition 2026-01-02, once from a run by hand and once from a scheduled one. Prints, as JSON
-lines, the partition of the event's run and the runs that it started: DAG, partition, what the events say.
+The task emits an event of its outlet with the partition key 2026-01-02, once in a manual run and once in a scheduled run. Prints, as JSON
+lines, the partition key of the emitting run and the runs that the event triggered: DAG id, partition key, extras of the events.
+It calls private methods of the scheduler, so a new minor version of Airflow may break it.
 """
 
 import json
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow's environment comes before Airflow
+import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads these environment variables when it is imported
 
 from airflow._shared.timezones import timezone
 from airflow.api_fastapi.execution_api.datamodels.asset import AssetProfile
@@ -31,33 +32,41 @@ from sqlalchemy import select
 DAY = "2026-01-02"
 
 
-def finish(session: Any, dag_id: str, task_id: str, partition_key: str | None) -> None:
-    """A run's task that ended well and announced its outlet."""
+def emit_event(session: Any, dag_id: str, task_id: str, partition_key: str | None) -> None:
+    """Creates a run in which the task succeeded and emitted an event of its outlet."""
     dag = SerializedDagModel.get_dag(dag_id, session=session)
-    how = {"run_type": DagRunType.MANUAL, "triggered_by": DagRunTriggeredByType.REST_API, "state": DagRunState.RUNNING}
-    when = {"logical_date": None, "data_interval": None, "run_after": timezone.utcnow()}
-    run = dag.create_dagrun(run_id=f"run_{partition_key}", partition_key=partition_key, session=session, **how, **when)
+    run = dag.create_dagrun(
+        run_id=f"run_{partition_key}",
+        partition_key=partition_key,
+        session=session,
+        run_type=DagRunType.MANUAL,
+        triggered_by=DagRunTriggeredByType.REST_API,
+        state=DagRunState.RUNNING,
+        logical_date=None,
+        data_interval=None,
+        run_after=timezone.utcnow(),
+    )
     session.flush()
     [outlet] = dag.get_task(task_id).outlets
     asset = Asset(name=outlet.name, uri=outlet.uri)
     events = OutletEventAccessors()
     events[asset].extra = {"from": str(partition_key)}
     events[asset].add_partitions(DAY)
-    task = next(one for one in run.task_instances if one.task_id == task_id)
+    task_instance = next(task_instance for task_instance in run.task_instances if task_instance.task_id == task_id)
     outlets = [AssetProfile(name=asset.name, uri=asset.uri, type="Asset")]
-    TaskInstance.register_asset_changes_in_db(task, outlets, list(_serialize_outlet_events(events)), session=session)
+    TaskInstance.register_asset_changes_in_db(task_instance, outlets, list(_serialize_outlet_events(events)), session=session)
     session.flush()
 
 
-def schedule(session: Any) -> list[tuple[str, str, Any]]:
-    """One round of the scheduler; the runs that it made."""
+def triggered_runs(session: Any) -> list[tuple[str, str, Any]]:
+    """Lets the scheduler create runs for pending asset events, and returns them."""
     job = Job()
     session.add(job)
     session.flush()
-    before = set(session.scalars(select(DagRun.id)))
+    earlier_runs = set(session.scalars(select(DagRun.id)))
     SchedulerJobRunner(job)._create_dagruns_for_partitioned_asset_dags(session)
-    made = [run for run in session.scalars(select(DagRun)) if run.id not in before]
-    return [(run.dag_id, run.partition_key, [event.extra for event in run.consumed_asset_events]) for run in made]
+    new_runs = [run for run in session.scalars(select(DagRun)) if run.id not in earlier_runs]
+    return [(run.dag_id, run.partition_key, [event.extra for event in run.consumed_asset_events]) for run in new_runs]
 
 
 def main(dag_id: str, task_id: str) -> None:
@@ -67,8 +76,8 @@ def main(dag_id: str, task_id: str) -> None:
         with create_session() as session:
             for dag in session.scalars(select(DagModel)):
                 dag.is_paused = False
-            finish(session, dag_id, task_id, partition_key)
-            print(json.dumps([partition_key, schedule(session)]))
+            emit_event(session, dag_id, task_id, partition_key)
+            print(json.dumps([partition_key, triggered_runs(session)]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every DAG of the bundle, loaded under each runtime."""
+"""Fixtures: the DAG bag of each runtime."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shape of every DAG as plain data. `python -m tests.dags.graph` renews the reviewed snapshot."""
+"""The graph of every DAG as plain data. `python -m tests.dags.graph` writes the reviewed snapshot again."""
 
 import json
 import os
@@ -9,24 +9,30 @@ from typing import Any
 from tests.plugins.environment import ROOT
 
 SNAPSHOT = Path(__file__).with_name("graph.json")
+# Modules that hold the runtime or are made for one DAG bag; they are imported again for another runtime.
+RELOADED_MODULES = ("clickstream.runtime", "clickstream.templates", "unusual_prefix")
 
 
 def load(runtime: str) -> Any:
-    """The DAG bag as an Airflow process with CLICKSTREAM_RUNTIME=`runtime` sees it."""
+    """Returns the DAG bag that an Airflow process with CLICKSTREAM_RUNTIME=`runtime` loads."""
     from airflow.dag_processing.dagbag import DagBag
 
-    for name in [n for n in sys.modules if n.startswith(("clickstream.runtime", "clickstream.templates", "unusual_prefix"))]:
-        del sys.modules[name]
-    before = os.environ.get("CLICKSTREAM_RUNTIME")
+    for name in list(sys.modules):
+        if name.startswith(RELOADED_MODULES):
+            del sys.modules[name]
+    previous = os.environ.get("CLICKSTREAM_RUNTIME")
     os.environ["CLICKSTREAM_RUNTIME"] = runtime
     try:
         return DagBag(str(ROOT / "dags"))
     finally:
-        os.environ.pop("CLICKSTREAM_RUNTIME") if before is None else os.environ.update(CLICKSTREAM_RUNTIME=before)
+        if previous is None:
+            del os.environ["CLICKSTREAM_RUNTIME"]
+        else:
+            os.environ["CLICKSTREAM_RUNTIME"] = previous
 
 
 def graph(bag: Any) -> dict[str, Any]:
-    """What a reviewer wants to see change: schedule, tasks, arrows, pools, patience."""
+    """Returns what a reviewer checks in a change: schedule, parameters, tasks, dependencies, pools and timeouts."""
     return {dag_id: _dag(dag) for dag_id, dag in sorted(bag.dags.items())}
 
 
@@ -41,7 +47,11 @@ def _dag(dag: Any) -> dict[str, Any]:
 
 
 def _task(task: Any) -> dict[str, Any]:
-    kind = "setup" if task.is_setup else "teardown" if task.is_teardown else "work"
+    kind = "work"
+    if task.is_setup:
+        kind = "setup"
+    elif task.is_teardown:
+        kind = "teardown"
     return {
         "kind": kind,
         "then": sorted(task.downstream_task_ids),
@@ -54,10 +64,10 @@ def _task(task: Any) -> dict[str, Any]:
     }
 
 
-def text(bag: Any) -> str:
-    """The graph as the snapshot holds it."""
+def to_json(bag: Any) -> str:
+    """Returns the graph as the snapshot holds it."""
     return json.dumps(graph(bag), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    SNAPSHOT.write_text(text(load("local")))
+    SNAPSHOT.write_text(to_json(load("local")))

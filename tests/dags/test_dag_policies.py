@@ -1,4 +1,4 @@
-"""What holds for every DAG: it loads anywhere, says what it is, and each of its tasks has an end."""
+"""Policies of every DAG: it loads in both runtimes without I/O, is documented, and its tasks have timeouts and retries."""
 
 import socket
 import time
@@ -7,41 +7,41 @@ from typing import Any
 import pytest
 
 from clickstream.dag_defaults import OWNER, Tag
-from tests.dags.graph import SNAPSHOT, graph, load, text
+from tests.dags.graph import SNAPSHOT, graph, load, to_json
 from tests.plugins.environment import HOME, ROOT
 
-DAGS = sorted(p.stem for p in (ROOT / "dags").glob("*.py"))
+DAG_IDS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 
 
 @pytest.mark.parametrize("runtime", ["local", "kubernetes"])
 def test_every_file_loads_as_the_dag_of_its_name(bags: dict[str, Any], runtime: str) -> None:
     assert bags[runtime].import_errors == {}
-    assert sorted(bags[runtime].dags) == DAGS
+    assert sorted(bags[runtime].dags) == DAG_IDS
 
 
-def test_both_runtimes_give_the_same_graph(bags: dict[str, Any]) -> None:
+def test_both_runtimes_have_the_same_graph_and_different_operators(bags: dict[str, Any]) -> None:
     assert graph(bags["local"]) == graph(bags["kubernetes"])
-    kinds = [{type(t).__name__ for d in bag.dags.values() for t in d.tasks} for bag in bags.values()]
-    assert kinds[0] != kinds[1]
+    operators = {runtime: {type(task).__name__ for dag in bag.dags.values() for task in dag.tasks} for runtime, bag in bags.items()}
+    assert operators["local"] != operators["kubernetes"]
 
 
-def test_the_graph_is_the_reviewed_one(bag: Any) -> None:
-    assert text(bag) == SNAPSHOT.read_text(), "if the change is meant: python -m tests.dags.graph"
+def test_the_graph_equals_the_reviewed_snapshot(bag: Any) -> None:
+    assert to_json(bag) == SNAPSHOT.read_text(), "if the change is intended: python -m tests.dags.graph"
 
 
-@pytest.mark.parametrize("dag_id", DAGS)
-def test_a_dag_says_what_it_is(bag: Any, dag_id: str) -> None:
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_has_docs_tags_and_an_owner_and_runs_one_at_a_time(bag: Any, dag_id: str) -> None:
     dag = bag.dags[dag_id]
     assert dag.doc_md.lstrip().startswith("# ")
     assert dag.tags
     assert set(dag.tags) <= set(Tag)
-    assert {t.owner for t in dag.tasks} == {OWNER}
+    assert {task.owner for task in dag.tasks} == {OWNER}
     assert dag.max_active_runs == 1
     assert dag.catchup is False
 
 
-@pytest.mark.parametrize("dag_id", DAGS)
-def test_a_task_has_an_end_and_a_number_of_tries(bag: Any, dag_id: str) -> None:
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_has_a_timeout_and_a_limited_number_of_retries(bag: Any, dag_id: str) -> None:
     for task in bag.dags[dag_id].tasks:
         assert task.execution_timeout, task.task_id
         assert "retries" in bag.dags[dag_id].default_args, dag_id
@@ -50,21 +50,20 @@ def test_a_task_has_an_end_and_a_number_of_tries(bag: Any, dag_id: str) -> None:
 
 def test_loading_opens_no_connection_and_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: socket.socket, address: Any) -> None:
-        raise AssertionError(f"a DAG file connected to {address} while it was read")
+        raise AssertionError(f"a DAG file connected to {address} while it was loaded")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert load("local").import_errors == {}
     assert not (HOME / "airflow.db").exists()
 
 
-def test_loading_takes_little_processor_time(bag: Any) -> None:
-    """CPU time after a first load, so that the providers' imports and a busy machine do not count."""
-    before = time.process_time()
+def test_loading_takes_less_than_a_second_of_cpu_time_per_dag(bag: Any) -> None:
+    """CPU time of a second load, so that the providers' imports and a busy machine do not count."""
+    start = time.process_time()
     load("local")
-    assert (time.process_time() - before) / len(DAGS) < 1
+    assert (time.process_time() - start) / len(DAG_IDS) < 1
 
 
-def test_every_arrow_of_the_docs_is_a_dag(bag: Any) -> None:
-    """Docs that send a reader to another DAG name one that exists."""
-    named = {word.strip("`.,:") for dag in bag.dags.values() for word in dag.doc_md.split() if word.startswith("`clickstream_")}
-    assert named <= set(DAGS) | {"clickstream_streams"}
+def test_every_dag_named_in_the_docs_exists(bag: Any) -> None:
+    words = {word.strip("`.,:") for dag in bag.dags.values() for word in dag.doc_md.split() if word.startswith("`clickstream_")}
+    assert words <= set(DAG_IDS)
