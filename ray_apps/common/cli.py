@@ -1,4 +1,4 @@
-"""What all Ray apps have in common: their arguments, their receipt and their exit code."""
+"""What all jobs share: command line arguments, the receipt and the exit code."""
 
 import argparse
 import json
@@ -18,73 +18,76 @@ Work = Callable[[Settings, argparse.Namespace], Receipt]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with one line instead of the usage text when something is wrong."""
+    """argparse that prints one line instead of the usage text when an argument is wrong."""
 
-    def __init__(self, app: str, about: str | None) -> None:
-        super().__init__(prog=f"ray_apps.{app}", description=about, allow_abbrev=False)
+    def __init__(self, module: str, description: str | None) -> None:
+        super().__init__(prog=f"ray_apps.{module}", description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help\n")
 
 
-def parser(app: str, about: str | None) -> Parser:
-    """The arguments that every app with a receipt takes."""
-    found = Parser(f"jobs.{app}", about)
-    found.add_argument("--ref", required=True, help="Nessie branch, tag or branch@hash to read")
-    found.add_argument("--run", required=True, help="the run's name, kept in the receipt")
-    found.add_argument("--receipt", required=True, type=place_uri, help="where to write the receipt: s3:// or file://")
-    return found
+def job_parser(app: str, description: str | None) -> Parser:
+    """A parser with the arguments of every job that writes a receipt."""
+    parser = Parser(f"jobs.{app}", description)
+    parser.add_argument("--ref", required=True, help="Nessie branch, tag or branch@hash to read")
+    parser.add_argument("--run", required=True, help="the run's name, kept in the receipt")
+    parser.add_argument("--receipt", required=True, type=storage_uri, help="where to write the receipt: s3:// or file://")
+    return parser
 
 
-def place_uri(text: str) -> str:
-    """A place for what an app writes."""
+def storage_uri(text: str) -> str:
+    """An argument that names a file or folder to write."""
     if urlparse(text).scheme not in ("s3", "file"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a place to write to: use s3://bucket/key or file:///path")
+        raise argparse.ArgumentTypeError(f"cannot write to {text!r}: use s3://bucket/key or file:///path")
     return text
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """What another app left."""
+    """An argument that is a JSON object, such as the receipt of another job."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no JSON object")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a JSON object")
+    return value
 
 
 def whole_number(text: str) -> int:
-    """A number of things."""
+    """An argument that is a whole number, 0 or more."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
-def run(app: str, found: Parser, work: Work, argv: list[str]) -> int:
-    """Do the work, write the receipt as the last act. 0 only with a receipt without an error."""
-    args, started = found.parse_args(argv), time.monotonic()
+def run_job(app: str, parser: Parser, work: Work, argv: list[str]) -> int:
+    """Do the work and write its receipt last. Returns the exit code: 0 only if a receipt without an error was written."""
+    args, started = parser.parse_args(argv), time.monotonic()
     try:
         settings = Settings.from_env()
     except SettingsError as error:
-        return _say(app, str(error), 2)
+        return _fail(parser, str(error), 2)
     try:
         receipt = work(settings, args)
     except Exception as error:
         receipt = Receipt(app=app, run=args.run, error=one_line(error))
-    receipt = replace(receipt, versions={name: version(name) for name in ("ray", "lightgbm")}, seconds=round(time.monotonic() - started, 1))
+    versions = {library: version(library) for library in ("ray", "lightgbm")}
+    receipt = replace(receipt, versions=versions, seconds=round(time.monotonic() - started, 1))
     try:
         write_bytes(args.receipt, receipt.to_json().encode(), settings)
     except (OSError, SettingsError) as error:
-        return _say(app, f"cannot write the receipt {args.receipt}: {one_line(error)}", 1)
-    return _say(app, receipt.error, 1) if receipt.error else 0
+        return _fail(parser, f"cannot write the receipt {args.receipt}: {one_line(error)}", 1)
+    if receipt.error:
+        return _fail(parser, receipt.error, 1)
+    return 0
 
 
 def one_line(error: BaseException) -> str:
-    """An exception in one line."""
+    """The first line of an exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
 
 
-def _say(app: str, text: str, code: int) -> int:
-    print(f"ray_apps.jobs.{app}: {text}", file=sys.stderr)
+def _fail(parser: Parser, message: str, code: int) -> int:
+    print(f"{parser.prog}: {message}", file=sys.stderr)
     return code

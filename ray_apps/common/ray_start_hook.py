@@ -1,8 +1,8 @@
-"""What `ray start` has no option for, set by the hook that it calls with its parameters."""
+"""A hook for `ray start`, named in RAY_START_HOOK: Ray calls it with the parameters of the head before it starts."""
 
 from typing import Any
 
 
 def without_client(parameters: Any, is_head: bool) -> None:
-    """No Ray Client server: who may submit jobs does so through the Job REST, which asks for the token."""
+    """Start no Ray Client server: jobs are submitted through the Job REST API, which checks the token."""
     parameters.ray_client_server_port = None

@@ -1,4 +1,4 @@
-"""Small files on disk or in the object store, through one interface."""
+"""Reads and writes small files on disk or in the object store by their URI."""
 
 from typing import Any
 from urllib.parse import urlparse
@@ -9,26 +9,28 @@ from pyarrow import fs
 from clickstream_contracts.settings import Settings
 
 
-def open_place(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:
-    """The file system and the path there of s3://bucket/key, file:///path or a plain path."""
-    where = urlparse(uri)
-    if where.scheme != "s3":
-        return fs.LocalFileSystem(), url2pathname(where.path) if where.scheme == "file" else uri
+def open_storage(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:
+    """The file system, and the path in it, of s3://bucket/key, file:///path or a plain path."""
+    parts = urlparse(uri)
+    if parts.scheme == "file":
+        return fs.LocalFileSystem(), url2pathname(parts.path)
+    if parts.scheme != "s3":
+        return fs.LocalFileSystem(), uri
     key, secret = settings.s3_credentials()
-    store: Any = fs.S3FileSystem(access_key=key, secret_key=secret, endpoint_override=settings.s3_endpoint, region=settings.s3_region)
-    return store, f"{where.netloc}{where.path}".rstrip("/")
+    s3: Any = fs.S3FileSystem(access_key=key, secret_key=secret, endpoint_override=settings.s3_endpoint, region=settings.s3_region)
+    return s3, f"{parts.netloc}{parts.path}".rstrip("/")
 
 
 def read_bytes(uri: str, settings: Settings) -> bytes:
-    """A file's content. Raises OSError."""
-    place, path = open_place(uri, settings)
-    with place.open_input_stream(path) as stream:
+    """The content of a file. Raises OSError."""
+    storage, path = open_storage(uri, settings)
+    with storage.open_input_stream(path) as stream:
         return bytes(stream.read())
 
 
 def write_bytes(uri: str, content: bytes, settings: Settings) -> None:
-    """Write a file, and the folders above it."""
-    place, path = open_place(uri, settings)
-    place.create_dir(path.rpartition("/")[0], recursive=True)
-    with place.open_output_stream(path) as stream:
+    """Write a file and create the folders above it. Raises OSError."""
+    storage, path = open_storage(uri, settings)
+    storage.create_dir(path.rpartition("/")[0], recursive=True)
+    with storage.open_output_stream(path) as stream:
         stream.write(content)

@@ -1,6 +1,6 @@
-"""Trains and tests the recommender on session files and writes what each method reaches: HR@20 and MRR@20 in percent.
+"""Trains and tests the recommender on session files and writes HR@20 and MRR@20 of each method, in percent.
 
-The protocol ranks all items for every query; items that were seen in the session stay in the lists.
+Each query ranks all items; items that were viewed in the session before stay in the lists.
 """
 
 import json
@@ -15,9 +15,10 @@ from ray_apps.common.cli import Parser, whole_number
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import metrics, ranker, session_files
 from ray_apps.recommender.evaluation import Rank
+from ray_apps.recommender.index import Index
 from ray_apps.recommender.metrics import TOP
-from ray_apps.recommender.ranker import Recipe, TooFewSessions, Tune, keep
-from ray_apps.recommender.retrieval import RETRIEVERS, Index
+from ray_apps.recommender.ranker import Recipe, TooFewSessions, Tune, no_search
+from ray_apps.recommender.retrievers import POPULARITY
 from ray_apps.recommender.sessions import Queries, Sessions
 
 Result = dict[str, float]
@@ -30,26 +31,27 @@ def main(argv: list[str]) -> int:
         sessions, ids = session_files.read_sessions(args.sessions)
         queries = session_files.read_queries(args.test, ids)
         progress.say(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
-        found = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
+        results = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
     except (session_files.InputError, TooFewSessions) as error:
-        return _refuse(str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _refuse(f"{args.out}: {error.strerror or error}")
-    print(table(found))
+        return _fail(f"{args.out}: {error.strerror or error}")
+    print(format_table(results))
     return 0
 
 
 def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recipe, trials: int, progress: Progress) -> dict[str, Result]:
-    """Each method's quality on the queries, the seconds its training took and the milliseconds of one query.
+    """For each method its metrics on the queries, the seconds of its training and the milliseconds of one query.
 
-    V-SKNN and VSTAN share an index; its seconds are V-SKNN's.
+    V-SKNN and VSTAN share their postings; the time to make them counts for V-SKNN.
     """
-    index, results = Index(sessions.shortened(), item_count), {}
-    for name in RETRIEVERS:
+    settings = recipe.retrieval
+    index, results = Index(sessions.shortened(settings.longest_session), item_count, settings), {}
+    for name in (POPULARITY, *settings.candidates_from):
         begin = time.perf_counter()
-        getattr(index, name)
+        index.retriever(name)
         results[name] = _test(name, partial(index.rank, name), queries, time.perf_counter() - begin, progress)
     begin = time.perf_counter()
     model, _ = ranker.train(sessions, item_count, recipe, progress, _tuner(trials, progress))
@@ -59,41 +61,43 @@ def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recip
 
 def _tuner(trials: int, progress: Progress) -> Tune:
     if not trials:
-        return keep
-    # Ray takes seconds to import.
+        return no_search
+    # Importing Ray takes seconds.
     from ray_apps.jobs import tuning
 
     return tuning.tuner(trials, progress)
 
 
 def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Progress) -> Result:
-    # The first call compiles.
+    # The first call compiles the kernels and is not measured.
     rank(queries.between(0, 1), TOP)
     begin = time.perf_counter()
-    found = np.concatenate([rank(some, TOP) for some in progress.through(name, queries)])
+    lists = np.concatenate([rank(batch, TOP) for batch in progress.batches(name, queries)])
     query_ms = 1000 * (time.perf_counter() - begin) / len(queries)
-    quality = metrics.summary(metrics.per_query(metrics.ranks(found, queries.labels)))
+    quality = metrics.summary(metrics.per_query(metrics.label_ranks(lists, queries.labels)))
     progress.say(f"{name}: {quality}")
     return quality | {"train_s": float(f"{train_s:.3g}"), "query_ms": float(f"{query_ms:.3g}")}
 
 
-def table(results: dict[str, Result]) -> str:
-    """The results as aligned text."""
+def format_table(results: dict[str, Result]) -> str:
+    """The results as an aligned table."""
     columns = next(iter(results.values()))
     lines = [f"{'method':14}" + "".join(f"{column:>10}" for column in columns)]
-    return "\n".join(lines + [f"{name:14}" + "".join(f"{value:10.4g}" for value in one.values()) for name, one in results.items()])
+    for method, result in results.items():
+        lines.append(f"{method:14}" + "".join(f"{value:10.4g}" for value in result.values()))
+    return "\n".join(lines)
 
 
-def _refuse(text: str) -> int:
-    print(f"error: {text}", file=sys.stderr)
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
     return 2
 
 
 def _parser() -> Parser:
     parser = Parser("jobs.benchmark", __doc__)
-    parser.add_argument("--sessions", type=Path, required=True, help="training sessions, oldest first, one a line; .gz is unpacked")
-    parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; .gz is unpacked")
-    parser.add_argument("--out", type=Path, required=True, help="where the results go, as JSON")
+    parser.add_argument("--sessions", type=Path, required=True, help="training sessions, oldest first, one per line; may be gzipped (.gz)")
+    parser.add_argument("--test", type=Path, required=True, help="queries: the views so far, a tab, the next view; may be gzipped (.gz)")
+    parser.add_argument("--out", type=Path, required=True, help="file for the results, as JSON")
     parser.add_argument("--seed", type=whole_number, default=Recipe.seed, help="seed of the ranker (default: %(default)s)")
     parser.add_argument("--trials", type=whole_number, default=0, help="settings of the ranker to try with Ray Tune first (default: none)")
     return parser

@@ -1,8 +1,8 @@
-"""The evaluation gate: a candidate goes on only if it surely beats popularity and is surely no worse than the champion.
+"""The evaluation gate: a candidate passes only if it is better than popularity and not worse than the champion.
 
-All were asked the same queries. "Surely" is the lower bound of the paired difference, by the bootstrap over sessions, on
-all queries and on each slice. What cannot be judged is refused: a missing metric, a NaN, an empty slice, too few queries,
-another model than the one that was evaluated.
+All methods ranked the same queries. A comparison uses the lower bound of the paired difference, by the bootstrap over
+sessions, on all queries and on each slice. A candidate that cannot be judged is refused: a missing metric, a NaN, an
+empty slice, too few queries, or an evaluation of another model.
 """
 
 import json
@@ -10,11 +10,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps.common.cli import Parser
-from ray_apps.common.storage import open_place, read_bytes
+from ray_apps.common.storage import open_storage, read_bytes
 from ray_apps.recommender import artefacts
 from ray_apps.recommender.artefacts import ArtefactError
 from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
@@ -24,7 +22,10 @@ from ray_apps.recommender.sessions import Bools
 
 @dataclass(frozen=True)
 class Rules:
-    """When a candidate goes on. Differences are in points of 100; a slice is smaller, so it may lose more to noise."""
+    """When a candidate passes. Differences are in percentage points.
+
+    A slice has fewer queries and therefore more noise, so `loss_in_slice` is larger than `loss_to_champion`.
+    """
 
     least_queries: int = 200
     least_in_slice: int = 30
@@ -37,7 +38,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, every reason against the candidate in words, and the numbers behind them, in percent."""
+    """Whether the candidate passed, each reason against it as a sentence, and the numbers used, in percent."""
 
     passed: bool
     model: str
@@ -46,61 +47,79 @@ class Verdict:
 
 
 def judge(evaluation: Evaluation, model: str, champion: str, rules: Rules) -> Verdict:
-    """Whether `model` may take the place of `champion` ("" if there is none yet). Both are sha256."""
-    reasons = [*_strangers(evaluation, model, champion), *_holes(evaluation, champion, rules)]
+    """Whether `model` may replace `champion` ("" if there is none yet). Both are sha256."""
+    reasons = [*_wrong_models(evaluation, model, champion), *_invalid_values(evaluation, champion, rules)]
     if reasons:
         return Verdict(False, model, reasons, {})
     numbers: dict[str, float] = {"queries": len(evaluation.groups)}
-    for rival, values in evaluation.values.items():
-        numbers |= {f"{rival}_{name}": round(100 * float(one.mean()), 2) for name, one in values.items()}
-    parts = {"all": np.ones(len(evaluation.groups), bool), **evaluation.slices}
-    for name, chosen in parts.items():
-        reasons += _losses(evaluation, name, chosen, bool(champion), rules, numbers)
+    for method, metrics in evaluation.values.items():
+        numbers |= {f"{method}_{metric}": round(100 * float(values.mean()), 2) for metric, values in metrics.items()}
+    baselines = [POPULARITY]
+    if champion:
+        baselines.append(CHAMPION)
+    for name, selected in evaluation.all_slices().items():
+        for baseline in baselines:
+            bounds = _bounds(evaluation, baseline, selected, rules)
+            numbers |= {f"{name}_{metric}_over_{baseline}": round(bound, 2) for metric, bound in bounds.items()}
+            reasons += _losses(bounds, name, baseline, rules)
     return Verdict(not reasons, model, reasons, numbers)
 
 
-def _strangers(evaluation: Evaluation, model: str, champion: str) -> Iterator[str]:
-    """Is it about these two at all?"""
+def _wrong_models(evaluation: Evaluation, model: str, champion: str) -> Iterator[str]:
+    """Reasons if the evaluation is not of these two models."""
     if not model or evaluation.model != model:
         yield f"the evaluation is of model {evaluation.model[:12] or 'none'}, not of {model[:12] or 'none'}"
     if evaluation.champion != champion:
         yield f"the evaluation compares with champion {evaluation.champion[:12] or 'none'}, not with {champion[:12] or 'none'}"
 
 
-def _holes(evaluation: Evaluation, champion: str, rules: Rules) -> Iterator[str]:
-    """What is missing or is no number."""
+def _invalid_values(evaluation: Evaluation, champion: str, rules: Rules) -> Iterator[str]:
+    """Reasons if values are missing, too few or out of range."""
     count = len(evaluation.groups)
     if count < rules.least_queries:
         yield f"{count} queries are too few to judge: {rules.least_queries} are needed"
-    for rival in (CANDIDATE, POPULARITY, *([CHAMPION] if champion else [])):
-        for name in METRICS:
-            values = evaluation.values.get(rival, {}).get(name)
+    methods = [CANDIDATE, POPULARITY]
+    if champion:
+        methods.append(CHAMPION)
+    for method in methods:
+        for metric in METRICS:
+            values = evaluation.values.get(method, {}).get(metric)
             if values is None:
-                yield f"{rival} has no {name}"
+                yield f"{method} has no {metric}"
             elif values.shape != (count,):
-                yield f"{rival} has {values.size} values of {name} for {count} queries"
+                yield f"{method} has {values.size} values of {metric} for {count} queries"
             elif not ((values >= 0) & (values <= 1)).all():
-                yield f"{rival}'s {name} holds values that are no shares of 1"
-    for name, chosen in evaluation.slices.items():
-        if chosen.shape != (count,) or chosen.sum() < rules.least_in_slice:
-            yield f"slice {name} holds {chosen.sum()} queries: {rules.least_in_slice} are needed"
+                yield f"{method} has values of {metric} that are not between 0 and 1"
+    for name, selected in evaluation.slices.items():
+        if selected.shape != (count,) or selected.sum() < rules.least_in_slice:
+            yield f"slice {name} has {selected.sum()} queries: {rules.least_in_slice} are needed"
 
 
-def _losses(evaluation: Evaluation, part: str, chosen: Bools, champion: bool, rules: Rules, numbers: dict[str, float]) -> Iterator[str]:
-    """Where the candidate is not surely good enough; the bounds go to `numbers`."""
-    allowed = rules.loss_to_champion if part == "all" else rules.loss_in_slice
-    for rival, bar in ((POPULARITY, rules.gain_on_popularity), *([(CHAMPION, -allowed)] if champion else [])):
-        for name in METRICS:
-            difference = (evaluation.values[CANDIDATE][name] - evaluation.values[rival][name])[chosen]
-            bound = 100 * lower_bound(difference, evaluation.groups[chosen], rules.seed, level=rules.level)
-            numbers[f"{part}_{name}_over_{rival}"] = round(bound, 2)
-            # A NaN is not greater than anything.
-            if not bound > bar:
-                yield f"{name} on {part}: surely only {bound:+.2f} over {rival}, more than {bar:+.2f} is needed"
+def _bounds(evaluation: Evaluation, baseline: str, selected: Bools, rules: Rules) -> dict[str, float]:
+    """For each metric the lower bound of the candidate's gain over the baseline on the selected queries, in percentage points."""
+    bounds = {}
+    for metric in METRICS:
+        difference = (evaluation.values[CANDIDATE][metric] - evaluation.values[baseline][metric])[selected]
+        bounds[metric] = 100 * lower_bound(difference, evaluation.groups[selected], rules.seed, level=rules.level)
+    return bounds
+
+
+def _losses(bounds: dict[str, float], slice_name: str, baseline: str, rules: Rules) -> Iterator[str]:
+    """Reasons if a gain is below what the rules ask for."""
+    if baseline == POPULARITY:
+        needed = rules.gain_on_popularity
+    elif slice_name == "all":
+        needed = -rules.loss_to_champion
+    else:
+        needed = -rules.loss_in_slice
+    for metric, bound in bounds.items():
+        # The comparison with NaN is false, so NaN is refused.
+        if not bound > needed:
+            yield f"{metric} on {slice_name}: lower bound of the gain over {baseline} is {bound:+.2f}, more than {needed:+.2f} is needed"
 
 
 def main(argv: list[str]) -> int:
-    """Judge a stored model and print the verdict. Returns 0 if it passes, 1 if not, 2 if the command line is wrong."""
+    """Judge a stored model and print the verdict. Returns 0 if it passes, 1 if not, 2 if a setting is missing or wrong."""
     args = _parser().parse_args(argv)
     try:
         settings = Settings.from_env()
@@ -113,13 +132,13 @@ def main(argv: list[str]) -> int:
 
 
 def judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, champion: str) -> Verdict:
-    """Whether a stored model may take the place of `champion`; one that cannot be read may not."""
+    """Whether a stored model may replace `champion`; one that cannot be read is refused."""
     try:
-        artefacts.read(*open_place(model, settings), sha256)
-        found = Evaluation.from_bytes(read_bytes(evaluation, settings))
+        artefacts.read(*open_storage(model, settings), sha256)
+        stored = Evaluation.from_bytes(read_bytes(evaluation, settings))
     except (ArtefactError, EvaluationError, OSError) as error:
         return Verdict(False, sha256, [str(error)], {})
-    return judge(found, sha256, champion, Rules())
+    return judge(stored, sha256, champion, Rules())
 
 
 def _parser() -> Parser:

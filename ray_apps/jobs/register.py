@@ -1,6 +1,6 @@
-"""Lets the gate judge a trained model and writes it down on the run's branch: `ml.models`, `ml.evaluations`, and a receipt.
+"""Judges a trained model with the gate and registers it on the run's branch: `ml.models`, `ml.evaluations` and a receipt.
 
-A refused model is written down too, with the reasons. The champion is the one that serves at this moment.
+A refused model is registered too, with the reasons. The champion is the stable model of the rollout at this moment.
 """
 
 import argparse
@@ -9,9 +9,6 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
-
-import numpy as np
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
@@ -22,39 +19,39 @@ from ray_apps.common.storage import read_bytes
 from ray_apps.jobs import gate
 from ray_apps.jobs.gate import Verdict
 from ray_apps.recommender.evaluation import CANDIDATE, Evaluation, EvaluationError
+from ray_apps.recommender.sessions import Floats
 
 
 def main(argv: list[str]) -> int:
-    """Judge and write down. Returns the exit code: 0 for a refused model as well, for the verdict is in the receipt."""
-    found = cli.parser("register", __doc__)
-    found.add_argument("--training", required=True, type=cli.json_object, help="the receipt of the training, as JSON")
-    found.add_argument("--data-commit", required=True, help="the commit behind the tag that the training read")
-    return cli.run("register", found, work, argv)
+    """Judge and register. Returns the exit code: 0 for a refused model too, because the receipt holds the verdict."""
+    parser = cli.job_parser("register", __doc__)
+    parser.add_argument("--training", required=True, type=cli.json_object, help="the receipt of the training, as JSON")
+    parser.add_argument("--data-commit", required=True, help="the commit of the tag that the training read")
+    return cli.run_job("register", parser, work, argv)
 
 
 def work(settings: Settings, args: argparse.Namespace) -> Receipt:
-    """One registration."""
-    training, branch = args.training, model_registry.catalog(settings, args.ref)
+    """Register one model. Returns the receipt."""
+    training, branch = args.training, model_registry.open_catalog(settings, args.ref)
     sha256, uri = training["content"]["model"], training["outputs"]["model"]
-    champion, _ = model_registry.champion(model_registry.catalog(settings, names.MAIN))
+    champion, _ = model_registry.champion(model_registry.open_catalog(settings, names.MAIN))
     verdict = gate.judge_stored(settings, uri, training["outputs"]["evaluation"], sha256, champion)
-    rows = {MODELS: [_model(args, verdict)], EVALUATIONS: list(_evaluations(settings, args, verdict))}
+    rows = {MODELS: [_model_row(args, verdict)], EVALUATIONS: list(_evaluation_rows(settings, args, verdict))}
     tables = {name: branch.load_table(name) for name in rows}
     for name, table in tables.items():
-        model_registry.put(table, rows[name], sha256)
+        model_registry.replace_rows(table, rows[name], sha256)
     return Receipt(
         app="register",
         run=args.run,
         inputs={"model": sha256, "champion": champion},
         outputs={name: branch.load_table(name).metadata_location for name in tables},
-        rows={name: len(found) for name, found in rows.items()},
+        rows={name: len(table_rows) for name, table_rows in rows.items()},
         facts={**asdict(verdict), "uri": uri, "tag": training["facts"]["data"], "champion": champion},
     )
 
 
-def _model(args: argparse.Namespace, verdict: Verdict) -> Row:
+def _model_row(args: argparse.Namespace, verdict: Verdict) -> Row:
     facts = args.training["facts"]
-    texts = {"parameters": facts["parameters"], "metrics": facts["metrics"], "trials": facts["trials"], "code_versions": facts["versions"]}
     return {
         "model_sha256": args.training["content"]["model"],
         "uri": args.training["outputs"]["model"],
@@ -62,36 +59,39 @@ def _model(args: argparse.Namespace, verdict: Verdict) -> Row:
         "data_tag": facts["data"],
         "data_commit": args.data_commit,
         "seed": facts["seed"],
-        **{name: json.dumps(value, sort_keys=True) for name, value in texts.items()},
+        "parameters": json.dumps(facts["parameters"], sort_keys=True),
+        "metrics": json.dumps(facts["metrics"], sort_keys=True),
+        "trials": json.dumps(facts["trials"], sort_keys=True),
+        "code_versions": json.dumps(facts["versions"], sort_keys=True),
         "run": args.run,
         "passed": verdict.passed,
         "verdict": json.dumps({"reasons": verdict.reasons, "numbers": verdict.numbers}, sort_keys=True),
     }
 
 
-def _evaluations(settings: Settings, args: argparse.Namespace, verdict: Verdict) -> Iterator[Row]:
-    """A row for each rival, part and metric; none if there is no evaluation to read, which the verdict says."""
+def _evaluation_rows(settings: Settings, args: argparse.Namespace, verdict: Verdict) -> Iterator[Row]:
+    """One row per method, slice and metric; none if the evaluation cannot be read, which is then a reason of the verdict."""
     try:
-        found = Evaluation.from_bytes(read_bytes(args.training["outputs"]["evaluation"], settings))
+        evaluation = Evaluation.from_bytes(read_bytes(args.training["outputs"]["evaluation"], settings))
     except (EvaluationError, OSError):
         return
-    parts = {"all": np.ones(len(found.groups), bool), **found.slices}
-    for rival, values in found.values.items():
-        for metric, one in values.items():
-            for part, chosen in parts.items():
+    for method, metrics in evaluation.values.items():
+        for metric, values in metrics.items():
+            for slice_name, selected in evaluation.all_slices().items():
                 yield {
                     "model_sha256": args.training["content"]["model"],
-                    "rival": rival,
-                    "part": part,
+                    "rival": method,
+                    "part": slice_name,
                     "metric": metric,
-                    "value": _percent(one[chosen]),
-                    "lower_bound_of_gain": None if rival == CANDIDATE else verdict.numbers.get(f"{part}_{metric}_over_{rival}"),
-                    "queries": int(chosen.sum()),
+                    "value": _mean_percent(values[selected]),
+                    "lower_bound_of_gain": None if method == CANDIDATE else verdict.numbers.get(f"{slice_name}_{metric}_over_{method}"),
+                    "queries": int(selected.sum()),
                     "run": args.run,
                 }
 
 
-def _percent(values: Any) -> float | None:
+def _mean_percent(values: Floats) -> float | None:
+    """The mean in percent; None if there are no values or one of them is NaN."""
     mean = float(values.mean()) if values.size else math.nan
     return None if math.isnan(mean) else 100 * mean
 

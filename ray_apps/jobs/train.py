@@ -1,7 +1,8 @@
-"""Trains the recommender on the lake's sessions at a ref, and writes a model, its evaluation and a receipt.
+"""Trains the recommender on the training sessions at a ref, and writes a model, its evaluation and a receipt.
 
-The newest sessions are held out. Candidate, popularity and champion answer them with an index of the sessions before;
-the model that is written has the same ranker and an index of all sessions, so that it knows the newest items too.
+The newest sessions are held out. Candidate, popularity and champion rank them with retrievers that are fitted to the
+sessions before. The model that is written has the same trees, and retrievers that are fitted to all sessions, so that it
+also knows the newest items.
 """
 
 import argparse
@@ -17,13 +18,13 @@ from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
 from ray_apps.common import cli, model_registry
 from ray_apps.common.progress import Progress
-from ray_apps.common.storage import open_place, write_bytes
+from ray_apps.common.storage import open_storage, write_bytes
 from ray_apps.jobs import training_data, tuning
 from ray_apps.recommender import artefacts, metrics, ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest
 from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
-from ray_apps.recommender.ranker import Model, Recipe, keep
-from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.index import Index
+from ray_apps.recommender.ranker import Model, Recipe, no_search
 from ray_apps.recommender.sessions import Sessions, prefixes
 
 EVALUATION = "evaluation.npz"
@@ -32,31 +33,30 @@ HELD_OUT = 0.05
 
 def main(argv: list[str]) -> int:
     """Train and write. Returns the exit code."""
-    found = cli.parser("train", __doc__)
-    found.add_argument("--model", type=cli.place_uri, help="folder of the new model: s3:// or file:// (default: by the run)")
-    champion = found.add_mutually_exclusive_group()
+    parser = cli.job_parser("train", __doc__)
+    parser.add_argument("--model", type=cli.storage_uri, help="folder of the new model: s3:// or file:// (default: by the run)")
+    champion = parser.add_mutually_exclusive_group()
     champion.add_argument("--champion", default="", help="folder of the model in service; empty if there is none")
-    champion.add_argument("--champion-at", default="", help="ref of the lake that knows the model in service")
-    found.add_argument("--trials", type=cli.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
-    found.add_argument(
-        "--ray", default="", choices=("", "auto"), help="auto tries settings on the Ray that runs this job (default: an own one)"
-    )
-    found.add_argument("--seed", type=cli.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
-    return cli.run("train", found, work, argv)
+    champion.add_argument("--champion-at", default="", help="Nessie ref whose serving.rollout names the model in service")
+    parser.add_argument("--trials", type=cli.whole_number, default=0, help="settings to try with Ray Tune first (default: none)")
+    ray_help = "auto runs the trials on the Ray cluster of this job (default: on a local Ray of its own)"
+    parser.add_argument("--ray", default="", choices=("", "auto"), help=ray_help)
+    parser.add_argument("--seed", type=cli.whole_number, default=Recipe.seed, help="seed of search and training (default: %(default)s)")
+    return cli.run_job("train", parser, work, argv)
 
 
 def work(settings: Settings, args: argparse.Namespace) -> Receipt:
-    """One training."""
+    """Train one model. Returns the receipt."""
     progress = Progress()
-    table, state = training_data.read(settings, args.ref)
-    sessions, ids = training_data.sessions(table)
+    table, metadata_location = training_data.read(settings, args.ref)
+    sessions, ids = training_data.to_sessions(table)
     progress.say(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
     args.model = args.model or f"s3://{settings.s3_bucket}/{names.model_prefix(args.run)}"
-    manifest, evaluation, trials = make(settings, args, sessions.shortened(), ids, _champion(settings, args), progress)
+    manifest, evaluation, trials = train_and_write(settings, args, sessions, ids, _champion(settings, args), progress)
     return Receipt(
         app="train",
         run=args.run,
-        inputs={training_data.TABLE: state},
+        inputs={training_data.TABLE: metadata_location},
         outputs={"model": args.model, "evaluation": f"{args.model}/{EVALUATION}"},
         rows={training_data.TABLE: table.num_rows},
         content={"model": manifest.sha256},
@@ -67,37 +67,59 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
 def _champion(settings: Settings, args: argparse.Namespace) -> Artefact | None:
     sha256, folder = "", args.champion
     if args.champion_at:
-        sha256, folder = model_registry.champion(model_registry.catalog(settings, args.champion_at))
-    return artefacts.read(*open_place(folder, settings), sha256) if folder else None
+        sha256, folder = model_registry.champion(model_registry.open_catalog(settings, args.champion_at))
+    if not folder:
+        return None
+    return artefacts.read(*open_storage(folder, settings), sha256)
 
 
 def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, Any]]) -> dict[str, Any]:
-    about = {name: getattr(manifest, name) for name in ("data", "seed", "parameters", "metrics", "versions")}
-    return {**about, "queries": len(evaluation.groups), "champion": evaluation.champion, "trials": trials}
+    return {
+        "data": manifest.data,
+        "seed": manifest.seed,
+        "parameters": manifest.parameters,
+        "metrics": manifest.metrics,
+        "versions": manifest.versions,
+        "queries": len(evaluation.groups),
+        "champion": evaluation.champion,
+        "trials": trials,
+    }
 
 
-def make(
+def train_and_write(
     settings: Settings, args: argparse.Namespace, sessions: Sessions, ids: NDArray[Any], champion: Artefact | None, progress: Progress
 ) -> tuple[Manifest, Evaluation, list[dict[str, Any]]]:
-    """Train, compare on the held-out sessions, write model and evaluation."""
+    """Train, evaluate on the held-out sessions, and write model and evaluation. Returns manifest, evaluation and trials."""
+    recipe = Recipe(seed=args.seed)
+    sessions = sessions.shortened(recipe.retrieval.longest_session)
     end = int(len(sessions) * (1 - HELD_OUT))
     past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
-    tune = tuning.tuner(args.trials, progress, args.ray) if args.trials else keep
-    candidate, search = ranker.train(past, len(ids), Recipe(seed=args.seed), progress, tune)
-    rivals = _rivals(candidate, champion)
-    found = evaluate("", champion.manifest.sha256 if champion else "", rivals, held_out, progress)
-    about = Manifest(args.ref, args.seed, search.recipe.parameters, metrics.summary(found.values[CANDIDATE]))
-    model = Artefact(Model(Index(sessions, len(ids)), candidate.booster), ids, about)
-    manifest = artefacts.write(model, *open_place(args.model, settings))
-    found = replace(found, model=manifest.sha256)
-    write_bytes(f"{args.model}/{EVALUATION}", found.to_bytes(), settings)
-    return manifest, found, search.trials
+    tune = tuning.tuner(args.trials, progress, args.ray) if args.trials else no_search
+    candidate, search = ranker.train(past, len(ids), recipe, progress, tune)
+    champion_sha256 = champion.manifest.sha256 if champion else ""
+    evaluation = evaluate("", champion_sha256, _methods(candidate, champion), held_out, progress)
+
+    model = Model(Index(sessions, len(ids), recipe.retrieval), candidate.booster)
+    manifest = Manifest(args.ref, args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
+    manifest = artefacts.write(Artefact(model, ids, manifest), *open_storage(args.model, settings))
+    evaluation = replace(evaluation, model=manifest.sha256)
+    write_bytes(f"{args.model}/{EVALUATION}", evaluation.to_bytes(), settings)
+    return manifest, evaluation, search.trials
 
 
-def _rivals(candidate: Model, champion: Artefact | None) -> dict[str, Rank]:
-    """All look at the same sessions: what differs is the ranker."""
-    rivals: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, "popularity")}
-    return rivals | ({CHAMPION: Model(candidate.index, champion.model.booster).rank} if champion else {})
+def _methods(candidate: Model, champion: Artefact | None) -> dict[str, Rank]:
+    """What is compared: the candidate, popularity and the champion's trees, all with the same sessions and items."""
+    methods: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, "popularity")}
+    if champion:
+        methods[CHAMPION] = Model(_index_for(champion.model, candidate.index), champion.model.booster).rank
+    return methods
+
+
+def _index_for(champion: Model, index: Index) -> Index:
+    """The candidate's index if the champion has the same retrieval settings, else one with the champion's settings."""
+    if champion.index.settings == index.settings:
+        return index
+    return Index(index.sessions, index.item_count, champion.index.settings)
 
 
 if __name__ == "__main__":

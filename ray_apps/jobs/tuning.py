@@ -1,7 +1,7 @@
-"""Hyperparameter search for the ranker by Ray Tune: a fixed number of trials, each one `lightgbm.train` of one thread.
+"""Hyperparameter search for the ranker with Ray Tune: a fixed number of trials, each one `lightgbm.train` on one thread.
 
-The rows are put into the object store once. The first trial is the recipe as it stands, so the search cannot end below
-it on what it decides by, which are the queries that stop the boosting; the test is not looked at.
+The training rows are put into the object store once. The first trial is the recipe as it is, so the result of the search
+is never worse than it on the queries that decide when boosting stops. The held-out sessions are not used.
 """
 
 import os
@@ -18,17 +18,17 @@ from ray._private import ray_constants
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from ray_apps.common.progress import Progress
-from ray_apps.recommender.ranker import Part, Recipe, Search, Tune, fit
+from ray_apps.recommender.ranker import Recipe, Search, TrainingRows, Tune, fit
 
 METRIC = "ndcg20"
-# Settings are told apart by far fewer queries than a model is made from.
+# Comparing settings needs far fewer queries than training the model.
 QUERIES = 5000
-# Of a core that a trial shares with the replicas which serve meanwhile.
-BESIDE_SERVING = 0.75
+# CPUs of a trial on the cluster, so that two trials and the replicas that serve fit on two cores.
+CPUS_BESIDE_SERVING = 0.75
 
 
-def space() -> dict[str, Any]:
-    """What is searched; all else stays as the recipe has it."""
+def search_space() -> dict[str, Any]:
+    """The parameters that are searched; all others are those of the recipe."""
     return {
         "learning_rate": tune.loguniform(0.03, 0.15),
         "num_leaves": tune.choice([15, 31, 63, 127]),
@@ -40,13 +40,12 @@ def space() -> dict[str, Any]:
 
 
 @contextmanager
-def own_ray(cpus: int) -> Iterator[None]:
-    """A Ray of this process's own, on the loopback interface, without a dashboard; gone when the block ends."""
-    # Ray has no option for this: without a cluster to join, its servers listen on 127.0.0.1 instead of every address.
+def local_ray(cpus: int) -> Iterator[None]:
+    """Start a local Ray on the loopback interface, without a dashboard; stop it at the end of the block."""
+    # Ray has no option for this: with clusters switched off, its servers listen on 127.0.0.1 instead of all addresses.
     ray_constants.ENABLE_RAY_CLUSTER = False
-    quiet = {"include_dashboard": False, "log_to_driver": False, "configure_logging": False}
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
-        ray.init(address="local", num_cpus=cpus, _temp_dir=folder, **quiet)
+        ray.init(address="local", num_cpus=cpus, _temp_dir=folder, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
             yield
         finally:
@@ -54,8 +53,8 @@ def own_ray(cpus: int) -> Iterator[None]:
 
 
 @contextmanager
-def joined(address: str) -> Iterator[None]:
-    """The Ray that runs already at `address`; it stays when the block ends."""
+def connected_ray(address: str) -> Iterator[None]:
+    """Connect to the Ray cluster at `address`; disconnect at the end of the block."""
     ray.init(address=address, log_to_driver=False, configure_logging=False)
     try:
         yield
@@ -64,41 +63,44 @@ def joined(address: str) -> Iterator[None]:
 
 
 def tuner(trials: int, progress: Progress, address: str = "") -> Tune:
-    """A search of this many trials on the Ray at `address`, or on one of its own with all cores of this machine."""
+    """A search with this many trials on the Ray cluster at `address`, or on a local Ray with all cores of this machine."""
 
-    def tune(learn: Part, stop: Part, recipe: Recipe) -> Search:
-        with joined(address) if address else own_ray(os.cpu_count() or 1):
-            return search(learn, stop, recipe, trials, progress, BESIDE_SERVING if address else 1)
+    def tune(learn: TrainingRows, stop: TrainingRows, recipe: Recipe) -> Search:
+        if address:
+            with connected_ray(address):
+                return search(learn, stop, recipe, trials, progress, CPUS_BESIDE_SERVING)
+        with local_ray(os.cpu_count() or 1):
+            return search(learn, stop, recipe, trials, progress)
 
     return tune
 
 
-def search(learn: Part, stop: Part, recipe: Recipe, trials: int, progress: Progress, cpus: float = 1) -> Search:
-    """Try `trials` settings on the Ray that is up, each on `cpus` and the same QUERIES of `learn`; the same seed tries the same ones.
+def search(learn: TrainingRows, stop: TrainingRows, recipe: Recipe, trials: int, progress: Progress, cpus: float = 1) -> Search:
+    """Try `trials` settings on the running Ray, each with `cpus` and the same QUERIES of `learn`.
 
-    Failed trials are rows too.
+    The same seed tries the same settings. A trial that fails is in the result too.
     """
     learn = learn.sample(QUERIES, recipe.seed)
-    known = {name: recipe.parameters[name] for name in space() if name in recipe.parameters}
-    # The generator takes no part of a point: what the recipe leaves to LightGBM is written out.
-    known = {"feature_fraction": 1.0, "lambda_l2": 0.0} | known
-    tries = BasicVariantGenerator(points_to_evaluate=[known], random_state=recipe.seed)
-    trial = tune.with_resources(tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe), {"cpu": cpus})
-    # Tune prints whatever its verbosity; what is printed is the caller's answer.
+    # The generator needs a value for each parameter: these are LightGBM's defaults for what the recipe does not set.
+    first = {"feature_fraction": 1.0, "lambda_l2": 0.0}
+    first |= {name: recipe.parameters[name] for name in search_space() if name in recipe.parameters}
+    generator = BasicVariantGenerator(points_to_evaluate=[first], random_state=recipe.seed)
+    trainable = tune.with_parameters(_trial, learn=learn, stop=stop, recipe=recipe)
+    # Tune prints at any verbosity, and the caller's stdout may be its output.
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         tuner = tune.Tuner(
-            trial,
-            param_space=space(),
-            tune_config=tune.TuneConfig(metric=METRIC, mode="max", num_samples=trials, search_alg=tries),
-            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[_Teller(progress, trials)]),
+            tune.with_resources(trainable, {"cpu": cpus}),
+            param_space=search_space(),
+            tune_config=tune.TuneConfig(metric=METRIC, mode="max", num_samples=trials, search_alg=generator),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[_ReportTrials(progress, trials)]),
         )
-        found = [_row(one) for one in tuner.fit()]
-    return Search(_best(recipe, found), found)
+        rows = [_row(result) for result in tuner.fit()]
+    return Search(_best(recipe, rows), rows)
 
 
-def _trial(config: dict[str, Any], learn: Part, stop: Part, recipe: Recipe) -> dict[str, float]:
-    tried = replace(recipe, parameters=recipe.parameters | config | {"num_threads": 1})
-    booster = fit(learn, stop, tried, Progress(silent=True))
+def _trial(config: dict[str, Any], learn: TrainingRows, stop: TrainingRows, recipe: Recipe) -> dict[str, float]:
+    recipe = replace(recipe, parameters=recipe.parameters | config | {"num_threads": 1})
+    booster = fit(learn, stop, recipe, Progress(silent=True))
     return {METRIC: booster.best_score["valid_0"]["ndcg@20"], "trees": booster.best_iteration}
 
 
@@ -114,17 +116,21 @@ def _row(result: Any) -> dict[str, Any]:
 
 
 def _best(recipe: Recipe, trials: list[dict[str, Any]]) -> Recipe:
-    done = [one for one in trials if one["state"] == "done" and one[METRIC] is not None]
-    best = max(done, key=lambda one: one[METRIC], default=None)
-    return replace(recipe, parameters=recipe.parameters | best["parameters"]) if best else recipe
+    """The recipe with the parameters of the best trial; unchanged if no trial succeeded."""
+    done = [trial for trial in trials if trial["state"] == "done" and trial[METRIC] is not None]
+    if not done:
+        return recipe
+    best = max(done, key=lambda trial: trial[METRIC])
+    return replace(recipe, parameters=recipe.parameters | best["parameters"])
 
 
-class _Teller(tune.Callback):
-    """Tells when a trial is over."""
+class _ReportTrials(tune.Callback):
+    """Prints a progress message at the end of each trial."""
 
     def __init__(self, progress: Progress, trials: int) -> None:
-        self._progress, self._trials, self._over = progress, trials, 0
+        self._progress, self._trials, self._completed = progress, trials, 0
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._over += 1
-        self._progress.say(f"trial {self._over} of {self._trials}: {METRIC} {trial.last_result.get(METRIC, float('nan')):.4f}")
+        self._completed += 1
+        score = trial.last_result.get(METRIC, float("nan"))
+        self._progress.say(f"trial {self._completed} of {self._trials}: {METRIC} {score:.4f}")

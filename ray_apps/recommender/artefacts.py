@@ -1,14 +1,22 @@
-"""A model on disk or in the object store: plain files, and a manifest that seals them.
+"""The artefact of a model, on disk or in the object store: plain files, and a manifest with their checksums.
 
-`sessions.npz` holds the sessions that the retrievers index, `items.arrow` the items' ids, `ranker.txt` LightGBM's own
-text. `manifest.json` is written last, so a folder without one is no model; it carries the sha256 of each file and of
-itself. Nothing is read that the manifest does not vouch for, and nothing that could run code is read at all.
+`sessions.npz` holds the sessions that the retrievers are fitted to, `items.arrow` the item ids, `ranker.txt` the trees in
+LightGBM's text format, and `retriever_NAME.npz` the arrays of a retriever that stores some. `manifest.json` is written
+last, so a folder without it is not a model. It carries the sha256 of each file and of itself. No file is used that the
+manifest does not list, and no format is read that can run code (npz without pickle).
+
+The manifest also carries the retrieval settings, and a model that is read is built from them: its sha256 fixes its
+recommendations as long as the code is the same. A digest of the code is in the manifest too, but if it differs from
+that of the running code, `read` only logs a warning. Most changes of the code do not change a recommendation, and a
+refusal would take all models out of service with each deployment.
 """
 
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -18,117 +26,183 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from ray_apps.recommender.features import FEATURES
+from ray_apps.recommender.compiled import SOURCE_DIGEST
+from ray_apps.recommender.features import FeatureError, feature_names
+from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model
-from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.retriever import Arrays
+from ray_apps.recommender.retrievers import RetrievalSettings, RetrieverError
 from ray_apps.recommender.sessions import Sessions
 
 MANIFEST = "manifest.json"
-FILES = ("sessions.npz", "items.arrow", "ranker.txt")
+SESSIONS, ITEMS, RANKER = "sessions.npz", "items.arrow", "ranker.txt"
+# Files of every model; there is one more for each retriever that stores arrays.
+REQUIRED_FILES = (SESSIONS, ITEMS, RANKER)
 LIBRARIES = ("lightgbm", "numba", "numpy", "pyarrow", "scipy")
+log = logging.getLogger("ray_apps.recommender")
 
 
 class ArtefactError(ValueError):
-    """A model is missing something, was changed, or is not of this code; the text says what."""
+    """A model is incomplete, was changed, or cannot be built by this code; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a model was made from and what it reached."""
+    """What a model was made from and its metrics. `write` fills in what it takes from the model: see `_sealed`.
+
+    `retrieval` are the retrieval settings, `features` the names of the trees' features, `source` is the digest of the
+    recommender's code, `files` has the sha256 of each file.
+    """
 
     data: str
     seed: int
     parameters: dict[str, Any]
     metrics: dict[str, float]
-    features: tuple[str, ...] = FEATURES
+    retrieval: dict[str, Any] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    source: str = SOURCE_DIGEST
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
     files: dict[str, str] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
-        """The model's name: it changes with every byte of every file and every word here."""
+        """The name of the model: it changes with every byte of every file and with every value in the manifest."""
         return _sha256(json.dumps(self.__dict__, sort_keys=True).encode())
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A model, the ids of its items (number i is the i-th) and its manifest."""
+    """A model, the sorted ids of its items (item number i has the i-th id) and its manifest."""
 
     model: Model
     ids: NDArray[Any]
     manifest: Manifest
 
 
-def write(artefact: Artefact, place: fs.FileSystem, folder: str) -> Manifest:
-    """Write a model into its folder. Returns the manifest with the files' sha256.
+def write(artefact: Artefact, storage: fs.FileSystem, folder: str) -> Manifest:
+    """Write a model into its folder. Returns the complete manifest.
 
-    A folder that holds this very model already stays as it is. Raises ArtefactError if it holds another one.
+    A folder that holds this very model already is not changed. Raises ArtefactError if it holds another one.
     """
     contents = _contents(artefact)
-    sealed = Manifest(**artefact.manifest.__dict__ | {"files": {name: _sha256(content) for name, content in contents.items()}})
-    if place.get_file_info(f"{folder}/{MANIFEST}").type != fs.FileType.NotFound:
-        return read(place, folder, sealed.sha256).manifest
-    place.create_dir(folder, recursive=True)
+    manifest = _sealed(artefact, contents)
+    if storage.get_file_info(f"{folder}/{MANIFEST}").type != fs.FileType.NotFound:
+        return read(storage, folder, manifest.sha256).manifest
+    storage.create_dir(folder, recursive=True)
     for name, content in contents.items():
-        _put(place, f"{folder}/{name}", content)
-    text = json.dumps({**sealed.__dict__, "sha256": sealed.sha256}, indent=1, sort_keys=True)
-    # What a reader takes for a whole model appears at once.
-    _put(place, f"{folder}/{MANIFEST}.part", text.encode())
-    place.move(f"{folder}/{MANIFEST}.part", f"{folder}/{MANIFEST}")
-    return sealed
+        _write_file(storage, f"{folder}/{name}", content)
+    text = json.dumps({**manifest.__dict__, "sha256": manifest.sha256}, indent=1, sort_keys=True)
+    # The move makes the manifest appear at once: a reader never gets a part of it.
+    _write_file(storage, f"{folder}/{MANIFEST}.part", text.encode())
+    storage.move(f"{folder}/{MANIFEST}.part", f"{folder}/{MANIFEST}")
+    return manifest
 
 
-def read(place: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
-    """Read a model back. Raises ArtefactError unless each byte is as it was written, and it is the one called `sha256`."""
-    manifest = _manifest(_get(place, folder, MANIFEST), folder)
+def read(storage: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
+    """Read a model. Raises ArtefactError unless each byte is as it was written and, if `sha256` is given, it is that model."""
+    manifest = _manifest(_read_file(storage, folder, MANIFEST), folder)
     if sha256 and manifest.sha256 != sha256:
         raise ArtefactError(f"{folder}: holds model {manifest.sha256[:12]}, not {sha256[:12]}")
-    if set(manifest.files) != set(FILES) or tuple(manifest.features) != FEATURES:
-        raise ArtefactError(f"{folder}: was written by another version of this code; train it anew")
-    contents = {name: _get(place, folder, name) for name in FILES}
+    settings = _settings(manifest, folder)
+    contents = {name: _read_file(storage, folder, name) for name in manifest.files}
     for name, content in contents.items():
         if _sha256(content) != manifest.files[name]:
             raise ArtefactError(f"{folder}/{name}: is not what was written: its sha256 differs from the manifest's")
-    sessions, ids = _arrays(contents)
-    return Artefact(Model(Index(sessions, len(ids)), lgb.Booster(model_str=contents["ranker.txt"].decode())), ids, manifest)
+    if manifest.source != SOURCE_DIGEST:
+        log.warning("%s: model %s was made by other code of the recommender; it may rank differently", folder, manifest.sha256[:12])
+    ids = pa.ipc.open_file(contents[ITEMS]).read_all()["id"].to_numpy()
+    stored = {_retriever(name): _arrays(content) for name, content in contents.items() if name not in REQUIRED_FILES}
+    index = Index(Sessions(**_arrays(contents[SESSIONS])), len(ids), settings, stored)
+    model = Model(index, lgb.Booster(model_str=contents[RANKER].decode()))
+    if model.features != tuple(manifest.features):
+        raise ArtefactError(f"{folder}/{RANKER}: its features differ from the manifest's")
+    return Artefact(model, ids, manifest)
 
 
 def _contents(artefact: Artefact) -> dict[str, bytes]:
-    sessions, rows = artefact.model.index.sessions, io.BytesIO()
-    np.savez_compressed(rows, allow_pickle=False, **{k: v for k, v in sessions.__dict__.items() if v is not None})
-    ids = pa.BufferOutputStream()
+    """The files of a model by their names."""
+    model, ids = artefact.model, pa.BufferOutputStream()
     table = pa.table({"id": artefact.ids})
     with pa.ipc.new_file(ids, table.schema) as file:
         file.write_table(table)
-    return dict(zip(FILES, (rows.getvalue(), ids.getvalue().to_pybytes(), artefact.model.booster.model_to_string().encode()), strict=True))
+    sessions = {name: array for name, array in model.index.sessions.__dict__.items() if array is not None}
+    contents = {
+        SESSIONS: _npz(sessions),
+        ITEMS: ids.getvalue().to_pybytes(),
+        RANKER: model.booster.model_to_string().encode(),
+    }
+    return contents | {_file(retriever): _npz(arrays) for retriever, arrays in model.index.arrays().items()}
 
 
-def _arrays(contents: dict[str, bytes]) -> tuple[Sessions, NDArray[Any]]:
-    with np.load(io.BytesIO(contents["sessions.npz"]), allow_pickle=False) as rows:
-        sessions = Sessions(**rows)
-    return sessions, pa.ipc.open_file(contents["items.arrow"]).read_all()["id"].to_numpy()
+def _sealed(artefact: Artefact, contents: dict[str, bytes]) -> Manifest:
+    """The manifest, completed by what the model itself says."""
+    model = artefact.model
+    return replace(
+        artefact.manifest,
+        retrieval=model.index.settings.to_json(),
+        features=model.features,
+        files={name: _sha256(content) for name, content in contents.items()},
+    )
+
+
+def _settings(manifest: Manifest, folder: str) -> RetrievalSettings:
+    """The retrieval settings of a manifest. Raises ArtefactError if this code cannot build the model."""
+    try:
+        settings = RetrievalSettings.from_json(manifest.retrieval)
+        known = feature_names(settings)
+        if unknown := sorted(set(manifest.features) - set(known)):
+            raise FeatureError(f"unknown feature {', '.join(unknown)}")
+    except (RetrieverError, FeatureError) as error:
+        raise ArtefactError(f"{folder}: this code cannot build the model: {error}; train a new one, or run the code that made it") from None
+    expected = {*REQUIRED_FILES, *(_file(name) for name in settings.parameters)}
+    files = set(manifest.files)
+    if not files >= set(REQUIRED_FILES) or not files <= expected:
+        raise ArtefactError(f"{folder}/{MANIFEST}: lists the files {', '.join(sorted(files))}; a model has {', '.join(REQUIRED_FILES)}")
+    return settings
 
 
 def _manifest(content: bytes, folder: str) -> Manifest:
     try:
         body = json.loads(content)
         seal = body.pop("sha256")
-        manifest = Manifest(**body)
+        different = sorted(set(body) ^ {entry.name for entry in fields(Manifest)})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{folder}/{MANIFEST}: is no manifest: {error}") from None
+        raise ArtefactError(f"{folder}/{MANIFEST}: is not a manifest: {error}") from None
+    if different:
+        raise ArtefactError(f"{folder}/{MANIFEST}: was written by another version of this code (differs in {', '.join(different)})")
+    manifest = Manifest(**body)
     if manifest.sha256 != seal:
-        raise ArtefactError(f"{folder}/{MANIFEST}: is not what was written: its seal does not match")
+        raise ArtefactError(f"{folder}/{MANIFEST}: is not what was written: its sha256 does not match")
     return manifest
 
 
-def _put(place: fs.FileSystem, path: str, content: bytes) -> None:
-    with place.open_output_stream(path) as stream:
+def _file(retriever: str) -> str:
+    return f"retriever_{retriever}.npz"
+
+
+def _retriever(file: str) -> str:
+    return file.removeprefix("retriever_").removesuffix(".npz")
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _arrays(content: bytes) -> Arrays:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return dict(file)
+
+
+def _write_file(storage: fs.FileSystem, path: str, content: bytes) -> None:
+    with storage.open_output_stream(path) as stream:
         stream.write(content)
 
 
-def _get(place: fs.FileSystem, folder: str, name: str) -> bytes:
+def _read_file(storage: fs.FileSystem, folder: str, name: str) -> bytes:
     try:
-        with place.open_input_stream(f"{folder}/{name}") as stream:
+        with storage.open_input_stream(f"{folder}/{name}") as stream:
             return bytes(stream.read())
     except (OSError, pa.ArrowException) as error:
         raise ArtefactError(f"{folder}/{name}: cannot be read: {str(error).splitlines()[0]}") from None

@@ -1,7 +1,7 @@
-"""`@compiled`: Numba's njit, whose machine code is kept for the processes to come. To compile all loops takes ten seconds and more.
+"""`@compiled`: Numba's njit with a cache of machine code on disk, because compiling all kernels takes more than ten seconds.
 
-The code is kept beside the project's other tools, in a folder named after the sources: Numba itself would not see that a
-function called from another file has changed. Where nothing can be written, each process compiles for itself.
+The cache folder is named after a digest of this package's sources: Numba's own cache does not notice that a function
+called from another file has changed. Where the folder cannot be written, each process compiles for itself.
 """
 
 import hashlib
@@ -10,13 +10,22 @@ from pathlib import Path
 
 from numba import config, njit
 
-ROOT = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parent
+CACHES = PACKAGE.parents[1] / ".tools" / "numba"
 
 
-def _kept() -> bool:
-    """Choose the folder. Returns whether code can be kept there."""
-    sources = b"\0".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
-    folder = ROOT / ".tools" / "numba" / hashlib.sha256(sources).hexdigest()[:16]
+def _source_digest() -> str:
+    sources = b"\0".join(file.read_bytes() for file in sorted(PACKAGE.rglob("*.py")))
+    return hashlib.sha256(sources).hexdigest()
+
+
+# sha256 over the sources of the whole package; a model's manifest carries it too.
+SOURCE_DIGEST = _source_digest()
+
+
+def _use_cache_folder() -> bool:
+    """Let Numba cache in the folder of these sources. Returns whether that folder is writable."""
+    folder = CACHES / SOURCE_DIGEST[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -25,4 +34,4 @@ def _kept() -> bool:
     return os.access(folder, os.W_OK)
 
 
-compiled = njit(nogil=True, cache=_kept())
+compiled = njit(nogil=True, cache=_use_cache_folder())

@@ -1,83 +1,96 @@
-"""Co-visitation: items that were viewed close to each other in the same session.
+"""The co-visitation retriever: items that were viewed close to each other in the same session.
 
-A view links its item to those viewed at most `window` views later with 1 / distance, to those before with
-`backward` / distance, and to itself with `itself`, for a visitor often comes back to an item. The weight of a link is the
-sum over all views divided by the views of the item it starts from.
+The formula and its parameters are those of `rules/covisitation.yaml` in the contracts package, where Spark and Flink read them too.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import coo_array
 
+from clickstream_contracts.covisitation import CoVisitation
 from ray_apps.recommender.compiled import compiled
-from ray_apps.recommender.kernels import answer
-from ray_apps.recommender.sessions import Floats, Found, Ints, Longs, Queries, Sessions, offsets_of
+from ray_apps.recommender.kernels import take_top
+from ray_apps.recommender.retriever import Candidates, Retriever
+from ray_apps.recommender.sessions import Floats, Ints, Longs, Queries, Sessions, offsets_of
 
-WINDOW = 6
-BACKWARD = 0.4
-ITSELF = 1.0
-PER_ITEM = 100
-LOOK_BACK = 10
-FADE = 0.7
+# Links from an item to the items that were viewed right after it.
+SUCCESSOR = CoVisitation(window=1, backward_weight=0.0, self_weight=0.0, per_item=100, normalise=True, look_back=10, decay=0.7)
 
 
 class Links(NamedTuple):
-    """Item i leads to `items[offsets[i]:offsets[i + 1]]`, the heaviest first, with these weights."""
+    """Links between items: item i is linked to `items[offsets[i]:offsets[i + 1]]`, in descending order of `weights`."""
 
     offsets: Longs
     items: Ints
     weights: Floats
 
-    def find(self, queries: Queries, top: int) -> Found:
-        """The `top` items for each query: a link of the view k steps before the last counts FADE^k, k < LOOK_BACK."""
-        found = Found.nothing(queries, top)
-        _find(self, queries.items, np.maximum(queries.begin, queries.end - LOOK_BACK), queries.end, found)
-        return found
+
+@dataclass(frozen=True)
+class CoVisitationRetriever(Retriever):
+    """Candidates are the items linked to the last views of a query."""
+
+    links: Links
+    parameters: CoVisitation
+
+    @classmethod
+    def fit(cls, sessions: Sessions, item_count: int, parameters: CoVisitation) -> Self:
+        """Sum the weights of all pairs of views at most `window` apart; each item keeps its `per_item` heaviest links."""
+        sources, targets, weights = _weighted_pairs(sessions, parameters)
+        if parameters.normalise:
+            weights /= np.bincount(sessions.items, minlength=item_count)[sources]
+        sums = coo_array((weights, (sources, targets)), shape=(item_count, item_count)).tocsr().tocoo()
+        return cls(_heaviest(sums, item_count, parameters.per_item), parameters)
+
+    def candidates(self, queries: Queries, top: int) -> Candidates:
+        """The `top` items for each query; a link of the view k steps before the last counts decay^k, k < look_back."""
+        candidates = Candidates.empty(queries, top)
+        begin = np.maximum(queries.begin, queries.end - self.parameters.look_back)
+        _sum_links(self.links, self.parameters.decay, queries.items, begin, queries.end, candidates)
+        return candidates
 
 
-def link(
-    sessions: Sessions,
-    item_count: int,
-    window: int = WINDOW,
-    backward: float = BACKWARD,
-    itself: float = ITSELF,
-    per_item: int = PER_ITEM,
-) -> Links:
-    """Count the pairs of near views; each item keeps its `per_item` heaviest links."""
+def linked(links: Links, item: int) -> tuple[Ints, Floats]:
+    """The items that this one is linked to, the heaviest link first, and the weights."""
+    part = slice(links.offsets[item], links.offsets[item + 1])
+    return links.items[part], links.weights[part]
+
+
+def _weighted_pairs(sessions: Sessions, parameters: CoVisitation) -> tuple[Ints, Ints, Floats]:
+    """Every pair of near views as source, target and weight; the same pair of items may come many times."""
     owners, items = sessions.owners, sessions.items
-    parts = [(items, items, np.full(len(items), itself))]
-    for distance in range(1, min(window, len(items) - 1) + 1):
-        near = owners[:-distance] == owners[distance:]
-        earlier, later = items[:-distance][near], items[distance:][near]
-        for source, target, weight in ((earlier, later, 1.0), (later, earlier, backward)):
-            parts.append((source, target, np.full(len(source), weight / distance)))
-    sources, targets, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    views = np.bincount(items, minlength=item_count)
-    pairs = coo_array((weights / views[sources], (sources, targets)), shape=(item_count, item_count))
-    return _heaviest(pairs.tocsr().tocoo(), item_count, per_item)
+    pairs = [(items, items, np.full(len(items), parameters.self_weight))]
+    for distance in range(1, min(parameters.window, len(items) - 1) + 1):
+        same_session = owners[:-distance] == owners[distance:]
+        earlier, later = items[:-distance][same_session], items[distance:][same_session]
+        pairs.append((earlier, later, np.full(len(earlier), 1.0 / distance)))
+        pairs.append((later, earlier, np.full(len(later), parameters.backward_weight / distance)))
+    sources, targets, weights = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    return sources, targets, weights
 
 
-def _heaviest(pairs: coo_array, item_count: int, per_item: int) -> Links:
-    """Each item's heaviest links; among equals those to items with lower numbers."""
-    sources, targets = pairs.coords
-    order = np.lexsort((targets, -pairs.data, sources))
+def _heaviest(sums: coo_array, item_count: int, per_item: int) -> Links:
+    """The `per_item` heaviest links of each item; among equals the link to the lower item number first."""
+    sources, targets = sums.coords
+    order = np.lexsort((targets, -sums.data, sources))
     ranks = np.arange(len(order)) - offsets_of(np.bincount(sources, minlength=item_count))[sources[order]]
-    kept = order[(ranks < per_item) & (pairs.data[order] > 0)]
+    kept = order[(ranks < per_item) & (sums.data[order] > 0)]
     counts = np.bincount(sources[kept], minlength=item_count)
-    return Links(offsets_of(counts), targets[kept].astype(np.int32), pairs.data[kept])
+    return Links(offsets_of(counts), targets[kept].astype(np.int32), sums.data[kept])
 
 
 @compiled
-def _find(links: Links, items: Ints, begin: Longs, end: Longs, found: Found) -> None:
-    votes, candidates = np.zeros(len(links.offsets) - 1), np.empty(len(links.offsets) - 1, np.int32)
-    for number in range(len(begin)):
+def _sum_links(links: Links, decay: float, items: Ints, begin: Longs, end: Longs, candidates: Candidates) -> None:
+    item_count = len(links.offsets) - 1
+    scores, scored = np.zeros(item_count), np.empty(item_count, np.int32)
+    for query in range(len(begin)):
         count, weight = 0, 1.0
-        for place in range(end[number] - 1, begin[number] - 1, -1):
-            for at in range(links.offsets[items[place]], links.offsets[items[place] + 1]):
-                if votes[links.items[at]] == 0.0:
-                    candidates[count] = links.items[at]
+        for position in range(end[query] - 1, begin[query] - 1, -1):
+            for link in range(links.offsets[items[position]], links.offsets[items[position] + 1]):
+                if scores[links.items[link]] == 0.0:
+                    scored[count] = links.items[link]
                     count += 1
-                votes[links.items[at]] += weight * links.weights[at]
-            weight *= FADE
-        answer(candidates, votes, count, found.items[number], found.scores[number])
+                scores[links.items[link]] += weight * links.weights[link]
+            weight *= decay
+        take_top(scored, scores, count, candidates.items[query], candidates.scores[query])

@@ -1,4 +1,4 @@
-"""What a candidate and its rivals reach on the same queries, kept per query so that a gate can compare them in pairs."""
+"""Metrics of several methods on the same queries, kept per query so that the gate can compare the methods in pairs."""
 
 import io
 import zipfile
@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 
 from ray_apps.common.progress import Progress
-from ray_apps.recommender.metrics import TOP, per_query, ranks
+from ray_apps.recommender.metrics import TOP, label_ranks, per_query
 from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries
 
 Rank = Callable[[Queries, int], Ints]
 
+# Names of the methods: the new model, the baseline, and the model that serves now.
 CANDIDATE, POPULARITY, CHAMPION = "candidate", "popularity", "champion"
 
 
 class EvaluationError(ValueError):
-    """Bytes are no evaluation."""
+    """Bytes cannot be read as an evaluation."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`values["candidate"]["hr20"][q]` is what the candidate reached on query q; `groups` tells queries of one session.
+    """`values["candidate"]["hr20"][q]` is the HR@20 of the candidate on query q; `groups` has the session of each query.
 
-    `model` and `champion` are the sha256 of the two; no champion is "". `slices` choose queries that must do well too.
+    `model` and `champion` are the sha256 of these two models; `champion` is "" if there is none. A slice selects queries
+    on which the candidate must do well too.
     """
 
     model: str
@@ -35,43 +37,52 @@ class Evaluation:
     values: dict[str, dict[str, Floats]]
     slices: dict[str, Bools]
 
+    def all_slices(self) -> dict[str, Bools]:
+        """The slices, and before them "all", which selects every query."""
+        return {"all": np.ones(len(self.groups), bool), **self.slices}
+
     def to_bytes(self) -> bytes:
         """The evaluation as an npz file without objects."""
         arrays: dict[str, Any] = {"model": np.array(self.model), "champion": np.array(self.champion), "groups": self.groups}
-        arrays |= {f"values/{rival}/{name}": one for rival, values in self.values.items() for name, one in values.items()}
-        arrays |= {f"slices/{name}": one for name, one in self.slices.items()}
+        for method, metrics in self.values.items():
+            arrays |= {f"values/{method}/{metric}": values for metric, values in metrics.items()}
+        arrays |= {f"slices/{name}": selected for name, selected in self.slices.items()}
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **arrays)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Evaluation":
-        """Read an evaluation back. Raises EvaluationError."""
+        """Read an evaluation. Raises EvaluationError."""
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = dict(file)
             values: dict[str, dict[str, Floats]] = {}
-            for _, rival, name in (key.split("/") for key in arrays if key.startswith("values/")):
-                values.setdefault(rival, {})[name] = arrays[f"values/{rival}/{name}"]
-            slices = {key.removeprefix("slices/"): one for key, one in arrays.items() if key.startswith("slices/")}
+            slices: dict[str, Bools] = {}
+            for key, array in arrays.items():
+                if key.startswith("values/"):
+                    _, method, metric = key.split("/")
+                    values.setdefault(method, {})[metric] = array
+                elif key.startswith("slices/"):
+                    slices[key.removeprefix("slices/")] = array
             return cls(str(arrays["model"]), str(arrays["champion"]), arrays["groups"], values, slices)
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise EvaluationError(f"no evaluation: {error}") from None
+            raise EvaluationError(f"cannot read the evaluation: {error}") from None
 
 
-def evaluate(model: str, champion: str, rivals: dict[str, Rank], queries: Queries, progress: Progress) -> Evaluation:
-    """Ask every rival all queries."""
+def evaluate(model: str, champion: str, methods: dict[str, Rank], queries: Queries, progress: Progress) -> Evaluation:
+    """Rank all queries with every method."""
     values = {}
-    for name, rank in rivals.items():
-        found = np.concatenate([rank(some, TOP) for some in progress.through(name, queries)])
-        values[name] = per_query(ranks(found, queries.labels))
-    return Evaluation(model, champion, queries.groups, values, slices(queries))
+    for name, rank in methods.items():
+        lists = np.concatenate([rank(batch, TOP) for batch in progress.batches(name, queries)])
+        values[name] = per_query(label_ranks(lists, queries.labels))
+    return Evaluation(model, champion, queries.groups, values, slices_of(queries))
 
 
-def slices(queries: Queries) -> dict[str, Bools]:
-    """Queries after the first view, after several, and those whose answer had not been seen in the session."""
+def slices_of(queries: Queries) -> dict[str, Bools]:
+    """Queries of one view, queries of several views, and queries whose label was not viewed in the session before."""
     lengths = queries.end - queries.begin
     owners = np.repeat(np.arange(len(queries)), lengths)
     views = queries.items[np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths - queries.begin, lengths)]
-    again = np.bincount(owners, weights=views == queries.labels[owners], minlength=len(queries)) > 0
-    return {"one_view": lengths == 1, "several_views": lengths > 1, "new_item": ~again}
+    viewed_before = np.bincount(owners, weights=views == queries.labels[owners], minlength=len(queries)) > 0
+    return {"one_view": lengths == 1, "several_views": lengths > 1, "new_item": ~viewed_before}

@@ -1,4 +1,4 @@
-"""The second stage's rows: each query's candidates and what is known about each of them."""
+"""Features of the ranker: one row for each candidate of each query."""
 
 from typing import NamedTuple
 
@@ -7,121 +7,211 @@ from numpy.typing import NDArray
 
 from ray_apps.recommender.compiled import compiled
 from ray_apps.recommender.covisitation import Links
-from ray_apps.recommender.kernels import mark_steps, unmark_steps
-from ray_apps.recommender.retrieval import Facts, Index
-from ray_apps.recommender.sessions import LONGEST_QUERY, Bools, Floats, Ints, Longs, Queries
+from ray_apps.recommender.index import Index, ItemCounts
+from ray_apps.recommender.kernels import clear_steps, mark_steps
+from ray_apps.recommender.retrievers import RetrievalSettings
+from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries
 
-# Candidates of each retriever; where they end, the ranker's recall ends.
-CANDIDATES = 80
-RANKED = ("covisitation", "vsknn", "vstan")
-FEATURES = (
-    *(f"{retriever}_{kind}" for retriever in RANKED for kind in ("score", "share", "rank")),
-    *(f"{links}_{view}_{kind}" for links in ("covisitation", "successor") for view in ("last", "before") for kind in ("weight", "cosine")),
-    *("times_seen", "steps_since_seen", "query_views", "query_items", "log_views", "recent_share"),
-)
+# Link features are computed for the last view of the query and the one before it.
+LINKED_VIEWS = ("last", "before")
 
-Rows = NDArray[np.float32]
+FeatureTable = NDArray[np.float32]
 
 
-class Candidates(NamedTuple):
-    """Query q's candidates are `items[offsets[q]:offsets[q + 1]]`; `rows` holds FEATURES of each."""
+class FeatureError(ValueError):
+    """A ranker wants a feature that this code does not compute for these retrieval settings."""
+
+
+class Columns(NamedTuple):
+    """The column number of each feature.
+
+    `score`, `share` and `rank` have one entry per candidate retriever; `weight` and `cosine` have one row per link
+    retriever and one column per entry of LINKED_VIEWS.
+    """
+
+    score: Longs
+    share: Longs
+    rank: Longs
+    weight: Longs
+    cosine: Longs
+    times_seen: int
+    steps_since_seen: int
+    query_views: int
+    query_items: int
+    log_views: int
+    recent_share: int
+
+
+class CandidateRows(NamedTuple):
+    """Candidates of query q are `items[offsets[q]:offsets[q + 1]]`; `features` has one row for each of them."""
 
     offsets: Longs
     items: Ints
-    rows: Rows
+    features: FeatureTable
 
     @property
     def owners(self) -> Longs:
-        """The query of each candidate."""
+        """The query number of each candidate."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
     def are_labels(self, labels: Ints) -> Bools:
-        """Which candidates are their query's answer."""
+        """True for candidates that are the label of their query."""
         return np.equal(self.items, labels[self.owners])
 
 
-def candidates(index: Index, queries: Queries) -> Candidates:
-    """The union of what the retrievers find and the query's own items, with their features."""
-    found = [index.find(retriever, queries, CANDIDATES) for retriever in RANKED]
-    most = len(queries) * (len(RANKED) * CANDIDATES + LONGEST_QUERY)
-    rows, items, offsets = np.zeros((most, len(FEATURES)), np.float32), np.empty(most, np.int32), np.zeros(len(queries) + 1, np.int64)
-    _describe(
-        index.facts,
-        *(queries.items, queries.begin, queries.end),
-        *(np.stack([one.items for one in found]), np.stack([one.scores for one in found])),
-        *(offsets, items, rows),
+def feature_names(settings: RetrievalSettings) -> tuple[str, ...]:
+    """Names of the features in the order of the table's columns."""
+    names = [f"{retriever}_{kind}" for retriever in settings.candidates_from for kind in ("score", "share", "rank")]
+    names += [f"{links}_{view}_{kind}" for links in settings.links_from for view in LINKED_VIEWS for kind in ("weight", "cosine")]
+    return (*names, "times_seen", "steps_since_seen", "query_views", "query_items", "log_views", "recent_share")
+
+
+def columns_of(settings: RetrievalSettings) -> Columns:
+    """The column numbers by the features' names."""
+    column = {name: number for number, name in enumerate(feature_names(settings))}
+
+    def of_retrievers(kind: str) -> Longs:
+        return np.array([column[f"{retriever}_{kind}"] for retriever in settings.candidates_from], np.int64)
+
+    def of_links(kind: str) -> Longs:
+        return np.array([[column[f"{links}_{view}_{kind}"] for view in LINKED_VIEWS] for links in settings.links_from], np.int64)
+
+    return Columns(
+        score=of_retrievers("score"),
+        share=of_retrievers("share"),
+        rank=of_retrievers("rank"),
+        weight=of_links("weight"),
+        cosine=of_links("cosine"),
+        times_seen=column["times_seen"],
+        steps_since_seen=column["steps_since_seen"],
+        query_views=column["query_views"],
+        query_items=column["query_items"],
+        log_views=column["log_views"],
+        recent_share=column["recent_share"],
     )
-    return Candidates(offsets, items[: offsets[-1]].copy(), rows[: offsets[-1]].copy())
+
+
+def select(features: FeatureTable, settings: RetrievalSettings, names: tuple[str, ...]) -> FeatureTable:
+    """The columns with these names, in this order. Raises FeatureError if one of them is not in the table."""
+    table = feature_names(settings)
+    if names == table:
+        return features
+    if unknown := [name for name in names if name not in table]:
+        raise FeatureError(f"unknown feature {', '.join(unknown)}: the retrieval settings give {', '.join(table)}")
+    return features[:, [table.index(name) for name in names]]
+
+
+def candidate_rows(index: Index, queries: Queries) -> CandidateRows:
+    """The candidates of all retrievers and the items of the query itself, with the features of `feature_names`."""
+    settings, queries = index.settings, queries.shortened(index.settings.longest_query)
+    candidates = [index.candidates(name, queries, settings.candidates) for name in settings.candidates_from]
+    most = len(queries) * (len(candidates) * settings.candidates + settings.longest_query)
+    features = np.zeros((most, len(feature_names(settings))), np.float32)
+    items, offsets = np.empty(most, np.int32), np.zeros(len(queries) + 1, np.int64)
+    _fill(
+        index.counts,
+        tuple(index.links(name) for name in settings.links_from),
+        columns_of(settings),
+        queries.items,
+        queries.begin,
+        queries.end,
+        np.stack([found.items for found in candidates]),
+        np.stack([found.scores for found in candidates]),
+        offsets,
+        items,
+        features,
+    )
+    return CandidateRows(offsets, items[: offsets[-1]].copy(), features[: offsets[-1]].copy())
 
 
 @compiled
-def _describe(
-    about: Facts, views: Ints, begin: Longs, end: Longs, found: Ints, scores: Floats, offsets: Longs, items: Ints, rows: Rows
+def _fill(
+    counts: ItemCounts,
+    all_links: tuple[Links, ...],
+    columns: Columns,
+    views: Ints,
+    begin: Longs,
+    end: Longs,
+    candidates: Ints,
+    scores: Floats,
+    offsets: Longs,
+    items: Ints,
+    features: FeatureTable,
 ) -> None:
-    steps, place_of = np.zeros(len(about.views), np.int64), np.full(len(about.views), -1)
+    """Write each query's candidates, their features and where they end. `candidates[r, q]` are those of retriever r for query q."""
+    item_count = len(counts.views)
+    # The row of each item within the rows of the present query; -1 for items that are not a candidate.
+    row_of = np.full(item_count, -1)
+    steps = np.zeros(item_count, np.int64)
     for number in range(len(begin)):
         query, first = views[begin[number] : end[number]], offsets[number]
         mark_steps(query, steps)
-        count = _gather(query, found[:, number], scores[:, number], place_of, items[first:], rows[first:])
-        mine, described = items[first : first + count], rows[first : first + count]
-        column = 3 * len(found)
-        for links in (about.covisitation, about.successors):
-            for back in range(1, 3):
-                if back <= len(query):
-                    _follow(links, about.views, query[-back], place_of, described[:, column : column + 2])
-                column += 2
-        _count(about, query, steps, place_of, mine, described[:, column:])
-        unmark_steps(query, steps)
-        place_of[mine] = -1
+        count = _add_candidates(query, candidates[:, number], scores[:, number], columns, row_of, items[first:], features[first:])
+        rows = features[first : first + count]
+        for retriever, links in enumerate(all_links):
+            for back in range(min(columns.weight.shape[1], len(query))):
+                weight, cosine = columns.weight[retriever, back], columns.cosine[retriever, back]
+                _add_links(links, counts.views, query[-1 - back], row_of, rows, weight, cosine)
+        _add_counts(counts, query, steps, row_of, items[first : first + count], columns, rows)
+        clear_steps(query, steps)
+        row_of[items[first : first + count]] = -1
         offsets[number + 1] = first + count
 
 
 @compiled
-def _gather(query: Ints, found: Ints, scores: Floats, place_of: Longs, items: Ints, rows: Rows) -> int:
-    """Number the candidates and write the retrievers' columns. Returns how many candidates there are."""
-    count, last_rank = 0, found.shape[1] + 1
-    for retriever in range(len(found)):
-        for rank in range(found.shape[1]):
-            item = found[retriever, rank]
+def _add_candidates(
+    query: Ints, candidates: Ints, scores: Floats, columns: Columns, row_of: Longs, items: Ints, features: FeatureTable
+) -> int:
+    """Give each candidate a row and write the features of the retrievers. Returns the number of candidates."""
+    count, top = 0, candidates.shape[1]
+    for retriever in range(len(candidates)):
+        for rank in range(top):
+            item = candidates[retriever, rank]
             if item < 0:
                 break
-            count += _number(item, count, place_of, items)
-            row = rows[place_of[item]]
-            row[3 * retriever] = scores[retriever, rank]
-            row[3 * retriever + 1] = scores[retriever, rank] / scores[retriever, 0]
-            row[3 * retriever + 2] = rank - last_rank
+            count += _add_row(item, count, row_of, items)
+            row = features[row_of[item]]
+            row[columns.score[retriever]] = scores[retriever, rank]
+            row[columns.share[retriever]] = scores[retriever, rank] / scores[retriever, 0]
+            # Below zero, so that 0 means "not among the candidates of this retriever".
+            row[columns.rank[retriever]] = rank - (top + 1)
     for item in query:
-        count += _number(item, count, place_of, items)
+        count += _add_row(item, count, row_of, items)
     return count
 
 
 @compiled
-def _number(item: int, count: int, place_of: Longs, items: Ints) -> int:
-    """Give the item the next place unless it has one. Returns 1 if it is new."""
-    if place_of[item] >= 0:
+def _add_row(item: int, count: int, row_of: Longs, items: Ints) -> int:
+    """Give the item the next row unless it has one. Returns 1 if it is new, else 0."""
+    if row_of[item] >= 0:
         return 0
-    place_of[item], items[count] = count, item
+    row_of[item], items[count] = count, item
     return 1
 
 
 @compiled
-def _follow(links: Links, views: Floats, source: int, place_of: Longs, columns: Rows) -> None:
-    """Write the weight of the link from `source` to each candidate: per view of the source, and as a cosine."""
-    for at in range(links.offsets[source], links.offsets[source + 1]):
-        place = place_of[links.items[at]]
-        if place >= 0:
-            columns[place, 0] = links.weights[at]
-            columns[place, 1] = links.weights[at] * np.sqrt(views[source] / views[links.items[at]])
+def _add_links(links: Links, views: Floats, source: int, row_of: Longs, features: FeatureTable, weight: int, cosine: int) -> None:
+    """Write the weight of the link from `source` to each candidate into two columns: as it is, and as a cosine."""
+    for link in range(links.offsets[source], links.offsets[source + 1]):
+        row = row_of[links.items[link]]
+        if row >= 0:
+            features[row, weight] = links.weights[link]
+            features[row, cosine] = links.weights[link] * np.sqrt(views[source] / views[links.items[link]])
 
 
 @compiled
-def _count(about: Facts, query: Ints, steps: Longs, place_of: Longs, items: Ints, columns: Rows) -> None:
-    """Write what the query and the shop say about each candidate."""
+def _add_counts(
+    counts: ItemCounts, query: Ints, steps: Longs, row_of: Longs, items: Ints, columns: Columns, features: FeatureTable
+) -> None:
+    """Write what the query and the counts per item say about each candidate."""
     distinct = 0
-    for place in range(len(query)):
-        columns[place_of[query[place]], 0] += 1
-        distinct += steps[query[place]] == len(query) - place
+    for position in range(len(query)):
+        features[row_of[query[position]], columns.times_seen] += 1
+        if steps[query[position]] == len(query) - position:
+            distinct += 1
     for row in range(len(items)):
-        columns[row, 1] = steps[items[row]]
-        columns[row, 2], columns[row, 3] = len(query), distinct
-        columns[row, 4], columns[row, 5] = about.log_views[items[row]], about.recent_share[items[row]]
+        features[row, columns.steps_since_seen] = steps[items[row]]
+        features[row, columns.query_views] = len(query)
+        features[row, columns.query_items] = distinct
+        features[row, columns.log_views] = counts.log_views[items[row]]
+        features[row, columns.recent_share] = counts.recent_share[items[row]]

@@ -1,6 +1,6 @@
-"""Loops that NumPy has no word for, compiled: choosing the best of many, and finding a query's items.
+"""Compiled loops that the retrievers share: selecting the highest scores, and the positions of a query's items.
 
-Numba takes seconds to compile its `np.partition` and `np.argsort`, in each process; these loops take a fraction of that.
+They replace `np.partition` and `np.argsort`, which take Numba several seconds to compile in each process.
 """
 
 import numpy as np
@@ -10,28 +10,31 @@ from ray_apps.recommender.sessions import Floats, Ints, Longs
 
 
 @compiled
-def keep_best(ids: Ints, values: Floats, count: int, limit: int) -> int:
-    """Move the `limit` highest of the first `count` values and their ids to the front; among equals the first stay.
+def keep_highest(ids: Ints, values: Floats, count: int, limit: int) -> int:
+    """Move the `limit` highest of the first `count` values, with their ids, to the front; among equals the first ones stay.
 
-    The order of appearance remains. Returns how many were kept.
+    The order of the kept ones does not change. Returns how many were kept.
     """
     if count <= limit:
         return count
-    bar = _place(values[:count].copy(), limit - 1)
-    equals = limit - np.sum(values[:count] > bar)
+    threshold = _value_at_rank(values[:count].copy(), limit - 1)
+    equals_left = limit - np.sum(values[:count] > threshold)
     kept = 0
-    for at in range(count):
-        if values[at] < bar or (values[at] == bar and equals == 0):
+    for position in range(count):
+        if values[position] < threshold:
             continue
-        equals -= values[at] == bar
-        ids[kept], values[kept] = ids[at], values[at]
+        if values[position] == threshold:
+            if equals_left == 0:
+                continue
+            equals_left -= 1
+        ids[kept], values[kept] = ids[position], values[position]
         kept += 1
     return kept
 
 
 @compiled
-def _place(values: Floats, place: int) -> float:
-    """The value that would stand at `place` if they were sorted, the highest first; by Hoare's quickselect, which reorders them."""
+def _value_at_rank(values: Floats, rank: int) -> float:
+    """The value at `rank` (0 is the highest) of the values in descending order, by Hoare's quickselect; reorders `values`."""
     low, high = 0, len(values) - 1
     while low < high:
         pivot, left, right = values[(low + high) // 2], low, high
@@ -43,37 +46,46 @@ def _place(values: Floats, place: int) -> float:
             if left <= right:
                 values[left], values[right] = values[right], values[left]
                 left, right = left + 1, right - 1
-        if right < place < left:
+        if right < rank < left:
             break
-        low, high = (low, right) if place <= right else (left, high)
-    return float(values[place])
+        if rank <= right:
+            high = right
+        else:
+            low = left
+    return float(values[rank])
 
 
 @compiled
-def answer(ids: Ints, scores: Floats, count: int, found: Ints, found_scores: Floats) -> None:
-    """Write the best of the first `count` ids into `found`, highest first, and set their scores back to zero."""
+def take_top(ids: Ints, scores: Floats, count: int, top_ids: Ints, top_scores: Floats) -> None:
+    """Write the highest-scored of the first `count` ids into `top_ids`, best first, and reset the scores of all to zero.
+
+    `scores` is indexed by id; `top_ids` and `top_scores` have as many places as ids are wanted and are filled from the front.
+    """
     values = np.empty(count)
-    for at in range(count):
-        values[at] = scores[ids[at]]
-        scores[ids[at]] = 0.0
-    kept = keep_best(ids, values, count, len(found))
-    for at in range(kept):
-        place = at
-        while place > 0 and found_scores[place - 1] < values[at]:
-            found[place], found_scores[place] = found[place - 1], found_scores[place - 1]
-            place -= 1
-        found[place], found_scores[place] = ids[at], values[at]
+    for position in range(count):
+        values[position] = scores[ids[position]]
+        scores[ids[position]] = 0.0
+    kept = keep_highest(ids, values, count, len(top_ids))
+    for position in range(kept):
+        rank = position
+        while rank > 0 and top_scores[rank - 1] < values[position]:
+            top_ids[rank], top_scores[rank] = top_ids[rank - 1], top_scores[rank - 1]
+            rank -= 1
+        top_ids[rank], top_scores[rank] = ids[position], values[position]
 
 
 @compiled
 def mark_steps(query: Ints, steps: Longs) -> None:
-    """Write how many steps from the end each item was seen last: 1 for the last view, 2 for the one before."""
-    for place in range(len(query)):
-        steps[query[place]] = len(query) - place
+    """Write for each item of the query how many steps from the end it was viewed last: 1 for the last view.
+
+    `steps` is indexed by item and holds zeros before.
+    """
+    for position in range(len(query)):
+        steps[query[position]] = len(query) - position
 
 
 @compiled
-def unmark_steps(query: Ints, steps: Longs) -> None:
-    """Undo `mark_steps`."""
-    for place in range(len(query)):
-        steps[query[place]] = 0
+def clear_steps(query: Ints, steps: Longs) -> None:
+    """Reset what `mark_steps` wrote to zero."""
+    for position in range(len(query)):
+        steps[query[position]] = 0

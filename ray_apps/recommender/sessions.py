@@ -1,7 +1,7 @@
-"""Sessions and questions as plain arrays: item numbers in one row, and where each sequence begins and ends."""
+"""Sessions and queries as plain arrays: all item numbers in one array, and where each sequence begins and ends in it."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,18 @@ Longs = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# What a visitor did longer ago says nothing about the next click, and a robot's session must not cost more than a visitor's.
+# Views before the last 30 do not help to predict the next one.
 LONGEST_QUERY = 30
+# Bounds the cost of a robot's session.
 LONGEST_SESSION = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sessions:
     """Sessions from the oldest to the newest: session s viewed `items[offsets[s]:offsets[s + 1]]`, in that order.
 
-    `times` are their starts in seconds. Without them a session's place in the order is its time.
+    `times` holds the start of each session in seconds; without it the position of a session is its time.
+    Two objects are equal only if they are the same object, so that an index can be cached by its sessions.
     """
 
     offsets: Longs
@@ -32,8 +34,13 @@ class Sessions:
 
     @property
     def owners(self) -> Longs:
-        """The session of each view."""
+        """The session number of each view."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @property
+    def mean_length(self) -> float:
+        """Mean number of views per session."""
+        return len(self.items) / len(self)
 
     def between(self, begin: int, end: int) -> "Sessions":
         """The sessions from `begin` up to, but not including, `end`."""
@@ -42,13 +49,13 @@ class Sessions:
         return Sessions(offsets - offsets[0], self.items[offsets[0] : offsets[-1]], times)
 
     def shortened(self, longest: int = LONGEST_SESSION) -> "Sessions":
-        """Each session's last `longest` views."""
+        """The same sessions with at most their last `longest` views."""
         lengths = np.diff(self.offsets)
         kept = np.arange(len(self.items)) >= np.repeat(self.offsets[1:] - longest, lengths)
         return Sessions(offsets_of(np.minimum(lengths, longest)), self.items[kept], self.times)
 
     def ages(self) -> Floats:
-        """Each session's age as a share of the whole span: 0 for the newest, 1 for the oldest."""
+        """Age of each session as a share of the whole time span: 0 for the newest, 1 for the oldest."""
         times = np.arange(len(self), dtype=float) if self.times is None else self.times
         ages: Floats = (times[-1] - times) / max(times[-1] - times[0], 1e-9)
         return ages
@@ -56,9 +63,9 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Queries:
-    """Questions "what comes after these views?": query q has seen `items[begin[q]:end[q]]` and the answer is `labels[q]`.
+    """Next-item queries: query q has viewed `items[begin[q]:end[q]]`, and the item viewed next is `labels[q]`.
 
-    A label of -1 is an item that the model does not know. `groups` tells queries of one session.
+    A label of -1 is an item that the model does not know. Queries of the same session have the same number in `groups`.
     """
 
     items: Ints
@@ -66,6 +73,12 @@ class Queries:
     end: Longs
     labels: Ints
     groups: Longs
+
+    @classmethod
+    def single(cls, views: Ints) -> "Queries":
+        """One query of these views, whose label is not known."""
+        zero = np.zeros(1, np.int64)
+        return cls(views, zero, zero + len(views), np.array([-1], np.int32), zero)
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -75,42 +88,29 @@ class Queries:
         part = slice(begin, end)
         return Queries(self.items, self.begin[part], self.end[part], self.labels[part], self.groups[part])
 
-    def where(self, chosen: Bools) -> "Queries":
-        """The queries for which `chosen` is true."""
-        return Queries(self.items, self.begin[chosen], self.end[chosen], self.labels[chosen], self.groups[chosen])
+    def where(self, selected: Bools) -> "Queries":
+        """The queries for which `selected` is true."""
+        return Queries(self.items, self.begin[selected], self.end[selected], self.labels[selected], self.groups[selected])
 
-
-class Found(NamedTuple):
-    """Items for each query (one row each), best first, and their scores; -1 where there are no more."""
-
-    items: Ints
-    scores: Floats
-
-    @classmethod
-    def nothing(cls, queries: Queries, top: int) -> Self:
-        """Room for `top` items for each query."""
-        return cls(np.full((len(queries), top), -1, np.int32), np.zeros((len(queries), top)))
+    def shortened(self, longest: int = LONGEST_QUERY) -> "Queries":
+        """The same queries with at most their last `longest` views."""
+        return replace(self, begin=np.maximum(self.begin, self.end - longest))
 
 
 def offsets_of(lengths: NDArray[np.integer]) -> Longs:
-    """Where sequences of these lengths begin in one row, and where the last ends."""
+    """Where sequences of these lengths begin when they are stored one after the other, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def prefixes(sessions: Sessions) -> Queries:
-    """Every view but a session's first as a question about the views before it."""
+    """One query for each view of a session but the first: the views before it, with that view as the label."""
     starts = np.repeat(sessions.offsets[:-1], np.diff(sessions.offsets))
     ends = np.arange(len(sessions.items))
     later = ends > starts
-    return windows(sessions.items, starts[later], ends[later], sessions.items[later], sessions.owners[later])
+    return Queries(sessions.items, starts[later], ends[later], sessions.items[later], sessions.owners[later]).shortened()
 
 
-def windows(items: Ints, begin: Longs, end: Longs, labels: Ints, groups: Longs) -> Queries:
-    """Queries that look back no further than LONGEST_QUERY views."""
-    return Queries(items, np.maximum(begin, end - LONGEST_QUERY), end, labels, groups)
-
-
-def number(known: NDArray[Any], ids: NDArray[Any]) -> Ints:
-    """The place of each id in the sorted array `known`; -1 where it is not."""
-    places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-    return np.where(known[places] == ids, places, -1).astype(np.int32)
+def item_numbers(known_ids: NDArray[Any], ids: NDArray[Any]) -> Ints:
+    """The position of each id in the sorted array `known_ids`; -1 for an id that is not in it."""
+    positions = np.minimum(np.searchsorted(known_ids, ids), len(known_ids) - 1)
+    return np.where(known_ids[positions] == ids, positions, -1).astype(np.int32)
