@@ -1,6 +1,6 @@
-"""Serving: one Ray Serve replica behind HAProxy beside bare uvicorn, with the same application and the same model, in one run.
+"""Benchmark of serving: one Ray Serve replica behind HAProxy against uvicorn alone, with the same application and model.
 
-Each answer ranks a session of three views. Both servers are up during the whole run, and take turns.
+Each request ranks a session of three views. Both servers run during the whole benchmark and are loaded in turn.
 """
 
 import json
@@ -13,33 +13,35 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from tests.ray_apps.client import Client, Seen, clients
-from tests.ray_apps.head import ROOT, a_head, free_ports
+from tests.ray_apps.client import Client, Responses, clients
+from tests.ray_apps.head import ROOT, free_ports, ray_head
 
-RAY = ROOT / ".venvs" / "ray" / "bin" / "python"
+RAY_PYTHON = ROOT / ".venvs" / "ray" / "bin" / "python"
 CLIENTS, SECONDS, ROUNDS = 16, 10, 3
+START_TIMEOUT_SECONDS = 300
 ITEMS = ["p-3", "p-14", "p-5"]
 TOKEN = "bench"
 SERVERS = ("uvicorn", "ray_serve")
 
 
 def measure() -> dict[str, Any]:
-    """Requests per second of both at 16 clients, the median of three rounds, and their ratio in percent."""
+    """Returns requests per second and latencies of both servers, and the throughput of Ray Serve in percent of uvicorn's."""
     with tempfile.TemporaryDirectory() as folder:
-        env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "BENCH_MODEL": f"{folder}/model", "OMP_NUM_THREADS": "1"}
-        subprocess.run([str(RAY), "-m", "bench.serve_app", env["BENCH_MODEL"]], env={**os.environ, **env}, cwd=ROOT, check=True)
-        with a_uvicorn({**os.environ, **env}) as bare, a_head(RAY, env) as head:
+        model_folder = f"{folder}/model"
+        env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "BENCH_MODEL": model_folder, "OMP_NUM_THREADS": "1"}
+        process_env = {**os.environ, **env}
+        subprocess.run([str(RAY_PYTHON), "-m", "bench.serve_app", model_folder], env=process_env, cwd=ROOT, check=True)
+        with run_uvicorn(process_env) as uvicorn_uri, ray_head(RAY_PYTHON, env) as head:
             head.put({"applications": [{"name": "bench", "import_path": "bench.serve_app:app", "route_prefix": "/"}]})
-            return compare({"uvicorn": bare, "ray_serve": head.uri})
+            return compare({"uvicorn": uvicorn_uri, "ray_serve": head.uri})
 
 
 @contextmanager
-def a_uvicorn(env: dict[str, str]) -> Iterator[str]:
-    """The application on uvicorn alone."""
+def run_uvicorn(env: dict[str, str]) -> Iterator[str]:
+    """Run the application on uvicorn without Ray. Yields its URI."""
     [port] = free_ports(1)
     flags = ["--factory", "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    command = [str(RAY), "-m", "uvicorn", "bench.serve_app:build", *flags]
-    process = subprocess.Popen(command, env=env, cwd=ROOT)
+    process = subprocess.Popen([str(RAY_PYTHON), "-m", "uvicorn", "bench.serve_app:build", *flags], env=env, cwd=ROOT)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -48,47 +50,51 @@ def a_uvicorn(env: dict[str, str]) -> Iterator[str]:
 
 
 def compare(uris: dict[str, str]) -> dict[str, Any]:
-    """Let both answer in turns."""
+    """Load the servers in turn, ROUNDS times. Returns their figures."""
     for uri in uris.values():
-        wait(uri)
-    rounds: dict[str, list[Seen]] = {name: [] for name in SERVERS}
+        wait_until_ready(uri)
+    rounds: dict[str, list[Responses]] = {server: [] for server in SERVERS}
     for _ in range(ROUNDS):
-        for name in SERVERS:
-            with clients(CLIENTS, uris[name], TOKEN, ITEMS) as seen:
+        for server in SERVERS:
+            with clients(CLIENTS, uris[server], TOKEN, ITEMS) as responses:
                 time.sleep(SECONDS)
-            rounds[name].append(seen)
-    found: dict[str, Any] = {name: figures(seen) for name, seen in rounds.items()}
-    ratio = found["ray_serve"]["requests_per_second"] / found["uvicorn"]["requests_per_second"]
-    return found | {"percent_of_uvicorn": round(100 * ratio, 1), "clients": CLIENTS}
+            rounds[server].append(responses)
+    results: dict[str, Any] = {server: figures(responses) for server, responses in rounds.items()}
+    ratio = results["ray_serve"]["requests_per_second"] / results["uvicorn"]["requests_per_second"]
+    return results | {"percent_of_uvicorn": round(100 * ratio, 1), "clients": CLIENTS}
 
 
-def figures(rounds: list[Seen]) -> dict[str, Any]:
-    """One server's figures; every answer must be a model's."""
-    kinds = {kind for seen in rounds for kind in seen.kinds}
-    statuses = {status for seen in rounds for status in seen.statuses}
-    if statuses != {200} or any(fallback or not model for _, model, fallback in kinds):
-        raise RuntimeError(f"not every answer is a model's: {statuses}, {kinds}")
-    times = sorted(one for seen in rounds for one in seen.times)
+def figures(rounds: list[Responses]) -> dict[str, Any]:
+    """Returns the figures of one server: the median of the rounds' throughput, and latency percentiles over all rounds.
+
+    Raises RuntimeError if a response is an error or a fallback: only responses of the model are comparable.
+    """
+    sources = {source for responses in rounds for source in responses.sources}
+    statuses = {status for responses in rounds for status in responses.statuses}
+    fallbacks = [source for source in sources if source[2] or not source[1]]
+    if statuses != {200} or fallbacks:
+        raise RuntimeError(f"expected only responses of the model: HTTP statuses {statuses}, (variant, model, fallback) {sources}")
+    seconds = sorted(seconds for responses in rounds for seconds in responses.seconds)
     return {
-        "requests_per_second": round(statistics.median(len(seen.times) / SECONDS for seen in rounds)),
-        "p50_ms": round(1000 * times[len(times) // 2], 1),
-        "p99_ms": round(1000 * times[int(0.99 * len(times))], 1),
+        "requests_per_second": round(statistics.median(len(responses.seconds) / SECONDS for responses in rounds)),
+        "p50_ms": round(1000 * seconds[len(seconds) // 2], 1),
+        "p99_ms": round(1000 * seconds[int(0.99 * len(seconds))], 1),
     }
 
 
-def wait(uri: str) -> None:
-    """Until it answers; the first answer compiles."""
-    until = time.monotonic() + 300
+def wait_until_ready(uri: str) -> None:
+    """Wait for the first response; it includes the compilation of the kernels."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while True:
         try:
             with closing(Client(uri, TOKEN)) as client:
-                status, answer = client("/recommend", {"items": ITEMS})
+                status, response = client("/recommend", {"items": ITEMS})
         except OSError as error:
-            status, answer = 0, error
+            status, response = 0, error
         if status == 200:
             return
-        if time.monotonic() > until:
-            raise RuntimeError(f"{uri} does not answer: {status} {answer}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{uri} is not ready after {START_TIMEOUT_SECONDS} s: HTTP status {status}, {response}")
         time.sleep(0.5)
 
 

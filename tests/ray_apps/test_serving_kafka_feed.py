@@ -23,7 +23,8 @@ class FakeConsumer:
         return SimpleNamespace(topics={topic: metadata})
 
     def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
-        return self._watermarks[partition.partition]
+        low, high = self._watermarks[partition.partition]
+        return low, high
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return [TopicPartition(partition.topic, partition.partition, self._offset_since) for partition in partitions]
