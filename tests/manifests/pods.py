@@ -1,4 +1,4 @@
-"""Every pod that the objects lead to, also those in the templates of custom resources, where other tools do not look."""
+"""Extracts every pod template from the rendered objects, including those inside custom resources."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Pod:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
     def as_job(self) -> Object:
-        """The pod, as a Job's if it ends by itself: nobody asks such a one for probes."""
+        """The pod as a Pod, or as a Job if it terminates: scanners require no probes of a Job."""
         pod = self.as_object()
         if self.spec.get("restartPolicy") != "Never":
             return pod
@@ -34,7 +34,7 @@ class Pod:
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": pod["metadata"], "spec": {"template": template}}
 
     def as_object(self) -> Object:
-        """The pod that an admission controller or a scanner can judge."""
+        """The pod as an object for admission or a scanner."""
         name = "".join(c if c.isalnum() else "-" for c in self.origin.lower()).strip("-")
         spec = {**self.spec, "volumes": [*self.spec.get("volumes", []), *({"name": c, "emptyDir": {}} for c in self.claims)]}
         return {
@@ -45,20 +45,20 @@ class Pod:
         }
 
 
-def pods(things: list[Object]) -> list[Pod]:
+def pods(resources: list[Object]) -> list[Pod]:
     """The pods of all objects."""
-    return [pod for thing in things for pod in of(thing)]
+    return [pod for resource in resources for pod in of(resource)]
 
 
-def of(thing: Object) -> Iterator[Pod]:
+def of(resource: Object) -> Iterator[Pod]:
     """The pods of one object."""
-    namespace = thing["metadata"].get("namespace", "")
-    claims = tuple(claim["metadata"]["name"] for claim in thing.get("spec", {}).get("volumeClaimTemplates", []))
-    for path, template in _templates(thing, ""):
-        origin = f"{identity(thing)}{path}"
+    namespace = resource["metadata"].get("namespace", "")
+    claims = tuple(claim["metadata"]["name"] for claim in resource.get("spec", {}).get("volumeClaimTemplates", []))
+    for path, template in _templates(resource, ""):
+        origin = f"{identity(resource)}{path}"
         labels = template.get("metadata", {}).get("labels", {})
-        spec = _with_sizes(thing, path, template["spec"]) if thing["kind"] == "SparkApplication" else template["spec"]
-        yield Pod(origin, namespace, labels, spec, _replicas(thing, path), claims)
+        spec = _with_sizes(resource, path, template["spec"]) if resource["kind"] == "SparkApplication" else template["spec"]
+        yield Pod(origin, namespace, labels, spec, _replicas(resource, path), claims)
 
 
 def _templates(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -75,12 +75,12 @@ def _templates(node: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _templates(value, path if key in {"spec", "template", "jobTemplate"} else f"{path}/{key}")
 
 
-def _replicas(thing: Object, path: str) -> int:
-    spec = thing.get("spec", {})
+def _replicas(resource: Object, path: str) -> int:
+    spec = resource.get("spec", {})
     if "/workerGroupSpecs/" in path:
         groups = spec.get("rayClusterConfig", spec)["workerGroupSpecs"]
         return int(groups[int(path.rsplit("/", 1)[1])]["replicas"])
-    return 0 if thing["kind"] in {"CronJob", "SparkApplication"} else int(spec.get("replicas", 1))
+    return 0 if resource["kind"] in {"CronJob", "SparkApplication"} else int(spec.get("replicas", 1))
 
 
 def _with_sizes(application: Object, path: str, spec: dict[str, Any]) -> dict[str, Any]:

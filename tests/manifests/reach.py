@@ -1,4 +1,4 @@
-"""Who can reach whom: the graph that the network policies allow, computed as a cluster computes it."""
+"""Computes the connections that the network policies allow, with the semantics of Kubernetes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,60 +28,60 @@ class Arrow:
 Node = tuple[str, Labels, str]
 
 
-def nodes(things: list[Object]) -> list[Node]:
+def nodes(resources: list[Object]) -> list[Node]:
     """Namespace, labels and short name of every kind of pod: ours, what Airflow and Spark start, DNS, the operator."""
-    found = {(pod.namespace, pod.labels[NAME]) for pod in pods(things)}
-    found |= {("clickstream-spark", f"spark-{half}") for half in ("driver", "executor")}
-    ours: list[Node] = [(ns, {NAME: name}, f"{ns.removeprefix('clickstream-')}/{name}") for ns, name in sorted(found)]
-    return [*ours, DNS, RAY_OPERATOR]
+    pod_kinds = {(pod.namespace, pod.labels[NAME]) for pod in pods(resources)}
+    pod_kinds |= {("clickstream-spark", f"spark-{half}") for half in ("driver", "executor")}
+    own_nodes: list[Node] = [(ns, {NAME: name}, f"{ns.removeprefix('clickstream-')}/{name}") for ns, name in sorted(pod_kinds)]
+    return [*own_nodes, DNS, RAY_OPERATOR]
 
 
-def arrows(things: list[Object]) -> set[Arrow]:
-    """Every connection that both ends allow, and every one out to an address outside of the cluster."""
-    policies = [thing for thing in things if thing["kind"] == "NetworkPolicy"]
-    everyone = nodes(things)
-    out = {(a[2], b): ports for a in everyone for b, ports in _sides(policies, a, "egress", everyone).items()}
-    into = {(b, a[2]): ports for a in everyone for b, ports in _sides(policies, a, "ingress", everyone).items()}
-    inside = {Arrow(*pair, port) for pair in out.keys() & into.keys() for port in _both(out[pair], into[pair])}
-    names, others = {node[2] for node in everyone}, {DNS[2], RAY_OPERATOR[2]}
+def arrows(resources: list[Object]) -> set[Arrow]:
+    """Every connection allowed by egress and ingress, and every egress to an address outside of the cluster."""
+    policies = [resource for resource in resources if resource["kind"] == "NetworkPolicy"]
+    all_nodes = nodes(resources)
+    egress = {(a[2], b): ports for a in all_nodes for b, ports in _sides(policies, a, "egress", all_nodes).items()}
+    ingress = {(b, a[2]): ports for a in all_nodes for b, ports in _sides(policies, a, "ingress", all_nodes).items()}
+    inside = {Arrow(*pair, port) for pair in egress.keys() & ingress.keys() for port in _both(egress[pair], ingress[pair])}
+    names, others = {node[2] for node in all_nodes}, {DNS[2], RAY_OPERATOR[2]}
     inside = {arrow for arrow in inside if not {arrow.source, arrow.target} <= others}
-    return inside | {Arrow(source, target, port) for (source, target), ports in out.items() if target not in names for port in ports}
+    return inside | {Arrow(source, target, port) for (source, target), ports in egress.items() if target not in names for port in ports}
 
 
-def _both(one: set[str], other: set[str]) -> set[str]:
-    return other if "*" in one else one if "*" in other else one & other
+def _both(left: set[str], right: set[str]) -> set[str]:
+    return right if "*" in left else left if "*" in right else left & right
 
 
-def _sides(policies: list[Object], node: Node, way: str, everyone: list[Node]) -> dict[str, set[str]]:
+def _sides(policies: list[Object], node: Node, direction: str, all_nodes: list[Node]) -> dict[str, set[str]]:
     """The peers of one pod in one direction, with ports."""
-    mine = [p["spec"] for p in policies if p["metadata"]["namespace"] == node[0] and _selects(p["spec"]["podSelector"], node[1])]
-    if not any(way.capitalize() in spec["policyTypes"] for spec in mine):
-        return {peer[2]: {"*"} for peer in everyone}
-    found: dict[str, set[str]] = {}
-    for rule in (rule for spec in mine for rule in spec.get(way, [])):
+    selected = [p["spec"] for p in policies if p["metadata"]["namespace"] == node[0] and _selects(p["spec"]["podSelector"], node[1])]
+    if not any(direction.capitalize() in spec["policyTypes"] for spec in selected):
+        return {peer[2]: {"*"} for peer in all_nodes}
+    peers_by_name: dict[str, set[str]] = {}
+    for rule in (rule for spec in selected for rule in spec.get(direction, [])):
         ports = {str(port["port"]) for port in rule.get("ports", [])} or {"*"}
-        for peer in rule.get("from" if way == "ingress" else "to", [{"ipBlock": {"cidr": "0.0.0.0/0"}}]):
-            for name in _peers(peer, node[0], everyone):
-                found.setdefault(name, set()).update(ports)
-    return found
+        for peer in rule.get("from" if direction == "ingress" else "to", [{"ipBlock": {"cidr": "0.0.0.0/0"}}]):
+            for name in _peers(peer, node[0], all_nodes):
+                peers_by_name.setdefault(name, set()).update(ports)
+    return peers_by_name
 
 
-def _peers(peer: Any, own: str, everyone: list[Node]) -> list[str]:
+def _peers(peer: Any, own: str, all_nodes: list[Node]) -> list[str]:
     if "ipBlock" in peer:
         return [str(peer["ipBlock"]["cidr"])]
     spaces = peer.get("namespaceSelector")
     return [
         name
-        for namespace, labels, name in everyone
+        for namespace, labels, name in all_nodes
         if (namespace == own if spaces is None else _selects(spaces, {"kubernetes.io/metadata.name": namespace}))
         and _selects(peer.get("podSelector", {}), labels)
     ]
 
 
 def _selects(selector: Any, labels: Labels) -> bool:
-    wanted = selector.get("matchLabels", {})
-    exact = all(labels.get(key) == value for key, value in wanted.items())
-    return exact and all(_matches(expression, labels) for expression in selector.get("matchExpressions", []))
+    match_labels = selector.get("matchLabels", {})
+    labels_match = all(labels.get(key) == value for key, value in match_labels.items())
+    return labels_match and all(_matches(expression, labels) for expression in selector.get("matchExpressions", []))
 
 
 def _matches(expression: Any, labels: Labels) -> bool:

@@ -1,4 +1,4 @@
-"""The manifests as a cluster would get them: both overlays, and the local one with every optional component."""
+"""Renders the manifests: both overlays, and the local overlay with every optional component (composed)."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def program(name: str) -> str:
 
 
 def kustomize(folder: Path) -> str:
-    """The render of a kustomization. A warning is an error: it says that something is deprecated or did nothing."""
+    """The render of a kustomization. Warnings are errors: they report deprecated fields and patches without effect."""
     done = subprocess.run([program("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", done.stderr
@@ -65,10 +65,10 @@ def objects(name: str) -> list[Object]:
     return list(_objects(name))
 
 
-def identity(thing: Object) -> str:
+def identity(resource: Object) -> str:
     """Kind, namespace and name of an object, as messages show it."""
-    meta = thing["metadata"]
-    return f"{thing['kind']} {meta.get('namespace', '')}/{meta['name']}"
+    meta = resource["metadata"]
+    return f"{resource['kind']} {meta.get('namespace', '')}/{meta['name']}"
 
 
 def folders(kind: str) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Every name that an object uses exists in the render: a hashed name that Kustomize did not follow is a pod that never starts."""
+"""Finds references to objects that do not exist, e.g. a hashed ConfigMap name that Kustomize did not rewrite."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,31 +7,33 @@ from typing import Any
 from tests.manifests.pods import Pod, of
 from tests.manifests.rendered import Object, identity
 
-Known = dict[tuple[str, str], set[str]]
+NamesByKind = dict[tuple[str, str], set[str]]
 
 
-def known(things: list[Object], secrets: set[tuple[str, str]]) -> Known:
+def existing_names(resources: list[Object], secrets: set[tuple[str, str]]) -> NamesByKind:
     """Names by kind and namespace; the Secrets are those that a deployment makes."""
-    found: Known = defaultdict(set)
-    for thing in things:
-        found[thing["kind"], thing["metadata"].get("namespace", "")].add(thing["metadata"]["name"])
+    names_by_kind: NamesByKind = defaultdict(set)
+    for resource in resources:
+        names_by_kind[resource["kind"], resource["metadata"].get("namespace", "")].add(resource["metadata"]["name"])
     for namespace, name in secrets:
-        found["Secret", namespace].add(name)
-    return found
+        names_by_kind["Secret", namespace].add(name)
+    return names_by_kind
 
 
-def dangling(things: list[Object], secrets: set[tuple[str, str]], others: list[Object] | None = None) -> list[str]:
-    """References of `things` that lead nowhere in them, or in `others`."""
-    names = known(things + (others or []), secrets)
-    return sorted({f"{who}: no {kind} {ns}/{name}" for who, kind, ns, name in references(things) if name not in names[kind, ns]})
+def dangling(resources: list[Object], secrets: set[tuple[str, str]], other_resources: list[Object] | None = None) -> list[str]:
+    """References of `resources` to names that exist neither in them nor in `other_resources`."""
+    existing = existing_names(resources + (other_resources or []), secrets)
+    return sorted(
+        {f"{origin}: no {kind} {ns}/{name}" for origin, kind, ns, name in references(resources) if name not in existing[kind, ns]}
+    )
 
 
-def references(things: list[Object]) -> Iterator[tuple[str, str, str, str]]:
-    """Who names what: origin, kind, namespace, name."""
-    for thing in things:
-        for pod in of(thing):
+def references(resources: list[Object]) -> Iterator[tuple[str, str, str, str]]:
+    """All references as origin, kind, namespace, name."""
+    for resource in resources:
+        for pod in of(resource):
             yield from ((pod.origin, kind, pod.namespace, name) for kind, name in _of_pod(pod))
-        yield from ((identity(thing), *reference) for reference in _of_object(thing))
+        yield from ((identity(resource), *reference) for reference in _of_object(resource))
 
 
 def _of_pod(pod: Pod) -> Iterator[tuple[str, str]]:
@@ -58,15 +60,15 @@ def _of_environment(container: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield kind, entry["valueFrom"][key]["name"]
 
 
-def _of_object(thing: Object) -> Iterator[tuple[str, str, str]]:
-    namespace = thing["metadata"].get("namespace", "")
-    if thing["kind"] == "RoleBinding":
-        yield thing["roleRef"]["kind"], namespace, thing["roleRef"]["name"]
-        yield from ((s["kind"], s.get("namespace", namespace), s["name"]) for s in thing["subjects"])
-    if thing["kind"] == "StatefulSet":
-        yield "Service", namespace, thing["spec"]["serviceName"]
-    if thing["kind"] == "SparkApplication":
-        yield from (("ServiceAccount", namespace, thing["spec"][half]["serviceAccount"]) for half in ("driver", "executor"))
+def _of_object(resource: Object) -> Iterator[tuple[str, str, str]]:
+    namespace = resource["metadata"].get("namespace", "")
+    if resource["kind"] == "RoleBinding":
+        yield resource["roleRef"]["kind"], namespace, resource["roleRef"]["name"]
+        yield from ((s["kind"], s.get("namespace", namespace), s["name"]) for s in resource["subjects"])
+    if resource["kind"] == "StatefulSet":
+        yield "Service", namespace, resource["spec"]["serviceName"]
+    if resource["kind"] == "SparkApplication":
+        yield from (("ServiceAccount", namespace, resource["spec"][half]["serviceAccount"]) for half in ("driver", "executor"))
 
 
 def images(node: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What each pod must be like. Each rule returns what breaks it, in words."""
+"""Rules for pod specs. Each rule yields its violations as text."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from tests.manifests.pods import MIB, Pod, quantity
 
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 SIZES = ("cpu", "memory", "ephemeral-storage")
-# Whose pods may hold a token: who makes pods, and whose operator says so.
+# Service accounts whose pods have a token: they create pods, or their operator requires it.
 TOKENS = {"airflow-scheduler", "ray-head", "spark-driver"}
 
 
 def restricted(pod: Pod) -> Iterator[str]:
-    """Pod Security's `restricted`, with a user that no distribution gives to anybody."""
+    """Pod Security `restricted`, and a UID of at least 10000."""
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.spec.get(key):
             yield key
-    whole = pod.spec.get("securityContext", {})
-    if whole.get("runAsUser", 0) < 10000:
-        yield f"runs as user {whole.get('runAsUser', 'of the image')}"
-    if whole.get("seccompProfile", {}).get("type") != "RuntimeDefault" or not whole.get("runAsNonRoot"):
+    pod_context = pod.spec.get("securityContext", {})
+    if pod_context.get("runAsUser", 0) < 10000:
+        yield f"runs as user {pod_context.get('runAsUser', 'of the image')}"
+    if pod_context.get("seccompProfile", {}).get("type") != "RuntimeDefault" or not pod_context.get("runAsNonRoot"):
         yield "no seccomp profile, or root is allowed"
     for volume in pod.spec.get("volumes", []):
         if not set(volume) - {"name"} <= VOLUMES:
@@ -39,7 +39,7 @@ def _container(context: dict[str, Any]) -> Iterator[str]:
 
 
 def read_only(pod: Pod) -> Iterator[str]:
-    """The root file system is read-only; what is written goes to an emptyDir that has a size."""
+    """The root file system is read-only; writable paths are emptyDirs with a size limit."""
     for container in pod.containers:
         if not container.get("securityContext", {}).get("readOnlyRootFilesystem"):
             yield f"{container['name']}: its root file system is writable"
@@ -60,25 +60,27 @@ def sized(pod: Pod) -> Iterator[str]:
         if missing:
             yield f"{container['name']}: no {', '.join(missing)}"
         elif quantity(sizes["requests"]["memory"]) > quantity(sizes["limits"]["memory"]):
-            yield f"{container['name']}: asks for more memory than it may have"
+            yield f"{container['name']}: memory request is above its limit"
 
 
 def heap_fits(pod: Pod) -> Iterator[str]:
-    """What a JVM is told to take, with the memory-backed volumes, is less than the container's limit."""
+    """JVM memory flags plus memory-backed volumes fit into the container's memory limit."""
     for container in pod.containers:
-        words = " ".join(
+        arguments = " ".join(
             [*container.get("command", []), *container.get("args", []), *(str(e.get("value", "")) for e in container.get("env", []))]
         )
-        told = [size for flag in ("Xmx", "XX:MaxMetaspaceSize=", "XX:MaxDirectMemorySize=") for size in re.findall(rf"-{flag}(\w+)", words)]
+        heap_sizes = [
+            size for flag in ("Xmx", "XX:MaxMetaspaceSize=", "XX:MaxDirectMemorySize=") for size in re.findall(rf"-{flag}(\w+)", arguments)
+        ]
         limit = quantity(container["resources"]["limits"]["memory"])
-        taken = sum(quantity(size) for size in told) + (64 * MIB if told else 0)
+        used = sum(quantity(size) for size in heap_sizes) + (64 * MIB if heap_sizes else 0)
         memory = sum(quantity(v["emptyDir"]["sizeLimit"]) for v in pod.spec.get("volumes", []) if v.get("emptyDir", {}).get("medium"))
-        if taken + memory > limit:
-            yield f"{container['name']}: told to take {(taken + memory) // MIB} MiB of {limit // MIB}"
+        if used + memory > limit:
+            yield f"{container['name']}: JVM flags and memory volumes sum to {(used + memory) // MIB} MiB, limit {limit // MIB}"
 
 
 def probed(pod: Pod) -> Iterator[str]:
-    """A server starts, is ready and lives, each by a probe; readiness asks something else than liveness."""
+    """Servers have startup, readiness and liveness probes, and readiness differs from liveness."""
     if pod.spec.get("restartPolicy", "Always") != "Always":
         return
     for container in pod.spec["containers"]:
@@ -86,7 +88,7 @@ def probed(pod: Pod) -> Iterator[str]:
         if missing:
             yield f"{container['name']}: no {', '.join(missing)} probe"
         elif _question(container["readinessProbe"]) == _question(container["livenessProbe"]):
-            yield f"{container['name']}: readiness and liveness ask the same"
+            yield f"{container['name']}: readiness and liveness probe are equal"
 
 
 def _question(probe: dict[str, Any]) -> str:
@@ -94,16 +96,16 @@ def _question(probe: dict[str, Any]) -> str:
 
 
 def tokenless(pod: Pod) -> Iterator[str]:
-    """A service account of its own, and no token of it but in the named ones."""
+    """An own service account, and no token except for the named accounts."""
     account = pod.spec.get("serviceAccountName", "default")
     if account == "default":
         yield "runs as the default service account"
     if pod.spec.get("automountServiceAccountToken") is not False and account not in TOKENS:
-        yield f"{account} holds a token"
+        yield f"{account} has a token"
 
 
 def secrets_are_files(pod: Pod) -> Iterator[str]:
-    """No secret in the environment: a child process and a crash report would have it too."""
+    """No secret in environment variables: child processes and crash reports would contain it."""
     for container in pod.containers:
         values = [entry["name"] for entry in container.get("env", []) if "secretKeyRef" in entry.get("valueFrom", {})]
         if values or any("secretRef" in source for source in container.get("envFrom", [])):

@@ -1,4 +1,4 @@
-"""What Airflow's Kubernetes runtime starts, as tests/plugins wrote it down; that room has Airflow, this one the checkers."""
+"""Reads runtime.yaml: what Airflow's Kubernetes runtime creates, written by tests/plugins, which have Airflow installed."""
 
 from pathlib import Path
 
@@ -9,6 +9,6 @@ from tests.manifests.rendered import Object
 SNAPSHOT = Path(__file__).with_name("runtime.yaml")
 
 
-def resources() -> list[Object]:
-    """A Spark application, a tool's pod and a Ray job."""
+def airflow_resources() -> list[Object]:
+    """A SparkApplication, a tool pod and a RayJob."""
     return list(yaml.safe_load_all(SNAPSHOT.read_text()))

@@ -1,4 +1,4 @@
-"""An API server to try things on: real custom resource definitions, real admission."""
+"""kubectl against a test API server with real CRDs and real admission."""
 
 import json
 import re
@@ -20,12 +20,12 @@ BASES = ("config/crd/bases", "config/crds/bases/external-secrets.io_externalsecr
 
 def modules() -> list[str]:
     """The operators' Go modules with their versions."""
-    found = [EXTERNAL_SECRETS]
+    module_versions = [EXTERNAL_SECRETS]
     for folder, module in MODULES.items():
         version = re.search(r"\?ref=(\S+)", (MANIFESTS / "operators" / folder / "kustomization.yaml").read_text())
         assert version, folder
-        found.append(f"{module}@{version[1]}")
-    return found
+        module_versions.append(f"{module}@{version[1]}")
+    return module_versions
 
 
 def source(module: str) -> Path:
@@ -45,33 +45,35 @@ class Server:
         self.kubeconfig = kubeconfig
         self._command = [program("kubectl"), "--kubeconfig", kubeconfig]
 
-    def run(self, *words: str, things: list[Object] | None = None) -> subprocess.CompletedProcess[str]:
-        """kubectl with these words, and these objects as its input."""
-        text = yaml.safe_dump_all(things) if things is not None else None
-        return subprocess.run([*self._command, *words], input=text, capture_output=True, text=True, check=False)
+    def run(self, *arguments: str, resources: list[Object] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl with these arguments and the objects as its input."""
+        text = yaml.safe_dump_all(resources) if resources is not None else None
+        return subprocess.run([*self._command, *arguments], input=text, capture_output=True, text=True, check=False)
 
-    def must(self, *words: str, things: list[Object] | None = None) -> str:
-        """The same, and it has to succeed."""
-        done = self.run(*words, things=things)
+    def run_checked(self, *arguments: str, resources: list[Object] | None = None) -> str:
+        """Run kubectl and assert success; returns stdout."""
+        done = self.run(*arguments, resources=resources)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def prepare(self) -> None:
         """The CRDs, the namespaces and the service accounts, for real."""
         for module in modules():
-            found = next(path for base in BASES if (path := source(module) / base).exists())
-            self.must("apply", "--server-side", "--force-conflicts", "-f", str(found))
+            crd_files = next(path for base in BASES if (path := source(module) / base).exists())
+            self.run_checked("apply", "--server-side", "--force-conflicts", "-f", str(crd_files))
         self._established()
-        every = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
+        unique = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
         for kind in ("Namespace", "ServiceAccount"):
-            self.must("apply", "--server-side", "--force-conflicts", "-f", "-", things=[t for t in every.values() if t["kind"] == kind])
+            self.run_checked(
+                "apply", "--server-side", "--force-conflicts", "-f", "-", resources=[t for t in unique.values() if t["kind"] == kind]
+            )
 
-    # kubectl gives up on a definition that has no condition yet, instead of waiting for one.
+    # kubectl wait fails at once for a CRD that has no conditions yet.
     @retry(stop=stop_after_attempt(5), wait=wait_fixed(2), reraise=True)
     def _established(self) -> None:
-        self.must("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
+        self.run_checked("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
 
-    def tried(self, things: list[Object]) -> subprocess.CompletedProcess[str]:
-        """What the server says to these objects: defaulting, strict fields and admission run, nothing is kept."""
-        words = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
-        return self.run(*words, things=things)
+    def dry_run(self, resources: list[Object]) -> subprocess.CompletedProcess[str]:
+        """Server-side dry run: defaulting, strict field validation and admission run, nothing is stored."""
+        arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+        return self.run(*arguments, resources=resources)

@@ -1,4 +1,4 @@
-"""Rights are few and named; no secret is in the repository."""
+"""RBAC is minimal, and no secret is in the repository."""
 
 import re
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ FORBIDDEN = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "service
 STRONG = {"*", "escalate", "bind", "impersonate"}
 
 
-def too_much(things: list[Object]) -> Iterator[str]:
-    """Cluster-wide rights, wildcards, and rights to secrets or to other people's pods."""
-    for thing in things:
-        if thing["kind"] in {"ClusterRole", "ClusterRoleBinding"}:
-            yield f"{identity(thing)} is cluster-wide"
-        for rule in thing.get("rules", []) if thing["kind"] == "Role" else []:
+def excessive_permissions(resources: list[Object]) -> Iterator[str]:
+    """Cluster-wide permissions, wildcards, and permissions on Secrets or pods/exec."""
+    for resource in resources:
+        if resource["kind"] in {"ClusterRole", "ClusterRoleBinding"}:
+            yield f"{identity(resource)} is cluster-wide"
+        for rule in resource.get("rules", []) if resource["kind"] == "Role" else []:
             if FORBIDDEN & set(rule["resources"]) or STRONG & set(rule["verbs"]) or "*" in rule["apiGroups"]:
-                yield f"{identity(thing)}: {rule['verbs']} on {rule['resources']}"
+                yield f"{identity(resource)}: {rule['verbs']} on {rule['resources']}"
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_nobody_has_too_many_rights(render: str) -> None:
-    assert list(too_much(objects(render))) == []
+def test_no_role_is_excessive(render: str) -> None:
+    assert list(excessive_permissions(objects(render))) == []
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_nobody_has_too_many_rights(render: str) -> None:
         {"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]},
     ],
 )
-def test_a_role_that_may_too_much_is_seen(rule: Any) -> None:
-    assert list(too_much([{"kind": "Role", "metadata": {"name": "planted"}, "rules": [rule]}]))
-    assert list(too_much([{"kind": "ClusterRole", "metadata": {"name": "planted"}}]))
+def test_an_excessive_role_is_found(rule: Any) -> None:
+    assert list(excessive_permissions([{"kind": "Role", "metadata": {"name": "planted"}, "rules": [rule]}]))
+    assert list(excessive_permissions([{"kind": "ClusterRole", "metadata": {"name": "planted"}}]))
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_rights_are_those_of_three_accounts(render: str) -> None:
-    """Who is bound to a role is one of those that may hold a token, and no other account mounts one."""
+def test_only_three_accounts_have_permissions_and_tokens(render: str) -> None:
+    """Only TOKENS are bound to roles, and only their pods mount a token."""
     bound = {subject["name"] for t in objects(render) if t["kind"] == "RoleBinding" for subject in t["subjects"]}
     assert bound <= TOKENS
     accounts = [t for t in objects(render) if t["kind"] == "ServiceAccount"]
@@ -67,12 +67,12 @@ def test_every_namespace_is_restricted_and_has_a_quota(render: str) -> None:
         assert {"LimitRange", "ResourceQuota", "NetworkPolicy", "ServiceAccount"} <= kinds
 
 
-def leaked(things: list[Object]) -> list[str]:
+def leaked(resources: list[Object]) -> list[str]:
     """Secrets with data, and values that look like one."""
-    found = [identity(t) for t in things if t["kind"] == "Secret" and (t.get("data") or t.get("stringData"))]
-    texts = [(identity(t), f"{k}={v}") for t in things if t["kind"] == "ConfigMap" for k, v in t.get("data", {}).items()]
-    return found + [
-        f"{who}: {text[:60]}" for who, text in texts if re.search(r"(?i)(password|secret[._]?key|token)\s*[=:]\s*[^\s/$]", text)
+    secrets_with_data = [identity(t) for t in resources if t["kind"] == "Secret" and (t.get("data") or t.get("stringData"))]
+    texts = [(identity(t), f"{k}={v}") for t in resources if t["kind"] == "ConfigMap" for k, v in t.get("data", {}).items()]
+    return secrets_with_data + [
+        f"{origin}: {text[:60]}" for origin, text in texts if re.search(r"(?i)(password|secret[._]?key|token)\s*[=:]\s*[^\s/$]", text)
     ]
 
 
@@ -82,20 +82,20 @@ def test_no_secret_is_in_the_repository(render: str) -> None:
     assert not [path for path in MANIFESTS.rglob("kustomization.yaml") if "secretGenerator" in path.read_text()]
 
 
-def test_a_secret_in_the_repository_is_seen() -> None:
+def test_a_planted_secret_is_found() -> None:
     assert leaked([{"kind": "Secret", "metadata": {"name": "planted"}, "data": {"a": "Yg=="}}])
     assert leaked([{"kind": "ConfigMap", "metadata": {"name": "planted"}, "data": {"x.properties": "password=hunter2"}}])
 
 
-def test_what_a_deployment_generates_is_ignored_by_git() -> None:
+def test_generated_secrets_are_ignored_by_git() -> None:
     assert "/.stack/" in (ROOT / ".gitignore").read_text().splitlines()
     assert "SECRETS_DIR=$(state_dir)/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
 
 
-def test_production_takes_every_secret_from_a_store() -> None:
-    things = objects("production")
-    external = {(t["metadata"]["namespace"], t["spec"]["target"]["name"]) for t in things if t["kind"] == "ExternalSecret"}
-    spaces = {t["metadata"]["name"] for t in things if t["kind"] == "Namespace"}
+def test_production_reads_every_secret_from_an_external_store() -> None:
+    resources = objects("production")
+    external = {(t["metadata"]["namespace"], t["spec"]["target"]["name"]) for t in resources if t["kind"] == "ExternalSecret"}
+    spaces = {t["metadata"]["name"] for t in resources if t["kind"] == "Namespace"}
     assert external == {name for name in secrets.names() if name[0] in spaces} - {("clickstream-spark", "spark-standalone")}
 
 

@@ -1,4 +1,4 @@
-"""A real API server takes every object, with strict fields, and its admission takes every pod as a Pod."""
+"""A real API server accepts every object with strict fields, and its admission accepts every pod template as a Pod."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -8,39 +8,39 @@ import pytest
 
 from tests.manifests.pods import of, pods
 from tests.manifests.rendered import MANIFESTS, RENDERS, Object, kustomize, objects
-from tests.manifests.runtime import resources
+from tests.manifests.runtime import airflow_resources
 from tests.manifests.server import MODULES, Server, modules, source
 
 
-def first(kind: str) -> Object:
-    return deepcopy(next(t for t in [*objects("local"), *resources()] if t["kind"] == kind))
+def first_of_kind(kind: str) -> Object:
+    return deepcopy(next(t for t in [*objects("local"), *airflow_resources()] if t["kind"] == kind))
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_every_object_is_taken(server: Server, render: str) -> None:
-    things = objects(render)
-    done = server.tried(things)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == len(things)
+def test_every_object_is_accepted(server: Server, render: str) -> None:
+    resources = objects(render)
+    result = server.dry_run(resources)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == len(resources)
 
 
-def test_what_airflow_starts_is_taken(server: Server) -> None:
-    done = server.tried(resources())
-    assert (done.returncode, done.stderr) == (0, "")
+def test_what_airflow_creates_is_accepted(server: Server) -> None:
+    result = server.dry_run(airflow_resources())
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("render", [*RENDERS, "runtime"])
 def test_every_pod_passes_admission(server: Server, render: str) -> None:
-    """Pods as the operators and controllers will make them, in their own namespaces, which enforce `restricted`."""
-    found = [pod.as_object() for pod in pods(resources() if render == "runtime" else objects(render))]
-    done = server.tried(found)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert len(set(done.stdout.splitlines())) == len(found)
+    """Pods as operators and controllers create them, in their own namespaces, which enforce `restricted`."""
+    pod_objects = [pod.as_object() for pod in pods(airflow_resources() if render == "runtime" else objects(render))]
+    result = server.dry_run(pod_objects)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert len(set(result.stdout.splitlines())) == len(pod_objects)
 
 
-SPOILED = [
+INVALID_PODS = [
     (
         "RayService",
         ["spec", "rayClusterConfig", "headGroupSpec", "template", "spec", "containers", 0, "securityContext"],
@@ -52,29 +52,29 @@ SPOILED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "path", "value"), SPOILED)
-def test_a_pod_that_breaks_the_rules_is_refused(server: Server, kind: str, path: list[Any], value: Any) -> None:
-    thing = first(kind)
-    node: Any = thing
+@pytest.mark.parametrize(("kind", "path", "value"), INVALID_PODS)
+def test_a_pod_that_violates_restricted_is_refused(server: Server, kind: str, path: list[Any], value: Any) -> None:
+    resource = first_of_kind(kind)
+    node: Any = resource
     for step in path[:-1]:
         node = node[step]
     node[path[-1]] = value
-    done = server.tried([pod.as_object() for pod in of(thing)])
-    assert done.returncode != 0
-    assert "violates PodSecurity" in done.stderr
+    result = server.dry_run([pod.as_object() for pod in of(resource)])
+    assert result.returncode != 0
+    assert "violates PodSecurity" in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["RayCluster", "RayService", "SparkApplication", "ExternalSecret", "Deployment", "NetworkPolicy"])
 def test_a_field_that_does_not_exist_is_refused(server: Server, kind: str) -> None:
-    thing = deepcopy(next(t for t in [*objects("production"), *resources()] if t["kind"] == kind))
-    thing["spec"]["nonsense"] = 1
-    done = server.tried([thing])
-    assert done.returncode != 0
-    assert "nonsense" in done.stderr
+    resource = deepcopy(next(t for t in [*objects("production"), *airflow_resources()] if t["kind"] == kind))
+    resource["spec"]["nonsense"] = 1
+    result = server.dry_run([resource])
+    assert result.returncode != 0
+    assert "nonsense" in result.stderr
 
 
 def test_the_operators_render_at_their_versions(server: Server, tmp_path: Path) -> None:
-    """manifests/operators with the repositories' folders in the place of their addresses."""
+    """manifests/operators with local module folders instead of the repository URLs."""
     for module in modules():
         name = next((name for name, path in MODULES.items() if module.startswith(path)), "")
         if not name:

@@ -1,4 +1,4 @@
-"""The scripts on a real API server with its controllers: no node runs a pod there, but every pod has to be made."""
+"""The scripts against a real API server with its controllers: no node runs pods there, but every pod must be created."""
 
 import json
 import os
@@ -31,14 +31,14 @@ def script(server: Server, stack_dir: Path, name: str, *arguments: str) -> subpr
     )
 
 
-def answer(server: Server, *words: str) -> list[Any]:
-    return list(json.loads(server.must("get", *words, "-o", "json"))["items"])
+def get_items(server: Server, *actions: str) -> list[Any]:
+    return list(json.loads(server.run_checked("get", *actions, "-o", "json"))["items"])
 
 
-def made(server: Server) -> dict[tuple[str, str], dict[str, str]]:
+def created_secrets(server: Server) -> dict[tuple[str, str], dict[str, str]]:
     """The Secrets of the deployment."""
-    found = [s for s in answer(server, "secrets", "-A") if s["metadata"]["namespace"].startswith("clickstream-")]
-    return {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"] for s in found}
+    created_pods = [s for s in get_items(server, "secrets", "-A") if s["metadata"]["namespace"].startswith("clickstream-")]
+    return {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"] for s in created_pods}
 
 
 @pytest.fixture(scope="module")
@@ -46,41 +46,41 @@ def deployed(server: Server, stack_dir: Path) -> subprocess.CompletedProcess[str
     return script(server, stack_dir, "deploy-all", "--skip-operators", "--skip-check")
 
 
-def test_a_cluster_that_runs_nothing_is_told_in_one_line(deployed: subprocess.CompletedProcess[str]) -> None:
+def test_a_cluster_without_nodes_is_reported_in_one_line(deployed: subprocess.CompletedProcess[str]) -> None:
     assert deployed.returncode == 1, deployed.stderr
     assert "error: job clickstream-tools/lake-bootstrap-" in deployed.stderr
     assert "not finished after 3 s; run: kubectl -n clickstream-tools describe job" in deployed.stderr
 
 
-def test_every_secret_is_made_and_its_values_are_the_owners_alone(server: Server, deployed: Any, stack_dir: Path) -> None:
-    wanted = {name: {key for ns, secret, key, _ in secrets.rows() if (ns, secret) == name} for name in secrets.names()}
-    assert {name: set(data) for name, data in made(server).items()} == wanted
+def test_every_secret_is_created_and_its_files_are_private(server: Server, deployed: Any, stack_dir: Path) -> None:
+    expected = {name: {key for ns, secret, key, _ in secrets.rows() if (ns, secret) == name} for name in secrets.names()}
+    assert {name: set(data) for name, data in created_secrets(server).items()} == expected
     files = list((stack_dir / "kubernetes" / "secrets").iterdir())
     assert {path.name for path in files} == {value for *_, value in secrets.rows()}
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
 
 
-def test_the_controllers_make_every_pod(server: Server, deployed: Any) -> None:
-    """Quota, default sizes and admission take all of them at once."""
-    wanted = sum(pod.replicas for pod in pods(objects("local")) if pod.origin.startswith(MADE_BY_CONTROLLERS))
-    found: list[Any] = []
+def test_the_controllers_create_every_pod(server: Server, deployed: Any) -> None:
+    """Quota, LimitRange and admission accept all pods at once."""
+    expected = sum(pod.replicas for pod in pods(objects("local")) if pod.origin.startswith(MADE_BY_CONTROLLERS))
+    created_pods: list[Any] = []
     end = time.monotonic() + 60
-    while len(found) < wanted and time.monotonic() < end:
+    while len(created_pods) < expected and time.monotonic() < end:
         time.sleep(1)
-        found = [
+        created_pods = [
             p
-            for p in answer(server, "pods", "-A", "-l", OURS)
+            for p in get_items(server, "pods", "-A", "-l", OURS)
             if p["metadata"]["ownerReferences"][0]["kind"] in ("ReplicaSet", "StatefulSet")
         ]
-    refused = [e["message"] for e in answer(server, "events", "-A") if e["reason"] == "FailedCreate"]
-    assert (len(found), refused) == (wanted, [])
+    refused = [e["message"] for e in get_items(server, "events", "-A") if e["reason"] == "FailedCreate"]
+    assert (len(created_pods), refused) == (expected, [])
 
 
 SCHEDULER, DRIVER = "clickstream-airflow:airflow-scheduler", "clickstream-spark:spark-driver"
 
 
 @pytest.mark.parametrize(
-    ("account", "namespace", "may", "may_not"),
+    ("account", "namespace", "allowed", "denied"),
     [
         (
             SCHEDULER,
@@ -105,38 +105,38 @@ SCHEDULER, DRIVER = "clickstream-airflow:airflow-scheduler", "clickstream-spark:
         ("clickstream-flink:flink", "flink", "", "list pods, get configmaps, create deployments"),
     ],
 )
-def test_an_account_may_do_its_work_and_no_more(
-    server: Server, deployed: Any, account: str, namespace: str, may: str, may_not: str
+def test_an_account_has_the_required_permissions_and_no_more(
+    server: Server, deployed: Any, account: str, namespace: str, allowed: str, denied: str
 ) -> None:
-    """Asked of the API server itself: the verbs that the providers and Spark use."""
-    for words, expected in ((may, "yes"), (may_not, "no")):
-        for verb, what in (asked.split() for asked in words.split(", ") if asked):
-            kind, _, part = what.partition("/")
-            who = ("-n", f"clickstream-{namespace}", "--as", f"system:serviceaccount:{account}")
-            done = server.run("auth", "can-i", verb, kind, f"--subresource={part}", *who)
-            assert done.stdout.strip() == expected, (account, verb, what, done.stderr)
+    """`kubectl auth can-i` for the verbs that the providers and Spark use."""
+    for actions, expected in ((allowed, "yes"), (denied, "no")):
+        for verb, target in (action.split() for action in actions.split(", ") if action):
+            kind, _, part = target.partition("/")
+            as_account = ("-n", f"clickstream-{namespace}", "--as", f"system:serviceaccount:{account}")
+            result = server.run("auth", "can-i", verb, kind, f"--subresource={part}", *as_account)
+            assert result.stdout.strip() == expected, (account, verb, target, result.stderr)
 
 
-def test_the_same_deployment_again_keeps_the_secrets(server: Server, deployed: Any, stack_dir: Path) -> None:
-    before = made(server)
-    again = script(server, stack_dir, "deploy-all", "--skip-operators", "--skip-check")
-    assert "conflict" not in again.stderr
-    assert made(server) == before
+def test_deploying_again_keeps_the_secrets(server: Server, deployed: Any, stack_dir: Path) -> None:
+    before = created_secrets(server)
+    second = script(server, stack_dir, "deploy-all", "--skip-operators", "--skip-check")
+    assert "conflict" not in second.stderr
+    assert created_secrets(server) == before
 
 
-def test_what_this_cluster_lacks_is_named(server: Server, stack_dir: Path) -> None:
-    done = script(server, stack_dir, "check-prerequisites")
-    assert done.returncode == 1
-    assert "problem: no StorageClass" in done.stderr
-    assert "problem: allocatable CPU is 0; at least 7 is required" in done.stderr
+def test_missing_capacity_is_reported(server: Server, stack_dir: Path) -> None:
+    result = script(server, stack_dir, "check-prerequisites")
+    assert result.returncode == 1
+    assert "problem: no StorageClass" in result.stderr
+    assert "problem: allocatable CPU is 0; at least 7 is required" in result.stderr
 
 
 def test_nothing_is_left_after_teardown(server: Server, deployed: Any, stack_dir: Path) -> None:
-    done = script(server, stack_dir, "teardown")
-    assert done.returncode == 0, done.stderr
-    assert answer(server, "deployments,statefulsets,cronjobs,services", "-A", "-l", OURS) == []
-    assert made(server)
-    done = script(server, stack_dir, "teardown", "--delete-data")
-    assert done.returncode == 0, done.stderr
-    assert answer(server, "namespaces", "-l", OURS) == []
+    result = script(server, stack_dir, "teardown")
+    assert result.returncode == 0, result.stderr
+    assert get_items(server, "deployments,statefulsets,cronjobs,services", "-A", "-l", OURS) == []
+    assert created_secrets(server)
+    result = script(server, stack_dir, "teardown", "--delete-data")
+    assert result.returncode == 0, result.stderr
+    assert get_items(server, "namespaces", "-l", OURS) == []
     assert not (stack_dir / "kubernetes").exists()

