@@ -5,82 +5,84 @@ N ?= 50
 TRIALS ?= 0
 export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
 RUN := .venvs/tools/bin/python
-ROOMS := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
+PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down status doctor logs replay render bench fraud-report recommender-benchmark faults docs lock clean \
-  setup setup-tools setup-checks setup-ray test-spark test-rooms
+.PHONY: help cli demo test check up down status doctor logs replay render bench fraud-report recommender-benchmark faults docs lock clean \
+  setup setup-tools setup-checks setup-ray test-spark test-packages
 
 help: ## Print the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
 
-demo: setup ## Start everything, send a shop's days, publish a night, print what happened
-	@$(RUN) -m tools.demo
+cli: setup-tools ## Make the command line's environment, and nothing else: ./clickstream --help
+
+demo: setup ## Start everything, send simulated days, publish, train, roll out and print what happened
+	@./clickstream demo
 
 test: setup setup-ray setup-checks ## All tests, engines included
-	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-rooms
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-packages
 	@.venvs/ray/bin/python -m pytest tests/ray_apps
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
-# Rooms whose tests start few engines run beside Spark's: two cores have work for both.
+# Packages whose tests start few engines run beside Spark's: two cores have work for both.
 test-spark:
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 
-test-rooms:
-	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
+test-packages:
+	@$(RUN) -m pytest $(wildcard tests/test_*.py) tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
 	@$(RUN) -m pytest tests/manifests
 
-check: setup-checks ## Lint, types, house rules and unit tests; starts no engine
-	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(ROOMS)
-	@$(RUN) -m pytest tests/test_house.py tests/contracts tests/tools -m "not engine"
+check: setup-checks ## Lint, types, import rules and unit tests; starts no engine
+	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(PACKAGES)
+	@$(RUN) -m pytest $(wildcard tests/test_*.py) tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins -m "not engine"
 	@$(RUN) -m pytest tests/manifests
 
 up: setup ## Start the local stack and wait until it is healthy (ONLY=s3,nessie,kafka starts these)
-	@$(RUN) -m tools.localstack up --only "$(ONLY)"
+	@./clickstream stack up --only "$(ONLY)"
 
-down: setup-tools ## Stop the local stack; the data stays
-	@$(RUN) -m tools.localstack down
+down: ## Stop the local stack; the data stays
+	@./clickstream stack down
 
-status: setup-tools ## Each part's state, address and memory, and where the login is
-	@$(RUN) -m tools.localstack status
+status: ## Each component's state, address and memory, and where the logins are
+	@./clickstream stack status
 
-doctor: ## What this machine lacks and what is stuck, each with its cure
-	@$(PYTHON) -m tools.localstack.doctor
+doctor: ## What this machine lacks and what is stuck, each with its fix
+	@./clickstream stack doctor
 
-logs: setup-tools ## The end of a part's log: PART=kafka [N=50]
-	@$(if $(PART),$(RUN) -m tools.localstack logs $(PART) -n $(N),echo "error: name a part, e.g. make logs PART=kafka" >&2; exit 2)
+logs: ## The end of a component's log: PART=kafka [N=50]
+	@$(if $(PART),./clickstream stack logs $(PART) -n $(N),echo "error: name a component, e.g. make logs PART=kafka" >&2; exit 2)
 
 replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
-	@$(if $(FILE),$(RUN) -m tools.replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
+	@$(if $(FILE),./clickstream replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
 
-render: setup-tools ## Write what a cluster would get to rendered/local.yaml and rendered/production.yaml
+render: setup-tools ## Render the manifests to rendered/local.yaml and rendered/production.yaml
 	@mkdir -p rendered && for overlay in local production; do .venvs/tools/bin/kubectl kustomize manifests/overlays/$$overlay >rendered/$$overlay.yaml || exit 1; done
 	@grep -c '^kind:' rendered/*.yaml
 
 bench: setup setup-ray ## Measure, side by side, and print a table
 	@$(RUN) -m bench
 
-fraud-report: setup ## Run labelled attacks through the fraud job and print how many it sees: [SEED=1]
-	@$(RUN) -m tools.fraud.report $(if $(SEED),--seed $(SEED))
+fraud-report: setup ## Run labelled attacks through the fraud rules and print how many are detected: [SEED=1]
+	@./clickstream fraud-report $(if $(SEED),--seed $(SEED))
 
 recommender-benchmark: setup-ray ## Train and test the recommender on your files: SESSIONS=train.txt.gz TEST=queries.tsv.gz OUT=result.json [TRIALS=0]
 	@$(if $(and $(SESSIONS),$(TEST),$(OUT)),.venvs/ray/bin/python -m ray_apps.jobs.benchmark --sessions "$(SESSIONS)" --test "$(TEST)" --out "$(OUT)" --trials "$(TRIALS)",echo "error: name three files, e.g. make recommender-benchmark SESSIONS=train_sessions.txt.gz TEST=test_queries.tsv.gz OUT=result.json" >&2; exit 2)
 
-faults: setup ## The long tests: kill each part during work, send a million events, train and roll out
+faults: setup ## The long tests: kill each component during work, send a million events, train and roll out
 	@$(RUN) -m pytest tests/faults
 	@$(RUN) -m pytest tests/tools tests/end_to_end -m long
 
-docs: setup-tools ## Write the generated pages of docs/ anew
-	@$(RUN) -m tools.docs
+docs: setup-tools ## Write the generated pages of docs/
+	@./clickstream docs
 
-lock: setup-tools ## Resolve all requirements anew and write the lock files
+lock: setup-tools ## Resolve all requirements again and write the lock files
 	@$(PYTHON) -m tools.localstack.lock
 
 clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then $(RUN) -m tools.localstack clean; fi; rm -rf .venvs .jars .tools rendered
+	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools rendered
 
 setup:
 	@$(PYTHON) -m tools.localstack.bootstrap

@@ -19,7 +19,7 @@ from tools.fraud.flink_process import PYTHON, environment
 from tools.kafka import compacted, topics
 from tools.kafka.reader import end_offsets, records
 from tools.localstack import running
-from tools.localstack.java import WORKING
+from tools.localstack.java import DATA_PATH_OPTIONS
 
 SIZES = {"events": 400_000, "products": 2_000, "neighbours": 50, "rate": 1_000, "seconds": 60}
 # A score that comes later than this after its event tells of a job that is still catching up, in milliseconds.
@@ -73,7 +73,7 @@ def latency(env: dict[str, str], settings: Settings, folder: str, wanted: dict[s
     """Milliseconds from an event to the broker's receipt of its score, while the shop sends at a rate."""
     rate = ("live", "--rate", str(wanted["rate"]), "--late", "0", "--out-of-order", "0")
     # The compiler that a stack's TaskManager has; what a job costs is measured with both, as in a cluster.
-    env = env | {"JAVA_TOOL_OPTIONS": " ".join(WORKING[settings.jit])}
+    env = env | {"JAVA_TOOL_OPTIONS": " ".join(DATA_PATH_OPTIONS[settings.jit])}
     with scoring(env, settings, folder):
         # The first seconds at this rate are the compiler's.
         shop(env, *rate, "--seconds", "20", "--seed", "9")

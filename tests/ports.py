@@ -1,6 +1,6 @@
 """Free ports for a second stack beside a running one."""
 
-from tools.localstack.ports import GRPC, is_taken
+from tools.localstack.ports import GRPC_OFFSET, is_in_use
 
 # Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own, which must stay below the
 # range from which the system hands out ports by itself (32768 and up).
@@ -25,6 +25,6 @@ PARTS = {
 def free_ports() -> dict[str, int]:
     """A value for each *_port setting, from the first block in which every port is free."""
     for base in range(FIRST, LAST, BLOCK):
-        if not any(is_taken(base + i) or is_taken(base + i + GRPC) for i in range(BLOCK)):
+        if not any(is_in_use(base + i) or is_in_use(base + i + GRPC_OFFSET) for i in range(BLOCK)):
             return {name: base + offset for name, offset in PARTS.items()}
     raise RuntimeError(f"no {BLOCK} free ports in a row between {FIRST} and {LAST}: stop other servers")

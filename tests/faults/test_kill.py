@@ -29,7 +29,7 @@ FAULTLESS = ("--late", "0", "--out-of-order", "0", "--duplicates", "0")
 
 
 def pid_of(shop: Shop, part: str) -> int:
-    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["parts"]
+    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["components"]
     return next(int(p["pid"] or 0) for p in parts if p["name"] == part)
 
 
@@ -41,7 +41,7 @@ def kill(shop: Shop, part: str) -> None:
 
 
 def alive_again(shop: Shop, part: str, old: int) -> bool:
-    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["parts"]
+    parts = json.loads(shop.run("tools.localstack", "status", "--json", ok=False).stdout)["components"]
     return any(p["name"] == part and p["state"] == "up" and p["pid"] != old for p in parts)
 
 

@@ -1,7 +1,8 @@
-"""The local stack without starting it: what is rendered, in which order, and what the doctor says."""
+"""The local stack without starting it: its configuration, the order of its components, and what the doctor reports."""
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,13 +16,13 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.localstack import doctor, flink, layout, machine, parts, ports, running, spark, start, stop
-from tools.localstack.bootstrap import digest, done, stamp
+from tools.localstack import components, doctor, flink, layout, package_index, ports, prerequisites, running, spark, start, stop
+from tools.localstack.bootstrap import digest, is_up_to_date, mark_up_to_date
 
 ROOT = Path(__file__).parents[2]
 
 
-def elsewhere() -> Settings:
+def settings_on_free_ports() -> Settings:
     """Settings of a stack that can run beside any other."""
     values: dict[str, Any] = free_ports()
     return replace(Settings(), **values)
@@ -29,13 +30,14 @@ def elsewhere() -> Settings:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> layout.Stack:
-    made = layout.Stack(layout.resolve(replace(elsewhere(), stack_dir=str(tmp_path / "stack"))))
-    layout.save(made)
-    return made
+    stack = layout.Stack(layout.resolve(replace(settings_on_free_ports(), stack_dir=str(tmp_path / "stack"))))
+    layout.save(stack)
+    return stack
 
 
 @pytest.fixture
-def squatter() -> Iterator[int]:
+def port_in_use() -> Iterator[int]:
+    """A port that this test process listens on."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -61,7 +63,7 @@ def test_two_stacks_share_no_port(tmp_path: Path) -> None:
     def all_ports(settings: Settings) -> set[int]:
         return {port for _, numbers in ports.ports(settings).values() for port in numbers}
 
-    first, second = Settings(), elsewhere()
+    first, second = Settings(), settings_on_free_ports()
     assert all_ports(first) & all_ports(second) == set()
 
 
@@ -70,7 +72,7 @@ def test_a_stack_that_never_started_is_named(tmp_path: Path) -> None:
         running(tmp_path)
 
 
-def test_an_external_s3_keeps_its_address_and_has_no_part(tmp_path: Path) -> None:
+def test_an_external_s3_keeps_its_address_and_is_no_component(tmp_path: Path) -> None:
     own = replace(Settings(), stack_dir=str(tmp_path), s3_server="external", s3_endpoint="http://s3.example:9000", s3_access_key_file="key")
     settings = layout.resolve(own)
     assert settings.s3_endpoint == "http://s3.example:9000"
@@ -79,7 +81,7 @@ def test_an_external_s3_keeps_its_address_and_has_no_part(tmp_path: Path) -> Non
     assert "s3" not in ports.ports(settings)
 
 
-def test_secrets_are_private_and_stay(stack: layout.Stack) -> None:
+def test_secrets_are_private_and_are_generated_once(stack: layout.Stack) -> None:
     first = stack.secret("a_key")
     assert stack.secret("a_key") == first
     assert len(first) >= 32
@@ -89,70 +91,70 @@ def test_secrets_are_private_and_stay(stack: layout.Stack) -> None:
     assert first not in stack.settings_file.read_text()
 
 
-def test_every_part_comes_after_what_it_needs(stack: layout.Stack) -> None:
-    everything = parts.nodes(stack)
-    place = {node.name: i for i, node in enumerate(everything)}
-    for node in everything:
-        for need in (*node.needs, *node.after):
-            assert place[need] < place[node.name], f"{need} must be up before {node.name}"
+def test_every_unit_comes_after_its_dependencies(stack: layout.Stack) -> None:
+    units = components.units(stack)
+    position = {unit.name: i for i, unit in enumerate(units)}
+    for unit in units:
+        for dependency in (*unit.needs, *unit.after):
+            assert position[dependency] < position[unit.name], f"{dependency} must be up before {unit.name}"
     order = ["airflow-api-server", "airflow-dag-processor", "airflow-scheduler"]
-    assert sorted(order, key=lambda name: place[name]) == order
+    assert sorted(order, key=lambda name: position[name]) == order
 
 
-def test_parts_are_stopped_before_what_they_need(stack: layout.Stack) -> None:
-    waves = [{part.name for part in wave} for wave in stop.waves(parts.parts(stack))]
-    assert "airflow-scheduler" in waves[0]
-    assert "airflow-api-server" not in waves[0]
-    assert set().union(*waves) == {part.name for part in parts.parts(stack)}
+def test_components_are_stopped_before_their_dependencies(stack: layout.Stack) -> None:
+    groups = [{component.name for component in group} for group in stop.stop_order(components.components(stack))]
+    assert "airflow-scheduler" in groups[0]
+    assert "airflow-api-server" not in groups[0]
+    assert set().union(*groups) == {component.name for component in components.components(stack)}
 
 
-def test_only_brings_what_it_needs_and_nothing_else(stack: layout.Stack) -> None:
-    chosen = [node.name for node in parts.select(parts.nodes(stack), "nessie,kafka")]
-    assert sorted(chosen) == ["bucket", "kafka", "lake", "nessie", "s3", "topics"]
-    assert {"flink-jobmanager", "flink-taskmanager"} <= {node.name for node in parts.select(parts.nodes(stack), "flink")}
-    with pytest.raises(parts.UnknownPart, match="flonk"):
-        parts.select(parts.nodes(stack), "flonk")
+def test_only_selects_the_named_components_and_their_dependencies(stack: layout.Stack) -> None:
+    selected = [unit.name for unit in components.select(components.units(stack), "nessie,kafka")]
+    assert sorted(selected) == ["bucket", "kafka", "lake", "nessie", "s3", "topics"]
+    assert {"flink-jobmanager", "flink-taskmanager"} <= {unit.name for unit in components.select(components.units(stack), "flink")}
+    with pytest.raises(components.UnknownComponent, match="no component 'flonk': use one of airflow-api-server, "):
+        components.select(components.units(stack), "flonk")
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("jit", "first_compiler_alone"), [("c1", True), ("c2", False)])
-def test_the_setting_jit_reaches_whatever_works(stack: layout.Stack, jit: str, first_compiler_alone: bool) -> None:
-    chosen = layout.Stack(replace(stack.settings, jit=jit))
-    [kafka] = [part for part in parts.parts(chosen) if part.name == "kafka"]
-    told = (
+@pytest.mark.parametrize(("jit", "c1_only"), [("c1", True), ("c2", False)])
+def test_the_setting_jit_reaches_every_jvm_of_the_data_path(stack: layout.Stack, jit: str, c1_only: bool) -> None:
+    changed = layout.Stack(replace(stack.settings, jit=jit))
+    [kafka] = [component for component in components.components(changed) if component.name == "kafka"]
+    data_path = (
         " ".join(kafka.argv),
-        flink.config(chosen)["env.java.opts.taskmanager"],
-        spark._connect(chosen)["spark.executor.extraJavaOptions"],
+        flink.config(changed)["env.java.opts.taskmanager"],
+        spark._connect(changed)["spark.executor.extraJavaOptions"],
     )
-    assert [("TieredStopAtLevel=1" in str(options)) for options in told] == [first_compiler_alone] * 3
-    assert "TieredStopAtLevel=1" in str(flink.config(chosen)["env.java.opts.jobmanager"])
+    assert [("TieredStopAtLevel=1" in str(options)) for options in data_path] == [c1_only] * 3
+    assert "TieredStopAtLevel=1" in str(flink.config(changed)["env.java.opts.jobmanager"])
 
 
 @pytest.mark.engine  # needs every environment, which `make check` does not set up
-def test_nothing_of_a_part_is_bound_to_other_interfaces(stack: layout.Stack) -> None:
-    for part in parts.parts(stack):
-        assert "0.0.0.0" not in " ".join(part.argv)
+def test_components_bind_to_loopback_only(stack: layout.Stack) -> None:
+    for component in components.components(stack):
+        assert "0.0.0.0" not in " ".join(component.argv)
     hosts = {value for key, value in flink.config(stack).items() if key.endswith(("host", "address"))}
     assert hosts == {"127.0.0.1"}
 
 
 def test_no_secret_shows_in_a_command_line(stack: layout.Stack) -> None:
-    lines = " ".join(" ".join(part.argv) for part in parts.parts(stack))
+    lines = " ".join(" ".join(component.argv) for component in components.components(stack))
     secrets = [file.read_text().strip() for file in (stack.dir / "secrets").iterdir()]
     assert len(secrets) >= 6
     assert not [secret for secret in secrets if secret in lines]
 
 
-def test_a_taken_port_is_named_with_its_setting(stack: layout.Stack, squatter: int) -> None:
-    [(what, cure)] = ports.taken(replace(stack.settings, airflow_port=squatter))
-    assert str(squatter) in what
-    assert f"process {os.getpid()}" in what
-    assert "CLICKSTREAM_AIRFLOW_PORT" in cure
+def test_a_port_in_use_is_named_with_its_process_and_setting(stack: layout.Stack, port_in_use: int) -> None:
+    [(problem, fix)] = ports.in_use(replace(stack.settings, airflow_port=port_in_use))
+    assert problem.startswith(f"port {port_in_use} (airflow-api-server) is already in use by ")
+    assert f"(pid {os.getpid()})" in problem
+    assert fix == "stop it or set CLICKSTREAM_AIRFLOW_PORT to another port"
 
 
-def test_a_port_that_an_ended_server_left_lingering_connections_on_is_free() -> None:
+def test_a_port_with_connections_in_time_wait_is_free() -> None:
     with socket.socket() as server:
-        # Without SO_REUSEADDR, what lingers keeps others from binding.
+        # Without SO_REUSEADDR, connections in TIME_WAIT keep others from binding.
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
@@ -162,34 +164,34 @@ def test_a_port_that_an_ended_server_left_lingering_connections_on_is_free() -> 
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
             probe.bind(("127.0.0.1", port))
-    assert not ports.is_taken(port)
+    assert not ports.is_in_use(port)
 
 
-def test_the_doctor_fails_on_a_taken_port(tmp_path: Path, squatter: int) -> None:
+def test_the_doctor_fails_on_a_port_in_use(tmp_path: Path, port_in_use: int) -> None:
     settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    done = command(tmp_path, "doctor", **settings | {"CLICKSTREAM_KAFKA_PORT": str(squatter)})
+    done = command(tmp_path, "doctor", **settings | {"CLICKSTREAM_KAFKA_PORT": str(port_in_use)})
     assert done.returncode == 1
-    assert f"port {squatter} of kafka" in done.stderr
+    assert f"FAIL  port {port_in_use} (kafka)" in done.stderr
 
 
-def test_the_doctor_prints_a_cure_for_each_finding(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.report([("no Java", "install one")], "") == 1
-    assert "cure: install one" in capsys.readouterr().err
+    assert "fix: install one" in capsys.readouterr().err
     assert doctor.report([], "checked") == 0
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
-        (["up", "--only", "flonk"], "no part 'flonk'"),
-        (["logs", "flonk"], "no part 'flonk'"),
+        (["up", "--only", "flonk"], "no component 'flonk'"),
+        (["logs", "flonk"], "no component 'flonk'"),
         (["up", "--deadline"], "No such option"),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, argv: list[str], says: str) -> None:
+def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, argv: list[str], message: str) -> None:
     done = command(tmp_path, *argv)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -199,49 +201,67 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert "CLICKSTREAM_KAFKA_PORT='ninety'" in done.stderr
 
 
-def test_down_and_status_of_a_stack_that_is_not_there(tmp_path: Path) -> None:
-    assert command(tmp_path, "down").returncode == 0
-    status = command(tmp_path, "status", "--json")
-    assert {part["state"] for part in json.loads(status.stdout)["parts"]} == {"down"}
+def test_down_and_status_of_a_stack_that_never_started_leave_its_folder_alone(tmp_path: Path) -> None:
+    down = command(tmp_path / "stack", "down")
+    assert down.returncode == 0
+    assert "none was ever started" in down.stderr
+    status = command(tmp_path / "stack", "status", "--json")
+    assert {component["state"] for component in json.loads(status.stdout)["components"]} == {"down"}
+    assert command(tmp_path / "stack", "logs", "kafka").returncode == 0
+    # `up` refuses a folder with other files than a stack's.
+    assert not (tmp_path / "stack").exists()
 
 
-def test_a_finished_folder_is_left_alone_until_its_source_changes(tmp_path: Path) -> None:
-    assert not done(tmp_path, digest(b"lock"))
-    stamp(tmp_path, digest(b"lock"))
-    assert done(tmp_path, digest(b"lock"))
-    assert not done(tmp_path, digest(b"another lock"))
+def test_down_and_status_need_neither_jdk_nor_maven(tmp_path: Path, stack: layout.Stack) -> None:
+    for verb in ("status", "down"):
+        done = command(stack.dir, verb, PATH=str(tmp_path), JAVA_HOME="")
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
-def test_uv_is_told_what_pip_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_tools_environment_needs_neither_jdk_nor_maven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisites, "java_version", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda program: None if program == "mvn" else f"/usr/bin/{program}")
+    assert prerequisites.problems(["tools"]) == []
+    assert len(prerequisites.problems(["tools", "jars"])) == 2
+
+
+def test_a_folder_is_up_to_date_until_its_source_changes(tmp_path: Path) -> None:
+    assert not is_up_to_date(tmp_path, digest(b"lock"))
+    mark_up_to_date(tmp_path, digest(b"lock"))
+    assert is_up_to_date(tmp_path, digest(b"lock"))
+    assert not is_up_to_date(tmp_path, digest(b"another lock"))
+
+
+def test_pip_settings_become_variables_of_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
-    known = {"index-url": "https://one.example/simple", "find-links": f"{tmp_path}/wheels\n{tmp_path}/gone", "cert": "/ca.pem"}
-    monkeypatch.setattr(machine, "_pip_settings", lambda python: known)
-    for _, variable, _ in machine.OPTIONS:
+    pip_settings = {"index-url": "https://one.example/simple", "find-links": f"{tmp_path}/wheels\n{tmp_path}/gone", "cert": "/ca.pem"}
+    monkeypatch.setattr(package_index, "_pip_settings", lambda python: pip_settings)
+    for _, variable, _ in package_index.OPTIONS:
         monkeypatch.delenv(variable, raising=False)
     expected = {"UV_DEFAULT_INDEX": "https://one.example/simple", "UV_FIND_LINKS": f"{tmp_path}/wheels", "SSL_CERT_FILE": "/ca.pem"}
-    assert machine.pip_as_uv("python") == expected
+    assert package_index.pip_as_uv("python") == expected
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://two.example/simple")
-    assert "UV_DEFAULT_INDEX" not in machine.pip_as_uv("python")
+    assert "UV_DEFAULT_INDEX" not in package_index.pip_as_uv("python")
 
 
 @pytest.mark.engine  # needs every environment, which `make check` does not set up
-def test_what_the_set_up_has_not_brought_yet_is_named(stack: layout.Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    nessie = next(part for part in parts.parts(stack) if part.name == "nessie")
+def test_a_file_that_is_not_installed_yet_is_named(stack: layout.Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nessie = next(component for component in components.components(stack) if component.name == "nessie")
     assert start.not_installed(nessie) == ""
     for module in (layout, start):
         monkeypatch.setattr(module, "ROOT", tmp_path)
-    [fresh] = [part for part in parts.parts(stack) if part.name == "nessie"]
-    assert start.not_installed(fresh) == f"{tmp_path}/.jars/nessie/nessie-quarkus-*-runner.jar"
+    [not_installed] = [component for component in components.components(stack) if component.name == "nessie"]
+    assert start.not_installed(not_installed) == f"{tmp_path}/.jars/nessie/nessie-quarkus-*-runner.jar"
 
 
-def test_the_tail_of_a_log(stack: layout.Stack) -> None:
+def test_tail_returns_the_last_lines_of_a_log(stack: layout.Stack) -> None:
     assert start.tail(stack, "kafka", 3) == "(no log yet)"
     stack.folder("logs")
     stack.log("kafka").write_text("".join(f"line {i}\n" for i in range(10)))
     assert start.tail(stack, "kafka", 2) == "  | line 8\n  | line 9"
 
 
-def test_somebody_elses_folder_is_neither_used_nor_deleted(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_neither_used_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     for verb, code in (("up", 2), ("clean", 0)):
         done = command(tmp_path, verb)
@@ -249,5 +269,5 @@ def test_somebody_elses_folder_is_neither_used_nor_deleted(tmp_path: Path) -> No
         assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
-def test_no_web_page_may_read_what_flink_answers(stack: layout.Stack) -> None:
+def test_flink_allows_its_rest_api_to_its_own_page_only(stack: layout.Stack) -> None:
     assert flink._addresses(stack)["web.access-control-allow-origin"] == stack.settings.flink_uri

@@ -1,4 +1,4 @@
-"""S3, Nessie and Kafka for real, in a folder and on ports of their own: started, killed, stopped, started again."""
+"""S3, Nessie and Kafka for real, in a folder and on ports of their own: started, killed, stopped and started again."""
 
 import json
 import os
@@ -18,96 +18,103 @@ from confluent_kafka import Producer
 
 from clickstream_contracts import names
 from tests.ports import free_ports
-from tools.lake.catalog import catalog
-from tools.localstack import checkup, layout, running, stop
+from tools.lake import catalog
+from tools.localstack import checks, layout, running, stop
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
-PARTS = "s3,nessie,kafka"
+COMPONENTS = "s3,nessie,kafka"
 
 
-class Small:
-    """A stack of three parts, by its commands."""
+class SmallStack:
+    """A local stack of a few components, used through its commands."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-        self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home), **ports}
-        self.home = home
+        self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(folder), **ports}
+        self.folder = folder
 
     def command(self, *argv: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "tools.localstack", *argv]
         return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def run(self, *argv: str) -> None:
-        done = self.command(*argv)
-        assert done.returncode == 0, done.stderr
+        result = self.command(*argv)
+        assert result.returncode == 0, result.stderr
 
-    def parts(self) -> dict[str, dict[str, Any]]:
-        return {part["name"]: part for part in json.loads(self.command("status", "--json").stdout)["parts"]}
+    def components(self) -> dict[str, dict[str, Any]]:
+        """Returns each component's status by its name."""
+        status = json.loads(self.command("status", "--json").stdout)
+        return {component["name"]: component for component in status["components"]}
 
     def processes(self) -> list[psutil.Process]:
-        return stop.processes(layout.Stack(running(self.home)))
+        return stop.processes(layout.Stack(running(self.folder)))
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    stack = Small(tmp_path_factory.mktemp("small"))
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStack]:
+    stack = SmallStack(tmp_path_factory.mktemp("small"))
     try:
-        stack.run("up", "--only", PARTS)
+        stack.run("up", "--only", COMPONENTS)
         yield stack
     finally:
         stack.run("clean")
 
 
-def send(stack: Small, text: str) -> int:
+def pids(components: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Returns the process ids by component name."""
+    return {name: component["pid"] for name, component in components.items()}
+
+
+def send(stack: SmallStack, text: str) -> int:
     """Send one record; returns its offset."""
     offsets: list[int] = []
-    producer = Producer({"bootstrap.servers": running(stack.home).kafka_bootstrap, "acks": "all"})
+    producer = Producer({"bootstrap.servers": running(stack.folder).kafka_bootstrap, "acks": "all"})
     producer.produce(names.CLICKS_TOPIC, text.encode(), partition=0, on_delivery=lambda error, message: offsets.append(message.offset()))
     assert producer.flush(60) == 0
     return offsets[0]
 
 
-def test_what_is_up_is_healthy_and_a_second_up_changes_nothing(small: Small) -> None:
-    before = small.parts()
-    assert {name for name, part in before.items() if part["state"] == "up"} == set(PARTS.split(","))
-    small.run("up", "--only", PARTS)
-    assert {n: p["pid"] for n, p in small.parts().items()} == {n: p["pid"] for n, p in before.items()}
+def test_a_second_up_leaves_healthy_components_alone(small: SmallStack) -> None:
+    before = small.components()
+    assert {name for name, component in before.items() if component["state"] == "up"} == set(COMPONENTS.split(","))
+    small.run("up", "--only", COMPONENTS)
+    assert pids(small.components()) == pids(before)
 
 
-def test_everything_listens_on_loopback_only(small: Small) -> None:
-    found = [c.laddr.ip for p in small.processes() for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    assert len(found) >= 6
-    assert {ip.removeprefix("::ffff:") for ip in found} == {"127.0.0.1"}
+def test_everything_listens_on_loopback_only(small: SmallStack) -> None:
+    addresses = [c.laddr.ip for p in small.processes() for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert len(addresses) >= 6
+    assert {ip.removeprefix("::ffff:") for ip in addresses} == {"127.0.0.1"}
 
 
-def test_strangers_get_nothing_from_s3_or_its_back_doors(small: Small) -> None:
-    settings = running(small.home)
+def test_s3_and_its_internal_ports_reject_requests_without_credentials(small: SmallStack) -> None:
+    settings = running(small.folder)
     assert httpx.get(f"{settings.s3_endpoint}/{settings.s3_bucket}").status_code == 403
     filer = f"http://127.0.0.1:{settings.s3_port + 3}"
     assert httpx.get(f"{filer}/buckets/").status_code == 401
     assert httpx.put(f"{filer}/buckets/{settings.s3_bucket}/x", content=b"x").status_code == 401
 
 
-def test_no_file_of_the_stack_is_open_to_others(small: Small) -> None:
-    assert stat.S_IMODE(small.home.stat().st_mode) == 0o700
-    loose = [file for file in small.home.rglob("*") if file.is_file() and "secret" in str(file) and file.stat().st_mode & 0o077]
-    assert loose == []
+def test_no_file_of_the_stack_is_open_to_others(small: SmallStack) -> None:
+    assert stat.S_IMODE(small.folder.stat().st_mode) == 0o700
+    readable = [file for file in small.folder.rglob("*") if file.is_file() and "secret" in str(file) and file.stat().st_mode & 0o077]
+    assert readable == []
 
 
-@pytest.mark.parametrize("part", ["kafka", "nessie", "s3"])
-def test_a_killed_part_comes_back_with_its_data(small: Small, part: str) -> None:
-    offset = send(small, part)
-    old = small.parts()[part]["pid"]
+@pytest.mark.parametrize("name", ["kafka", "nessie", "s3"])
+def test_a_killed_component_restarts_with_its_data(small: SmallStack, name: str) -> None:
+    offset = send(small, name)
+    old = small.components()[name]["pid"]
     os.kill(old, signal.SIGKILL)
     deadline = time.monotonic() + 120
-    while small.parts()[part]["state"] != "up" or small.parts()[part]["pid"] == old:
-        assert time.monotonic() < deadline, f"{part} did not come back"
-    assert catalog(running(small.home)).table_exists("raw.clicks")
+    while small.components()[name]["state"] != "up" or small.components()[name]["pid"] == old:
+        assert time.monotonic() < deadline, f"{name} did not restart"
+    assert catalog.connect(running(small.folder)).table_exists("raw.clicks")
     assert send(small, "after") == offset + 1
 
 
-def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: Small, tmp_path: Path) -> None:
+def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: SmallStack, tmp_path: Path) -> None:
     def load(country: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "users.csv").write_text(f"user_id,country\nu1,{country}\n")
         command = [sys.executable, "-m", "tools.lake.master_data", "--users", str(tmp_path / "users.csv")]
@@ -121,33 +128,33 @@ def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: Small, t
     assert "later updated_at" in changed.stderr
 
 
-def test_a_branch_that_no_run_owns_is_found_with_its_cure(small: Small) -> None:
-    stack = layout.Stack(running(small.home))
+def test_the_doctor_reports_a_left_over_branch_with_its_fix(small: SmallStack) -> None:
+    stack = layout.Stack(running(small.folder))
     uri = f"{stack.settings.nessie_uri}/api/v2/trees"
     main = httpx.get(f"{uri}/main").json()["reference"]
     name = names.branch("a_dag", "a_run")
     httpx.post(uri, params={"name": name, "type": "BRANCH"}, json=main).raise_for_status()
-    [(what, cure)] = checkup.forgotten_branches(stack, airflow_is_up=False)
-    assert name in what
-    assert name in cure
+    [(problem, fix)] = checks.left_over_branches(stack, airflow_is_up=False)
+    assert name in problem
+    assert name in fix
     commit = httpx.get(f"{uri}/{name}").json()["reference"]["hash"]
     httpx.delete(f"{uri}/{name}@{commit}", params={"type": "BRANCH"}).raise_for_status()
 
 
-def test_records_that_no_job_takes_are_found(small: Small) -> None:
+def test_the_doctor_reports_consumer_lag_without_a_job(small: SmallStack) -> None:
     send(small, "waiting")
-    [(what, cure)] = checkup.waiting_records(running(small.home), flink_is_up=False)
-    assert names.CLICKS_TOPIC in what
-    assert names.STREAMS in cure
+    [(problem, fix)] = checks.consumer_lag(running(small.folder), flink_is_up=False)
+    assert names.CLICKS_TOPIC in problem
+    assert names.STREAMS in fix
 
 
-def test_down_leaves_no_process_even_after_the_supervisor_was_killed(small: Small) -> None:
+def test_down_leaves_no_process_even_after_the_supervisor_was_killed(small: SmallStack) -> None:
     offset = send(small, "before")
-    os.kill(int((small.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+    os.kill(int((small.folder / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
     assert small.processes()
     small.run("down")
     assert small.processes() == []
-    small.run("up", "--only", PARTS)
+    small.run("up", "--only", COMPONENTS)
     assert send(small, "after") == offset + 1
     small.run("down")
     assert small.processes() == []

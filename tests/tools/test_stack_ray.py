@@ -1,4 +1,4 @@
-"""The Ray head for real, alone: who has the token may use it, nobody else, and it comes back when it is killed."""
+"""The Ray head for real, alone: requests need the token, and a killed head restarts."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ import psutil
 import pytest
 
 from clickstream_contracts.settings import Settings
-from tests.tools.test_stack_engines import Small
+from tests.tools.test_stack_engines import SmallStack
 from tools.localstack import layout, ray, running
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    # A long way down, as a user's folder may be: Ray's sockets must still fit.
-    stack = Small(tmp_path_factory.mktemp("a-folder-too-deep-for-the-sockets-of-ray"))
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStack]:
+    # A long path, as a user's may be: Ray's sockets must still fit into 107 characters.
+    stack = SmallStack(tmp_path_factory.mktemp("a-folder-too-deep-for-the-sockets-of-ray"))
     try:
         stack.run("up", "--only", "ray")
         yield stack
@@ -28,61 +28,62 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
         stack.run("clean")
 
 
-def test_the_head_is_up_and_a_second_up_changes_nothing(small: Small) -> None:
-    before = small.parts()["ray-head"]
+def test_a_second_up_leaves_a_healthy_head_alone(small: SmallStack) -> None:
+    before = small.components()["ray-head"]
     assert before["state"] == "up"
     small.run("up", "--only", "ray")
-    assert small.parts()["ray-head"]["pid"] == before["pid"]
+    assert small.components()["ray-head"]["pid"] == before["pid"]
 
 
-def test_it_listens_on_loopback_only_and_has_no_client_server(small: Small) -> None:
-    found = [c.laddr for p in small.processes() for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    assert {address.ip.removeprefix("::ffff:") for address in found} == {"127.0.0.1"}
-    settings = running(small.home)
-    assert {settings.ray_port, settings.ray_dashboard_port} <= {address.port for address in found}
-    assert 10001 not in {address.port for address in found}
+def test_it_listens_on_loopback_only_and_has_no_client_server(small: SmallStack) -> None:
+    listeners = [c.laddr for p in small.processes() for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert {address.ip.removeprefix("::ffff:") for address in listeners} == {"127.0.0.1"}
+    settings = running(small.folder)
+    assert {settings.ray_port, settings.ray_dashboard_port} <= {address.port for address in listeners}
+    assert 10001 not in {address.port for address in listeners}
 
 
 @pytest.mark.parametrize("path", ["/api/jobs/", "/api/version", "/api/serve/applications/"])
-def test_without_the_token_nothing_is_answered(small: Small, path: str) -> None:
-    uri = running(small.home).ray_uri
+def test_requests_without_the_token_are_rejected(small: SmallStack, path: str) -> None:
+    uri = running(small.folder).ray_uri
     assert httpx.get(uri + path).status_code == 401
     assert httpx.get(uri + path, headers={"Authorization": "Bearer wrong"}).status_code == 403
 
 
-def test_a_killed_head_comes_back_and_leaves_nothing_of_the_old_one(small: Small) -> None:
-    old, before = small.parts()["ray-head"]["pid"], {process.pid for process in small.processes()}
+def test_a_killed_head_restarts_and_leaves_no_process_behind(small: SmallStack) -> None:
+    old, before = small.components()["ray-head"]["pid"], {process.pid for process in small.processes()}
     os.kill(old, signal.SIGKILL)
     deadline = time.monotonic() + 180
-    while small.parts()["ray-head"]["state"] != "up" or small.parts()["ray-head"]["pid"] == old:
-        assert time.monotonic() < deadline, "the head did not come back"
-    supervisor = int((small.home / "run" / "supervisord.pid").read_text())
+    while small.components()["ray-head"]["state"] != "up" or small.components()["ray-head"]["pid"] == old:
+        assert time.monotonic() < deadline, "the head did not restart"
+    supervisor = int((small.folder / "run" / "supervisord.pid").read_text())
     while (before - {supervisor}) & {process.pid for process in small.processes()}:
         assert time.monotonic() < deadline, "processes of the old head are still there"
         time.sleep(1)
 
 
 @pytest.mark.long
-def test_answers_come_back_after_the_head_is_killed(small: Small) -> None:
+def test_recommendations_return_after_the_head_is_killed(small: SmallStack) -> None:
     small.run("up", "--only", "serve")
-    settings = running(small.home)
+    settings = running(small.folder)
     token = {"Authorization": f"Bearer {Path(settings.serve_token_file).read_text()}"}
     assert httpx.get(f"{settings.serve_uri}/recommend/u-1", headers=token).json()["fallback"] == "no model yet"
     assert httpx.get(f"{settings.serve_uri}/recommend/u-1").status_code == 401
-    os.kill(small.parts()["ray-head"]["pid"], signal.SIGKILL)
+    os.kill(small.components()["ray-head"]["pid"], signal.SIGKILL)
     deadline = time.monotonic() + 300
     time.sleep(5)
-    while small.parts()["serve"]["state"] != "up":
-        assert time.monotonic() < deadline, "nobody answers"
+    while small.components()["serve"]["state"] != "up":
+        assert time.monotonic() < deadline, "the Serve application did not come back"
         time.sleep(1)
     assert httpx.get(f"{settings.serve_uri}/recommend/u-1", headers=token).status_code == 200
 
 
-def test_clean_takes_the_short_way_along(tmp_path: Path) -> None:
-    stack = Small(tmp_path / "stack")
-    known = layout.Stack(layout.resolve(Settings.from_env({k: v for k, v in stack.env.items() if k.startswith("CLICKSTREAM_")})))
-    layout.save(known)
-    ray.parts(known)[0].prepare()
-    assert ray.short(known).is_symlink()
-    stack.run("clean")
-    assert not ray.short(known).is_symlink()
+def test_clean_deletes_the_symbolic_link_for_the_sockets(tmp_path: Path) -> None:
+    small = SmallStack(tmp_path / "stack")
+    environment = {key: value for key, value in small.env.items() if key.startswith("CLICKSTREAM_")}
+    stack = layout.Stack(layout.resolve(Settings.from_env(environment)))
+    layout.save(stack)
+    ray.components(stack)[0].prepare()
+    assert ray.socket_folder(stack).is_symlink()
+    small.run("clean")
+    assert not ray.socket_folder(stack).is_symlink()

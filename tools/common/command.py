@@ -1,4 +1,4 @@
-"""What every command of the tools shares: its settings, and how a failure ends: one line on stderr and an exit code."""
+"""What every command of the tools shares: its settings, and how a failure ends: a message on stderr and an exit code."""
 
 import functools
 import sys
@@ -10,14 +10,20 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from clickstream_contracts.settings import Settings, read_env_file
+from tools.common.http import bypass_proxies_on_loopback
 
 P = ParamSpec("P")
 R = TypeVar("R")
-USAGE, FAILURE = 2, 1
+FAILURE, USAGE = 1, 2
 
 
 class UsageError(ValueError):
     """The caller's input cannot be used; the text names the value, where it stands and the fix."""
+
+
+def new_app(help: str) -> typer.Typer:
+    """Returns an empty command line: plain help pages, no tracebacks drawn in colours, no completion of its own."""
+    return typer.Typer(help=help, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
 
 
 def current_settings() -> Settings:
@@ -34,26 +40,40 @@ def current_settings() -> Settings:
     return replace(stack, **overrides)
 
 
-def errors_in_one_line(*failures: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates a command: ValueErrors end it with exit code 2, `failures` and errors of the lake's clients with 1."""
+def report_errors(*failures: type[Exception], lake: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a command so that an expected error is printed without a traceback and becomes an exit code.
+
+    ValueErrors end with exit code 2; `failures` and, unless `lake` is False, the errors of the lake's clients with 1.
+    """
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return command(*args, **kwargs)
+            # A command's own exit code; typer.Exit is a RuntimeError.
+            except typer.Exit:
+                raise
             except ValueError as error:
                 code, text = USAGE, str(error)
             except failures as error:
                 code, text = FAILURE, str(error)
-            except lake_errors() as error:
-                code, text = FAILURE, f"the lake is unreachable or refused a request: {error}; run `./clickstream stack doctor`"
-            typer.echo(" ".join(text.split()), err=True)
+            except Exception as error:
+                if not lake or not isinstance(error, lake_errors()):
+                    raise
+                problem = f"the lake is unreachable or refused a request: {one_line(error)}"
+                code, text = FAILURE, f"{problem}; run `./clickstream stack doctor`"
+            typer.echo(f"error: {text}", err=True)
             raise typer.Exit(code)
 
         return run
 
     return decorate
+
+
+def one_line(error: Exception) -> str:
+    """Returns an error's text without its line breaks."""
+    return " ".join(str(error).split())
 
 
 @functools.cache
@@ -66,10 +86,14 @@ def lake_errors() -> tuple[type[Exception], ...]:
     return (RESTError, NoSuchTableError, BotoCoreError, ClientError, HTTPError, OSError)
 
 
-def run_app(app: typer.Typer) -> None:
-    """Run the command line of this process and exit with its code; a usage error is one line."""
+def run_app(app: typer.Typer, name: str | None = None) -> None:
+    """Run the command line of this process and exit with its code; a usage error is one line.
+
+    `name` stands in the help pages; by default it is how the module was started.
+    """
+    bypass_proxies_on_loopback()
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name=name)
     except typer.TyperException as error:
         sys.exit(report_usage_error(error))
     sys.exit(code if isinstance(code, int) else 0)
@@ -77,8 +101,10 @@ def run_app(app: typer.Typer) -> None:
 
 def report_usage_error(error: typer.TyperException) -> int:
     """Print a usage error and where help is; returns the exit code."""
-    text = error.format_message()
-    # A command without arguments that needs some raises its whole help page as the message.
-    is_help_page = "\n" in text.strip()
-    print(text if is_help_page else f"error: {text.rstrip('.')}; --help lists the options", file=sys.stderr)
+    text = error.format_message().strip()
+    # The message of a command that was started without its arguments is its help page.
+    if "\n" not in text:
+        end = "" if text.endswith("?") else "."
+        text = f"error: {text.rstrip('.')}{end} --help lists the commands and options"
+    print(text, file=sys.stderr)
     return error.exit_code

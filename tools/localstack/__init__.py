@@ -1,6 +1,6 @@
-"""The local stack: real components as plain processes on 127.0.0.1.
+"""The local stack: real S3, Nessie, Kafka, Flink, Spark, Ray and Airflow as processes on 127.0.0.1.
 
-Nothing is imported here at once, because the set-up below this package runs before any environment exists.
+This module imports nothing at once, because the set-up in this package runs before any environment exists.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def running(stack_dir: str | Path) -> Settings:
-    """The settings of the stack in `stack_dir`, as it was last started. Raises SettingsError if it never was."""
-    from tools.localstack.layout import running as read
+    """Returns the settings with which the stack in `stack_dir` was last started. Raises SettingsError if it never was."""
+    from tools.localstack import layout
 
-    return read(stack_dir)
+    return layout.running(stack_dir)

@@ -1,135 +1,144 @@
-"""The verbs of the stack: `python -m tools.localstack up | down | status | logs | env`."""
+"""Commands of the local stack: `./clickstream stack up | down | status | logs | doctor | env | clean`."""
 
 import json
 import shutil
-import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clickstream_contracts.settings import Settings, SettingsError
-from tools.common.command import run_app
-from tools.localstack import checkup, daemon, doctor, layout, parts, ports, ray, s3, start, status, stop
+from clickstream_contracts.settings import Settings
+from tools.common.command import new_app, report_errors, run_app
+from tools.localstack import checks, components, doctor, layout, ports, ray, s3, start, status, stop, supervisord
 from tools.localstack.progress import say
+from tools.localstack.units import Component
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="The local stack, as processes on 127.0.0.1."
-)
-Only = Annotated[str, typer.Option(help="Comma-separated parts or components, e.g. s3,nessie,kafka; with what they need.")]
+app = new_app("Start, stop and inspect the local stack: processes on 127.0.0.1.")
+Only = Annotated[str, typer.Option(help="Comma-separated components, e.g. s3,nessie,kafka; their dependencies start too.")]
 
 
 @app.command()
+@report_errors(RuntimeError, lake=False)
 def up(only: Only = "") -> None:
     """Start what is not running and wait until it is healthy."""
     begin = time.monotonic()
     stack = layout.Stack(layout.resolve(Settings.from_env()))
     layout.save(stack)
-    everything = parts.nodes(stack)
-    wanted = parts.select(everything, only)
-    if not daemon.states(stack):
-        stop.sweep(stack)
-    ready = start.bring_up(stack, everything, wanted)
-    running = [one for one in ready if one.is_part]
-    fresh = sum(not one.was_running for one in running)
-    say("✓", "stack", f"{time.monotonic() - begin:6.1f} s  {len(running)} parts up, {fresh} of them started now")
+    all_units = components.units(stack)
+    selected = components.select(all_units, only)
+    if not supervisord.states(stack):
+        stop.kill_remaining(stack)
+    ready = [unit for unit in start.bring_up(stack, all_units, selected) if unit.is_component]
+    started = sum(not unit.was_running for unit in ready)
+    say("✓", "stack", f"{time.monotonic() - begin:6.1f} s  {len(ready)} components up, {started} of them started now")
 
 
 @app.command()
+@report_errors(RuntimeError, lake=False)
 def down() -> None:
-    """Stop everything; the state stays."""
-    stack = known()
-    killed = stop.take_down(stack, parts.parts(stack))
-    say("✓", "stack", "down" + (f", {killed} leftovers killed" if killed else ""))
+    """Stop everything; the data stays."""
+    stack = last_started()
+    if not stack.settings_file.exists():
+        killed = stop.kill_remaining(stack)
+        result = f"nothing to stop: none was ever started in {stack.dir}"
+    else:
+        killed = stop.take_down(stack, components.components(stack))
+        result = "down"
+    say("✓", "stack", f"{result}, {killed} remaining processes killed" if killed else result)
 
 
 @app.command()
+@report_errors(RuntimeError, lake=False)
 def env() -> None:
-    """Print `export` lines that let a program use the stack."""
-    for key, value in known().settings.to_env().items():
+    """Print `export` lines with which other programs find the stack."""
+    for key, value in last_started().settings.to_env().items():
         print(f"export {key}={value!r}")
 
 
 @app.command()
-def logs(part: str, lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 50) -> None:
-    """Print the end of a part's log."""
-    stack = known()
-    names = [one.name for one in parts.parts(stack)]
-    if part not in names:
-        raise parts.UnknownPart(f"no part {part!r}: the stack has {', '.join(names)}")
-    print(start.tail(stack, part, lines))
+@report_errors(RuntimeError, lake=False)
+def logs(
+    component: Annotated[str, typer.Argument(help="A component that `stack status` lists.")],
+    lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 50,
+) -> None:
+    """Print the end of a component's log."""
+    stack, known = last_started(), described(last_started())
+    if component not in [candidate.name for candidate in known]:
+        raise components.unknown(component, known)
+    print(start.tail(stack, component, lines))
 
 
 @app.command(name="status")
-def show_status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Each part's state, address, memory and since when; exit code 1 if one is sick."""
-    stack = known()
-    found = status.look(stack, parts.parts(stack))
+@report_errors(RuntimeError, lake=False)
+def show_status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Print each component's state, address, memory and start time; exit code 1 if one is sick."""
+    stack = last_started()
+    statuses = status.collect(stack, described(stack))
     if as_json:
-        print(json.dumps(status.as_data(stack, found), indent=1))
+        print(json.dumps(status.as_data(stack, statuses), indent=1))
     else:
-        status.show(stack, found)
-    raise typer.Exit(1 if any(one.state == "sick" for one in found) else 0)
+        status.show(stack, statuses)
+    raise typer.Exit(1 if any(component.state == "sick" for component in statuses) else 0)
 
 
 @app.command(name="doctor")
-def examine() -> None:
-    """What this machine lacks and what is stuck, each with its cure; exit code 1 if anything is wrong."""
-    stack = known()
-    running = bool(daemon.states(stack))
-    found = doctor.machine(set_up=(layout.ROOT / ".jars" / ".made-from").exists(), running=running)
-    if running:
-        seen = status.look(stack, parts.parts(stack))
-        found += checkup.findings(stack, seen)
-        down = [one.name for one in seen if one.state == "down"]
-        checked = f"{len(seen) - len(down)} parts up" + f", not started: {', '.join(down)}" * bool(down)
+@report_errors(RuntimeError, lake=False)
+def run_doctor() -> None:
+    """Check the machine and the running stack, and print a fix for each problem; exit code 1 if there is one."""
+    stack = last_started()
+    is_running = bool(supervisord.states(stack))
+    problems = doctor.machine(is_set_up=(layout.ROOT / ".jars" / ".made-from").exists(), is_running=is_running)
+    if is_running:
+        statuses = status.collect(stack, components.components(stack))
+        problems += checks.problems(stack, statuses)
+        down = [component.name for component in statuses if component.state == "down"]
+        checked = f"{len(statuses) - len(down)} components up"
+        if down:
+            checked += f", not started: {', '.join(down)}"
     else:
-        found += ports.taken(stack.settings)
+        problems += ports.in_use(stack.settings)
         checked = "the stack is down and can be started"
-    s3 = s3_server(stack.settings)
-    raise typer.Exit(doctor.report(found, f"{checked}; S3 is {s3}"))
+    raise typer.Exit(doctor.report(problems, f"{checked}; S3 is {s3_server(stack.settings)}"))
 
 
 def s3_server(settings: Settings) -> str:
-    """Which object store the stack uses, for the reader."""
+    """Returns the endpoint of an external object store, or the path of the program that the stack starts."""
     return settings.s3_endpoint if settings.s3_server == "external" else s3.binary(settings.s3_server)
 
 
 @app.command()
+@report_errors(RuntimeError, lake=False)
 def clean() -> None:
-    """Stop everything and forget it: the state folder goes."""
-    stack = known()
+    """Stop everything and delete the stack's folder: data, logs, passwords."""
+    stack = last_started()
     if not stack.settings_file.exists():
-        return say("✓", "stack", f"none was started in {stack.dir}")
-    stop.take_down(stack, parts.parts(stack))
+        return say("✓", "stack", f"nothing to delete: none was ever started in {stack.dir}")
+    stop.take_down(stack, components.components(stack))
     shutil.rmtree(stack.dir, ignore_errors=True)
-    ray.short(stack).unlink(missing_ok=True)
+    ray.socket_folder(stack).unlink(missing_ok=True)
     say("✓", "stack", f"{stack.dir} deleted")
 
 
-def known() -> layout.Stack:
-    """The stack as it was last started, or as it would start if it never was."""
+def last_started() -> layout.Stack:
+    """Returns the stack as it was last started; if it never was, as it would start."""
     settings = layout.resolve(Settings.from_env())
     if (Path(settings.stack_dir) / "settings.env").exists():
         settings = layout.running(settings.stack_dir)
     return layout.Stack(settings)
 
 
-def main() -> None:
-    """Run a verb; an expected failure is one clear line."""
-    try:
-        run_app(app)
-    except (SettingsError, parts.UnknownPart) as error:
-        sys.exit(_complain(error, 2))
-    except (start.StartError, daemon.NotRunning, RuntimeError) as error:
-        sys.exit(_complain(error, 1))
-
-
-def _complain(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
+def described(stack: layout.Stack) -> list[Component]:
+    """Returns the stack's components. Those of a stack that never started are described without creating its folders."""
+    if stack.settings_file.exists():
+        return components.components(stack)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = layout.Stack(layout.resolve(replace(stack.settings, stack_dir=folder)))
+        layout.save(draft)
+        return components.components(draft)
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app)

@@ -1,4 +1,4 @@
-"""Airflow: api-server first, then dag-processor, scheduler and triggerer, on SQLite and the LocalExecutor."""
+"""Airflow: api-server, dag-processor, scheduler and triggerer on SQLite with the LocalExecutor."""
 
 import hashlib
 import json
@@ -10,41 +10,43 @@ from typing import Any
 
 from tools.localstack import health
 from tools.localstack.layout import ROOT, Stack, write_private
-from tools.localstack.part import Health, Part, Step
+from tools.localstack.units import Component, Health, Step
 
 BIN = ROOT / ".venvs" / "airflow" / "bin"
 POOLS = (("spark", "1", "One Spark application at a time"),)
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
-# A scheduler that starts before the engines would fail the tasks that were due.
+# A scheduler that starts before the engines would fail the tasks that are due.
 ENGINES = ("lake", "topics", "flink-taskmanager", "spark-connect", "ray-head")
 
 
-def parts(stack: Stack) -> list[Part]:
-    """The four processes."""
-    server = _part(stack, "api-server", "metadatabase", ("airflow-db",), "--host", "127.0.0.1", "--port", str(stack.settings.airflow_port))
-    ready = (server.name,)
+def components(stack: Stack) -> list[Component]:
+    """Returns the four processes. The api-server migrates nothing: `step` does, before it starts."""
+    address_flags = ("--host", "127.0.0.1", "--port", str(stack.settings.airflow_port))
+    server = _component(stack, "api-server", "metadatabase", ("airflow-db",), *address_flags)
+    needs = (server.name,)
     return [
         server,
-        _part(stack, "dag-processor", "dag_processor", ready),
-        # Airflow's log servers would listen on all interfaces; the page reads the same files without them.
-        _part(stack, "scheduler", "scheduler", ready, "--skip-serve-logs", after=(*ENGINES, "airflow-dag-processor")),
-        _part(stack, "triggerer", "triggerer", ready, "--skip-serve-logs"),
+        _component(stack, "dag-processor", "dag_processor", needs),
+        # Airflow's log servers would listen on all interfaces; the web page reads the log files without them.
+        _component(stack, "scheduler", "scheduler", needs, "--skip-serve-logs", after=(*ENGINES, "airflow-dag-processor")),
+        _component(stack, "triggerer", "triggerer", needs, "--skip-serve-logs"),
     ]
 
 
 def step(stack: Stack) -> Step:
-    """Makes or upgrades the database and the pools."""
+    """Returns the step that creates or migrates the database and sets the pools."""
     return Step("airflow-db", lambda: _migrate(stack))
 
 
-def _part(stack: Stack, verb: str, component: str, needs: tuple[str, ...], *flags: str, after: tuple[str, ...] = ()) -> Part:
-    return Part(
-        name=f"airflow-{verb}",
-        argv=(str(BIN / "airflow"), verb, *flags),
+def _component(stack: Stack, command: str, health_key: str, needs: tuple[str, ...], *flags: str, after: tuple[str, ...] = ()) -> Component:
+    """Returns `airflow COMMAND`; `health_key` is its key in the api-server's health document."""
+    return Component(
+        name=f"airflow-{command}",
+        argv=(str(BIN / "airflow"), command, *flags),
         home=stack.folder("airflow"),
         env=environment(stack),
         address=address(stack),
-        health=_health(stack, component),
+        health=_health(stack, health_key),
         needs=needs,
         after=after,
         stop_seconds=15,
@@ -52,29 +54,31 @@ def _part(stack: Stack, verb: str, component: str, needs: tuple[str, ...], *flag
 
 
 def address(stack: Stack) -> str:
-    """Address of the page and the API."""
+    """Returns the address of the web page and the REST API."""
     return f"http://127.0.0.1:{stack.settings.airflow_port}"
 
 
 def login_file(stack: Stack) -> Path:
-    """The file with the page's passwords, by user."""
+    """Returns the file with the passwords by user name, as JSON."""
     return stack.dir / "secrets" / "airflow_passwords.json"
 
 
 def password(stack: Stack, user: str) -> str:
-    """The password of one of the page's users."""
+    """Returns the password of a user."""
     return str(json.loads(login_file(stack).read_text())[user])
 
 
-def _health(stack: Stack, component: str) -> Health:
+def _health(stack: Stack, key: str) -> Health:
     def probe(since: float) -> str:
         def problem(body: Any) -> str:
-            state = body[component]
+            state = body[key]
             if state["status"] != "healthy":
-                return f"{component} is {state['status']}"
-            beat = state.get(f"latest_{component}_heartbeat")
-            # Right after a restart the last beat may still be the dead process's.
-            return "" if beat is None or datetime.fromisoformat(beat).timestamp() >= since else f"{component} has not reported yet"
+                return f"{key} is {state['status']}"
+            heartbeat = state.get(f"latest_{key}_heartbeat")
+            # Right after a restart the last heartbeat may still be the old process's.
+            if heartbeat is not None and datetime.fromisoformat(heartbeat).timestamp() < since:
+                return f"{key} has sent no heartbeat yet"
+            return ""
 
         return health.http_json(f"{address(stack)}/api/v2/monitor/health", problem)(since)
 
@@ -82,7 +86,7 @@ def _health(stack: Stack, component: str) -> Health:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """What every Airflow process must share, tasks included."""
+    """Returns the environment that all Airflow processes share, tasks included."""
     home = stack.dir / "airflow"
     sections = {
         "core": {
@@ -96,7 +100,7 @@ def environment(stack: Stack) -> dict[str, str]:
             "simple_auth_manager_passwords_file": str(login_file(stack)),
         },
         "api": {"host": "127.0.0.1", "port": str(stack.settings.airflow_port), "base_url": address(stack), "workers": "1"},
-        # A task whose process was killed is tried again after a minute instead of five.
+        # A task whose process was killed is retried after one minute instead of five.
         "scheduler": {"task_instance_heartbeat_timeout": "60"},
         "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "usage_data_collection": {"enabled": "False"},
@@ -109,7 +113,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
         "NO_PROXY": "127.0.0.1,localhost",
-        # Process titles must not overwrite the environment by which `make down` knows its own.
+        # setproctitle must not overwrite the environment, by which `stack down` finds the processes of the stack.
         "SPT_NOENV": "1",
     }
 
@@ -128,7 +132,8 @@ def _migrate(stack: Stack) -> None:
     home = stack.folder("airflow")
     if not login_file(stack).exists():
         write_private(login_file(stack), json.dumps({user: secrets.token_urlsafe(15) for user in ("admin", "viewer")}))
-    stamp, digest = home / "migrated", hashlib.sha256((ROOT / "requirements.lock").read_bytes() + repr(POOLS).encode()).hexdigest()
+    stamp = home / "migrated"
+    digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + repr(POOLS).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
     _airflow(stack, "db", "migrate")
@@ -139,6 +144,6 @@ def _migrate(stack: Stack) -> None:
 
 def _airflow(stack: Stack, *arguments: str) -> None:
     env = stack.environment("airflow-db", environment(stack))
-    done = subprocess.run([BIN / "airflow", *arguments], env=env, cwd=stack.dir / "airflow", capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"`airflow {' '.join(arguments)}` failed:\n{done.stderr[-2000:]}")
+    result = subprocess.run([BIN / "airflow", *arguments], env=env, cwd=stack.dir / "airflow", capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"`airflow {' '.join(arguments)}` failed:\n{result.stderr[-2000:]}")

@@ -56,7 +56,7 @@ def select(all_units: list[Unit], names: str) -> list[Unit]:
 
 def unknown(name: str, candidates: list[Component]) -> UnknownComponent:
     """Returns the error that names the components there are."""
-    return UnknownComponent(f"no component {name!r}: use one of {', '.join(component.name for component in candidates)}")
+    return UnknownComponent(f"no component {name!r}: use one of {', '.join(sorted(component.name for component in candidates))}")
 
 
 def _with_dependencies(selected: set[str], all_units: list[Unit]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Flink: a session cluster of one JobManager and one TaskManager, from the scripts that pip brings."""
+"""Flink: a session cluster of one JobManager and one TaskManager, started by the scripts of the apache-flink wheel."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import yaml
 
 from tools.localstack import health
-from tools.localstack.java import LIGHT, WORKING
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS
 from tools.localstack.layout import ROOT, Stack, installed, write_private
-from tools.localstack.part import Part
+from tools.localstack.units import Component
 
 Options = dict[str, str | int | bool]
 
 LOOPBACK = "127.0.0.1"
-# One for each stream, and two to spare: a slot of a stopped job is free only some time later.
+# One per stream, and two spare ones: the slot of a stopped job is released only after a while.
 SLOTS = 6
 LOGGING = """rootLogger.level=INFO
 rootLogger.appenderRef.console.ref=console
@@ -24,12 +24,12 @@ appender.console.layout.pattern=%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c{1} - %m%n
 """
 
 
-def parts(stack: Stack) -> list[Part]:
-    """JobManager and TaskManager; both read the configuration that is written just before they start."""
+def components(stack: Stack) -> list[Component]:
+    """Returns JobManager and TaskManager; both read the configuration that `prepare` writes before they start."""
     home, uri = stack.folder("flink"), stack.settings.flink_uri
     common: dict[str, Any] = {"home": home, "env": _environment(stack, home), "prepare": lambda: _prepare(stack, home), "stop_seconds": 8}
     return [
-        Part(
+        Component(
             name="flink-jobmanager",
             argv=(str(pyflink() / "bin" / "jobmanager.sh"), "start-foreground"),
             address=uri,
@@ -37,7 +37,7 @@ def parts(stack: Stack) -> list[Part]:
             needs=("bucket",),
             **common,
         ),
-        Part(
+        Component(
             name="flink-taskmanager",
             argv=(str(pyflink() / "bin" / "taskmanager.sh"), "start-foreground"),
             address=f"127.0.0.1:{stack.settings.flink_rpc_port + 2}",
@@ -49,11 +49,12 @@ def parts(stack: Stack) -> list[Part]:
 
 
 def _registered(body: Any) -> str:
-    return "" if any(one["slotsNumber"] for one in body["taskmanagers"]) else "not registered with the JobManager yet"
+    has_slots = any(manager["slotsNumber"] for manager in body["taskmanagers"])
+    return "" if has_slots else "not registered with the JobManager yet"
 
 
 def pyflink() -> Path:
-    """The installed Flink."""
+    """Returns the folder of the installed Flink."""
     return installed(".venvs/flink/lib", "python*/site-packages/pyflink")
 
 
@@ -68,8 +69,8 @@ def _environment(stack: Stack, home: Path) -> dict[str, str]:
 
 
 def _prepare(stack: Stack, home: Path) -> None:
-    own = [*(ROOT / ".jars" / "flink").glob("*.jar"), *(ROOT / ".jars" / "flink-udf").glob("*.jar")]
-    _link(stack.folder("flink", "lib"), [*(pyflink() / "lib").glob("*.jar"), *own])
+    added = [*(ROOT / ".jars" / "flink").glob("*.jar"), *(ROOT / ".jars" / "flink-udf").glob("*.jar")]
+    _link(stack.folder("flink", "lib"), [*(pyflink() / "lib").glob("*.jar"), *added])
     _link(stack.folder("flink", "plugins", "s3-fs-hadoop"), list((ROOT / ".jars" / "flink-s3").glob("*.jar")))
     for name in ("log", "pid", "tmp"):
         stack.folder("flink", name)
@@ -90,12 +91,12 @@ def _link(folder: Path, files: list[Path]) -> None:
 
 
 def config(stack: Stack) -> Options:
-    """The cluster's configuration; each job adds its own."""
+    """Returns the configuration of the cluster; each job adds its own."""
     return _addresses(stack) | _sizes() | _recovery(stack) | _storage(stack) | _python(stack)
 
 
 def _addresses(stack: Stack) -> Options:
-    first, page = stack.settings.flink_rpc_port, stack.settings.flink_port
+    rpc_port, rest_port = stack.settings.flink_rpc_port, stack.settings.flink_port
     return {
         "jobmanager.rpc.address": LOOPBACK,
         "jobmanager.bind-host": LOOPBACK,
@@ -103,16 +104,16 @@ def _addresses(stack: Stack) -> Options:
         "taskmanager.bind-host": LOOPBACK,
         "rest.address": LOOPBACK,
         "rest.bind-address": LOOPBACK,
-        "jobmanager.rpc.port": first,
-        "blob.server.port": first + 1,
-        "taskmanager.rpc.port": first + 2,
-        "taskmanager.data.port": first + 3,
-        "rest.port": page,
-        "rest.bind-port": page,
-        # By default every page that a browser shows may read the answers, and so submit a job.
-        "web.access-control-allow-origin": f"http://{LOOPBACK}:{page}",
+        "jobmanager.rpc.port": rpc_port,
+        "blob.server.port": rpc_port + 1,
+        "taskmanager.rpc.port": rpc_port + 2,
+        "taskmanager.data.port": rpc_port + 3,
+        "rest.port": rest_port,
+        "rest.bind-port": rest_port,
+        # The default * lets any web page in the user's browser call the REST API, and so submit a job.
+        "web.access-control-allow-origin": f"http://{LOOPBACK}:{rest_port}",
         "jobmanager.retrieve-taskmanager-hostname": False,
-        # A submission by REST is answered when Python has planned the job.
+        # A job submission by REST returns only when Python has planned the job.
         "web.timeout": 300_000,
         "pekko.ask.timeout": "60 s",
     }
@@ -134,7 +135,7 @@ def _recovery(stack: Stack) -> Options:
     return {
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 8000,
-        # The same id after a restart: the JobManager gives up on the dead process at once.
+        # With the same id after a restart, the JobManager drops the dead TaskManager at once.
         "taskmanager.resource-id": "taskmanager-1",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -164,9 +165,8 @@ def _python(stack: Stack) -> Options:
     return {
         "python.client.executable": python,
         "python.executable": python,
-        # A configuration of one's own must repeat what opens the JDK to Flink.
+        # A replaced config.yaml must repeat the --add-opens options of the shipped one.
         "env.java.opts.all": shipped["env"]["java"]["opts"]["all"],
-        # It plans a job now and then.
-        "env.java.opts.jobmanager": " ".join(LIGHT),
-        "env.java.opts.taskmanager": " ".join(WORKING[stack.settings.jit]),
+        "env.java.opts.jobmanager": " ".join(C1_OPTIONS),
+        "env.java.opts.taskmanager": " ".join(DATA_PATH_OPTIONS[stack.settings.jit]),
     }

@@ -1,4 +1,4 @@
-"""Finds the machine's Java."""
+"""Finds the machine's JDK, and the JVM options of the stack's components."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-SERIAL = "-XX:+UseSerialGC"
-# The second compiler would work longer at the code than the code at anything. Without it the default code cache is small for a planner.
-LIGHT = (SERIAL, "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m")
-# A JVM through which every record goes, by the setting `jit`.
-WORKING = {"c1": LIGHT, "c2": (SERIAL,)}
+SERIAL_GC = "-XX:+UseSerialGC"
+# The C1 compiler alone: on a laptop, C2 would compile for longer than the compiled code runs. With C1 alone the JVM's default
+# code cache is too small for the SQL planner.
+C1_OPTIONS = (SERIAL_GC, "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m")
+# Options of the JVMs that process every record, by the setting `jit`.
+DATA_PATH_OPTIONS = {"c1": C1_OPTIONS, "c2": (SERIAL_GC,)}
 
 
 def java(program: str = "java") -> str:
-    """Path of a program of the JDK, from JAVA_HOME or PATH; '' if there is none."""
+    """Returns the path of a program of the JDK, from JAVA_HOME or PATH; '' if there is none."""
     home = os.environ.get("JAVA_HOME")
     if home and (Path(home) / "bin" / program).exists():
         return str(Path(home) / "bin" / program)
@@ -24,10 +25,10 @@ def java(program: str = "java") -> str:
 
 
 def java_version() -> int:
-    """Java's major version, e.g. 17; 0 if it cannot be found."""
+    """Returns the major version of javac, e.g. 17; 0 if there is no JDK."""
     program = java("javac")
     if not program:
         return 0
-    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    found = re.search(r"javac (?:1\.)?(\d+)", done.stdout + done.stderr)
-    return int(found[1]) if found else 0
+    result = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(r"javac (?:1\.)?(\d+)", result.stdout + result.stderr)
+    return int(match[1]) if match else 0

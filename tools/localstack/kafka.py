@@ -8,9 +8,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tools.localstack.java import LIGHT, WORKING, java
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS, java
 from tools.localstack.layout import ROOT, Stack, write_private
-from tools.localstack.part import Health, Part
+from tools.localstack.units import Component, Health
 
 LOGGING = """status=WARN
 appender.console.type=Console
@@ -24,13 +24,13 @@ logger.server.level=INFO
 """
 
 
-def parts(stack: Stack) -> list[Part]:
-    """The Kafka node; its data folder is formatted before the first start."""
+def components(stack: Stack) -> list[Component]:
+    """Returns the Kafka node; its data folder is formatted before the first start."""
     home = stack.folder("kafka")
     return [
-        Part(
+        Component(
             name="kafka",
-            argv=_command(home, WORKING[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
+            argv=_command(home, DATA_PATH_OPTIONS[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
             home=home,
             address=stack.settings.kafka_bootstrap,
             health=health(stack.settings.kafka_bootstrap),
@@ -50,10 +50,11 @@ def _prepare(stack: Stack, home: Path) -> None:
     write_private(home / "server.properties", "".join(f"{key}={value}\n" for key, value in _config(stack, home).items()))
     if (home / "data" / "meta.properties").exists():
         return
-    tool = _command(home, LIGHT, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
-    done = subprocess.run(tool, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"Kafka's data folder could not be formatted: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    tool = _command(home, C1_OPTIONS, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
+    result = subprocess.run(tool, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last_line = (result.stderr or result.stdout).strip().splitlines()[-1]
+        raise RuntimeError(f"cannot format Kafka's data folder {home / 'data'}: {last_line}")
 
 
 def _config(stack: Stack, home: Path) -> dict[str, str | int]:
@@ -69,7 +70,7 @@ def _config(stack: Stack, home: Path) -> dict[str, str | int]:
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(home / "data"),
-        # A typo in a topic's name must be an error, not a new topic.
+        # A misspelt topic must be an error, not a new topic.
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
@@ -79,16 +80,18 @@ def _config(stack: Stack, home: Path) -> dict[str, str | int]:
 
 
 def _cluster_id() -> str:
-    """A random id; a leading dash would be read as an option by Kafka's own tool."""
-    ids = (base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode() for _ in iter(int, 1))
-    return next(one for one in ids if not one.startswith("-"))
+    """Returns a random id. It has no leading dash, which StorageTool would read as an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()
+        if not cluster_id.startswith("-"):
+            return cluster_id
 
 
 def health(bootstrap: str) -> Health:
-    """Asks the broker for its topics."""
+    """Returns a probe that lists the broker's topics."""
 
     def probe(since: float) -> str:
-        # librdkafka would print each refused connection; the answer below says it once.
+        # With a log level, librdkafka prints each refused connection.
         client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": 5000})
         try:
             return "" if client.list_topics(timeout=5).brokers else "no broker registered"

@@ -1,4 +1,7 @@
-"""Becomes one part: reads its command and environment from a private file, so that neither shows in `ps`."""
+"""Starts one component: its command and environment are in a private file, so that neither shows in `ps`.
+
+Run by supervisord as `python launch.py SPECIFICATION.json DIGEST`.
+"""
 
 import json
 import os
@@ -7,11 +10,11 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Replace this process by the part that argv[1] describes."""
-    spec = json.loads(Path(sys.argv[1]).read_text())
-    os.chdir(spec["home"])
+    """Replace this process by the component that the file argv[1] describes."""
+    specification = json.loads(Path(sys.argv[1]).read_text())
+    os.chdir(specification["home"])
     os.umask(0o077)
-    os.execve(spec["argv"][0], spec["argv"], spec["env"])
+    os.execve(specification["argv"][0], specification["argv"], specification["env"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the stack keeps its things, and the settings that its ports imply."""
+"""The folders and files of a stack, and the settings that follow from its ports."""
 
 import os
 import secrets
@@ -12,15 +12,16 @@ from typing import Any
 from clickstream_contracts.settings import Settings, SettingsError, read_env_file
 
 ROOT = Path(__file__).resolve().parents[2]
-# Every process of a stack carries this variable, so that an orphan can be told from a stranger.
+# Every process of a stack has this variable, so that its orphans can be recognised.
 MARKER = "STACK_PROCESS_OF"
-# What parts inherit from the caller; a short list keeps a part's environment equal from one `up` to the next.
+# What components inherit from the caller. A short list keeps a component's environment, and so its digest, equal from one `up` to
+# the next; proxies are not on it, because a stack's processes reach each other on 127.0.0.1.
 INHERITED = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: its resolved settings and the folders of its parts."""
+    """One stack: its resolved settings, and its files below `dir`."""
 
     settings: Settings
 
@@ -37,35 +38,35 @@ class Stack:
         return self.dir / "run" / "supervisor.sock"
 
     def folder(self, *names: str) -> Path:
-        """A folder below the stack's, made if missing; only its owner can look in."""
+        """Returns a folder below the stack's, created if missing, with permissions for its owner only."""
         path = self.dir.joinpath(*names)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
-    def log(self, part: str) -> Path:
-        return self.dir / "logs" / f"{part}.log"
+    def log(self, component: str) -> Path:
+        return self.dir / "logs" / f"{component}.log"
 
     def secret(self, name: str) -> str:
-        """A secret of the stack, generated at first use."""
+        """Returns a secret of the stack, generated at first use."""
         path = self.folder("secrets") / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32))
         return path.read_text().strip()
 
-    def environment(self, part: str, extra: Mapping[str, str]) -> dict[str, str]:
-        """The whole environment of one part."""
+    def environment(self, component: str, extra: Mapping[str, str]) -> dict[str, str]:
+        """Returns the whole environment of one component."""
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        return inherited | self.settings.to_env() | {MARKER: str(self.dir), "STACK_PART": part} | dict(extra)
+        return inherited | self.settings.to_env() | {MARKER: str(self.dir), "STACK_PART": component} | dict(extra)
 
 
 def installed(folder: str, pattern: str) -> Path:
-    """What the set-up put below `folder`; where it has not run yet, a path that does not exist."""
-    home = ROOT / folder
-    return next(iter(sorted(home.glob(pattern))), home / pattern)
+    """Returns the first file below `folder` that matches; before the set-up has run, a path that does not exist."""
+    base = ROOT / folder
+    return next(iter(sorted(base.glob(pattern))), base / pattern)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", delete=False) as draft:
         draft.write(text)
@@ -73,42 +74,46 @@ def write_private(path: Path, text: str) -> None:
 
 
 def resolve(settings: Settings) -> Settings:
-    """The settings that the stack hands to its processes: absolute paths, and addresses that follow the ports."""
-    home = Path(settings.stack_dir).resolve()
+    """Returns the settings for the stack's processes: absolute paths, and addresses that follow from the ports."""
+    folder = Path(settings.stack_dir).resolve()
     own: dict[str, Any] = {
-        "stack_dir": str(home),
-        "data_dir": str(Path(settings.data_dir).resolve()),
+        "stack_dir": str(folder),
+        "data_dir": str((ROOT / settings.data_dir).resolve()),
         "kafka_bootstrap": f"127.0.0.1:{settings.kafka_port}",
         "nessie_uri": f"http://127.0.0.1:{settings.nessie_port}",
         "flink_uri": f"http://127.0.0.1:{settings.flink_port}",
         "serve_uri": f"http://127.0.0.1:{settings.serve_port}",
-        "serve_token_file": str(home / "secrets" / "serve_token"),
+        "serve_token_file": str(folder / "secrets" / "serve_token"),
         "spark_master": f"spark://127.0.0.1:{settings.spark_port}",
-        # A client gives its token without TLS to a host of this name only.
+        # A Spark Connect client sends its token without TLS only to the host name localhost.
         "spark_remote": f"sc://localhost:{settings.spark_connect_port}",
-        "spark_token_file": str(home / "secrets" / "spark_token"),
+        "spark_token_file": str(folder / "secrets" / "spark_token"),
         "ray_uri": f"http://127.0.0.1:{settings.ray_dashboard_port}",
-        "ray_token_file": str(home / "secrets" / "ray_token"),
+        "ray_token_file": str(folder / "secrets" / "ray_token"),
     }
     if settings.s3_server == "external":
-        keys: dict[str, Any] = {name: str(Path(getattr(settings, name)).resolve()) for name in ("s3_access_key_file", "s3_secret_key_file")}
+        names = ("s3_access_key_file", "s3_secret_key_file")
+        keys: dict[str, Any] = {name: str(Path(getattr(settings, name)).resolve()) for name in names}
         return replace(settings, **own, **keys)
-    keys = {f"{name}_file": str(home / "secrets" / name) for name in ("s3_access_key", "s3_secret_key")}
+    keys = {f"{name}_file": str(folder / "secrets" / name) for name in ("s3_access_key", "s3_secret_key")}
     return replace(settings, **own, **keys, s3_endpoint=f"http://127.0.0.1:{settings.s3_port}")
 
 
 def running(stack_dir: str | Path) -> Settings:
-    """The settings of the stack in `stack_dir`, as it was last started."""
+    """Returns the settings with which the stack in `stack_dir` was last started. Raises SettingsError if it never was."""
     path = Path(stack_dir) / "settings.env"
     if not path.exists():
-        raise SettingsError(f"no stack was started in {stack_dir}: run `make up` first")
+        raise SettingsError(f"no local stack was started in {stack_dir}: run `make up`")
     return Settings.from_env(read_env_file(path))
 
 
 def save(stack: Stack) -> None:
-    """Write the settings that `running` reads, and the S3 keys if they are the stack's own. Never in somebody else's folder."""
+    """Write the settings that `running` reads, and the S3 keys unless S3 is external.
+
+    Raises SettingsError when the folder holds other files than a stack's.
+    """
     if not stack.settings_file.exists() and stack.dir.exists() and any(stack.dir.iterdir()):
-        raise SettingsError(f"CLICKSTREAM_STACK_DIR={stack.dir} holds files, and none of a stack: name an empty or a new folder")
+        raise SettingsError(f"CLICKSTREAM_STACK_DIR={stack.dir} holds files that are not a stack's: name an empty or a new folder")
     stack.folder()
     stack.dir.chmod(0o700)
     if stack.settings.s3_server != "external":

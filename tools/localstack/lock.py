@@ -1,30 +1,31 @@
-"""Resolves the requirements of every room anew and writes the lock files."""
+"""Resolves the requirements of every package again and writes the lock files. Run by `make lock`."""
 
 from __future__ import annotations
 
 import sys
 
 from tools.localstack import prerequisites
-from tools.localstack.bootstrap import LOCKS, TOOLS, find_uv
-from tools.localstack.machine import pip_as_uv
-from tools.localstack.watched import CommandFailed, run
+from tools.localstack.bootstrap import LOCKS, SETUP_DIR, find_uv
+from tools.localstack.package_index import pip_as_uv
+from tools.localstack.run_command import CommandFailed, run
 
 OPTIONS = (
     *("--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
 )
+IMAGE_LOCK = "tools/requirements.lock"
 
 
 def main() -> int:
     """Write each lock file. Returns the exit code."""
     python = prerequisites.python()
     if not python:
-        print(f"error: no usable Python: {prerequisites.PYTHON_CURE}", file=sys.stderr)
+        print(f"error: no usable Python: {prerequisites.PYTHON_FIX}", file=sys.stderr)
         return 1
-    TOOLS.mkdir(exist_ok=True)
+    SETUP_DIR.mkdir(exist_ok=True)
     try:
         uv = find_uv(python)
-        for lock in [*LOCKS.values(), "tools/requirements.lock"]:
+        for lock in [*LOCKS.values(), IMAGE_LOCK]:
             run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(python))
     except CommandFailed as error:
         print(f"error: {error}", file=sys.stderr)

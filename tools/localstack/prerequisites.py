@@ -1,4 +1,4 @@
-"""What the machine must bring: Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
+"""What the machine must have: Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
 
 from __future__ import annotations
 
@@ -8,72 +8,89 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from tools.localstack.java import java, java_version
 
+if TYPE_CHECKING:
+    # What is wrong, and how to fix it.
+    Problem = tuple[str, str]
+
 PYTHONS = ("3.11", "3.12")
-PYTHON_CURE = "install Python 3.11 or 3.12, or name one: CLICKSTREAM_PYTHON=/path/to/python3.11"
+PYTHON_FIX = "install Python 3.11 or 3.12, or set CLICKSTREAM_PYTHON=/path/to/python3.11"
 
 
-def problems() -> list[tuple[str, str]]:
-    """What is missing, each with its cure."""
-    checks = (_python, _jdk, _maven, _make, _venv, _openmp)
-    return [problem for problem in (check() for check in checks) if problem]
+def problems(targets: list[str] | None = None) -> list[Problem]:
+    """Returns what is missing to make `targets` (environments, 'jars'); None means all of them."""
+    checks = [_python, _make, _venv]
+    if targets is None or {"jars", "flink"} & set(targets):
+        checks.append(_jdk)
+    if targets is None or "jars" in targets:
+        checks.append(_maven)
+    if targets is None or "ray" in targets:
+        checks.append(_openmp)
+    return [problem for check in checks if (problem := check())]
 
 
 def python() -> str:
-    """A Python that the environments can be made of; '' if the machine has none."""
+    """Returns a Python that the environments can be made with; '' if the machine has none."""
     wish = os.environ.get("CLICKSTREAM_PYTHON", "")
     candidates = [wish] if wish else [sys.executable, *(f"python{version}" for version in PYTHONS)]
     return next((program for program in candidates if python_version(program) in PYTHONS), "")
 
 
 def python_version(program: str) -> str:
-    """The version of a Python, e.g. '3.11'; '' if it does not run."""
+    """Returns the version of a Python, e.g. '3.11'; '' if it does not run."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [program, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False, timeout=30
         )
     except OSError:
         return ""
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
-def _python() -> tuple[str, str] | None:
+def _python() -> Problem | None:
     if python():
         return None
     wish = os.environ.get("CLICKSTREAM_PYTHON", "")
-    found = f"CLICKSTREAM_PYTHON={wish} is {python_version(wish) or 'no program'}" if wish else f"only Python {sys.version.split()[0]}"
-    return f"no Python {' or '.join(PYTHONS)} ({found})", PYTHON_CURE
+    detail = f"only Python {sys.version.split()[0]}"
+    if wish:
+        detail = f"CLICKSTREAM_PYTHON={wish} is {python_version(wish) or 'no program'}"
+    return f"no Python {' or '.join(PYTHONS)} ({detail})", PYTHON_FIX
 
 
-def _jdk() -> tuple[str, str] | None:
+def _jdk() -> Problem | None:
     version = java_version()
     if version >= 17 and java():
         return None
-    found = f"javac is version {version}" if version else "no javac in JAVA_HOME or on PATH"
+    detail = f"javac is version {version}" if version else "no javac in JAVA_HOME or on PATH"
     return (
-        f"no JDK 17 or newer ({found})",
+        f"no JDK 17 or newer ({detail})",
         "install one, e.g. `apt-get install openjdk-17-jdk-headless` or `brew install openjdk@17`, or set JAVA_HOME",
     )
 
 
-def _maven() -> tuple[str, str] | None:
-    return None if shutil.which("mvn") else ("no Maven (`mvn`) on PATH", "install it, e.g. `apt-get install maven` or `brew install maven`")
+def _maven() -> Problem | None:
+    if shutil.which("mvn"):
+        return None
+    return "no Maven (`mvn`) on PATH", "install it, e.g. `apt-get install maven` or `brew install maven`"
 
 
-def _make() -> tuple[str, str] | None:
-    return None if shutil.which("make") else ("no `make` on PATH", "install it, e.g. `apt-get install make` or `xcode-select --install`")
+def _make() -> Problem | None:
+    if shutil.which("make"):
+        return None
+    return "no `make` on PATH", "install it, e.g. `apt-get install make` or `xcode-select --install`"
 
 
-def _venv() -> tuple[str, str] | None:
+def _venv() -> Problem | None:
     if shutil.which("uv") or importlib.util.find_spec("ensurepip"):
         return None
     return "Python cannot make environments (no ensurepip)", "install it, e.g. `apt-get install python3-venv`, or install uv"
 
 
-def _openmp() -> tuple[str, str] | None:
-    """LightGBM is linked with GNU's OpenMP on Linux and does not bring it."""
+def _openmp() -> Problem | None:
+    """LightGBM is linked with GNU's OpenMP on Linux, and its wheel does not contain it."""
     try:
         ctypes.CDLL("libgomp.so.1" if sys.platform == "linux" else None)
     except OSError:

@@ -1,4 +1,4 @@
-"""S3: SeaweedFS by default, a `minio` binary by one setting, or somebody else's endpoint."""
+"""S3: SeaweedFS by default, a `minio` program on PATH, or an external endpoint (setting `s3_server`)."""
 
 import json
 import shutil
@@ -12,29 +12,31 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools.localstack.layout import Stack, write_private
-from tools.localstack.part import Health, Part
+from tools.localstack.units import Component, Health
 
 KEYS = ("WEED_JWT_SIGNING_KEY", "WEED_JWT_SIGNING_READ_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY")
 
 
-def parts(stack: Stack) -> list[Part]:
-    """The S3 server, if the stack starts one."""
-    makers = {"seaweedfs": _seaweedfs, "minio": _minio}
-    make = makers.get(stack.settings.s3_server)
-    return [make(stack)] if make else []
+def components(stack: Stack) -> list[Component]:
+    """Returns the S3 server; none when S3 is external."""
+    if stack.settings.s3_server == "external":
+        return []
+    if stack.settings.s3_server == "minio":
+        return [_minio(stack)]
+    return [_seaweedfs(stack)]
 
 
 def binary(server: str) -> str:
-    """The server's program: the environment's own, else the one on PATH."""
+    """Returns the path of the server's program: in the tools environment, else on PATH. Raises SettingsError."""
     name = {"seaweedfs": "weed", "minio": "minio"}[server]
-    own = Path(sys.executable).parent / name
-    found = str(own) if own.exists() else shutil.which(name)
-    if not found:
+    in_environment = Path(sys.executable).parent / name
+    path = str(in_environment) if in_environment.exists() else shutil.which(name)
+    if not path:
         raise SettingsError(f"CLICKSTREAM_S3_SERVER={server}: no program `{name}` on PATH; install it or choose another server")
-    return found
+    return path
 
 
-def _seaweedfs(stack: Stack) -> Part:
+def _seaweedfs(stack: Stack) -> Component:
     port, home = stack.settings.s3_port, stack.folder("s3")
     config = home / "s3.json"
     flags = {
@@ -54,17 +56,17 @@ def _seaweedfs(stack: Stack) -> Part:
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
     }
-    return Part(
+    return Component(
         name="s3",
         argv=(binary("seaweedfs"), "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in flags.items())),
-        # Without signing keys the filer's port would answer anybody. Its heap is small and its loops make garbage all the time:
-        # with Go's default, two thirds of its CPU went to collecting.
+        # Without signing keys the filer's port needs no authentication. GOGC: the heap is small and its background loops allocate all
+        # the time; with Go's default, garbage collection took two thirds of its CPU.
         env={key: stack.secret(key.lower()) for key in KEYS} | {"GOGC": "400", "GOMEMLIMIT": "400MiB"},
         home=home,
         address=stack.settings.s3_endpoint,
         health=health(stack.settings),
         prepare=lambda: _write_identities(stack, config),
-        # A clean stop takes 20 s and saves nothing: what was acknowledged survives a kill.
+        # A clean stop takes 20 s for nothing: acknowledged writes survive a kill.
         stop_seconds=5,
     )
 
@@ -79,11 +81,11 @@ def _write_identities(stack: Stack, path: Path) -> None:
     write_private(path, json.dumps({"identities": [identity]}))
 
 
-def _minio(stack: Stack) -> Part:
+def _minio(stack: Stack) -> Component:
     port, home = stack.settings.s3_port, stack.folder("s3-minio")
     access, secret = stack.settings.s3_credentials()
     address = f"127.0.0.1:{port}"
-    return Part(
+    return Component(
         name="s3",
         argv=(binary("minio"), "server", "--address", address, "--console-address", f"127.0.0.1:{port + 1}", str(home)),
         env={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret, "MINIO_BROWSER": "off"},
@@ -94,14 +96,14 @@ def _minio(stack: Stack) -> Part:
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Make the bucket unless it is there: Nessie is not healthy without it."""
+    """Create the bucket if it is missing: Nessie is not healthy without it."""
     client = _client(settings)
     if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=settings.s3_bucket)
 
 
 def health(settings: Settings) -> Health:
-    """Lists the buckets with the stack's own keys."""
+    """Returns a probe that lists the buckets with the stack's keys."""
 
     def probe(since: float) -> str:
         try:

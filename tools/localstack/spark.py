@@ -1,6 +1,6 @@
-"""Spark standalone: one master, two workers, and the Connect server whose sessions the batch apps are. They share a secret.
+"""Spark standalone: one master, two workers, and the Spark Connect server of the batch apps. They share a secret.
 
-One server for all apps: a JVM that starts anew for each of them spends a minute of a night's task on its own warming up.
+One Connect server for all apps: a new driver JVM for each of them would add a minute of warm-up to every task.
 """
 
 import shutil
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from tools.localstack import health
-from tools.localstack.java import LIGHT, WORKING
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS
 from tools.localstack.layout import ROOT, Stack, installed, write_private
-from tools.localstack.part import Health, Part
+from tools.localstack.units import Component, Health
 
 WORKERS = 2
 CONNECT = "spark-connect"
-# A server without memory would answer nobody; one that ends is started anew.
-PLANNING = " ".join((*LIGHT, "-XX:+ExitOnOutOfMemoryError"))
+# After an OutOfMemoryError the server must exit, so that supervisord starts it again.
+SERVER_OPTIONS = " ".join((*C1_OPTIONS, "-XX:+ExitOnOutOfMemoryError"))
 
 
-def parts(stack: Stack) -> list[Part]:
-    """The master, its workers and the server."""
+def components(stack: Stack) -> list[Component]:
+    """Returns the master, its workers and the Connect server."""
     page = f"http://127.0.0.1:{stack.settings.spark_page_port}"
     flags = ("--host", "127.0.0.1", "--port", str(stack.settings.spark_port), "--webui-port", str(stack.settings.spark_page_port))
-    master = Part(
+    master = Component(
         name="spark-master",
         argv=(_spark_class(), "org.apache.spark.deploy.master.Master", *flags),
         address=page,
@@ -32,19 +32,19 @@ def parts(stack: Stack) -> list[Part]:
     return [master, *(_worker(stack, number, page) for number in range(1, WORKERS + 1)), _server(stack, page)]
 
 
-def _worker(stack: Stack, number: int, master_page: str) -> Part:
+def _worker(stack: Stack, number: int, master_page: str) -> Component:
     port = stack.settings.spark_page_port + number
     work = stack.folder("spark", f"worker-{number}")
     sizes = ("--cores", "2", "--memory", stack.settings.spark_executor_memory, "--work-dir", str(work))
-    where = ("--host", "127.0.0.1", "--webui-port", str(port))
+    address = ("--host", "127.0.0.1", "--webui-port", str(port))
 
     def registered(body: Any) -> str:
         states = [worker["state"] for worker in body["workers"] if worker["webuiaddress"].endswith(f":{port}")]
         return "" if "ALIVE" in states else "not registered with the master yet"
 
-    return Part(
+    return Component(
         name=f"spark-worker-{number}",
-        argv=(_spark_class(), "org.apache.spark.deploy.worker.Worker", *sizes, *where, stack.settings.spark_master),
+        argv=(_spark_class(), "org.apache.spark.deploy.worker.Worker", *sizes, *address, stack.settings.spark_master),
         address=f"http://127.0.0.1:{port}",
         health=health.http_json(f"{master_page}/json/", registered),
         needs=("spark-master",),
@@ -52,30 +52,30 @@ def _worker(stack: Stack, number: int, master_page: str) -> Part:
     )
 
 
-def _server(stack: Stack, master_page: str) -> Part:
+def _server(stack: Stack, master_page: str) -> Component:
     conf, port = stack.folder("spark") / "connect" / "spark-defaults.conf", stack.settings.spark_connect_port
-    what = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", CONNECT, "spark-internal")
+    main_class = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", CONNECT, "spark-internal")
     common = _common(stack)
-    # Spark counts this server among its daemons, whose memory is no part of its own configuration.
-    size = {"SPARK_DAEMON_MEMORY": stack.settings.spark_driver_memory, "SPARK_DAEMON_JAVA_OPTS": PLANNING}
-    return Part(
+    # Spark treats this server as a daemon, whose memory is set by variables and not by spark-defaults.conf.
+    memory = {"SPARK_DAEMON_MEMORY": stack.settings.spark_driver_memory, "SPARK_DAEMON_JAVA_OPTS": SERVER_OPTIONS}
+    return Component(
         name=CONNECT,
-        argv=(_spark_class(), "org.apache.spark.deploy.SparkSubmit", "--master", stack.settings.spark_master, *what),
+        argv=(_spark_class(), "org.apache.spark.deploy.SparkSubmit", "--master", stack.settings.spark_master, *main_class),
         address=stack.settings.spark_remote,
-        health=_answering(port, master_page),
+        health=_connect_health(port, master_page),
         needs=("spark-master",),
         after=tuple(f"spark-worker-{number}" for number in range(1, WORKERS + 1)),
-        **common | {"env": common["env"] | size | {"SPARK_CONF_DIR": str(conf.parent)}, "prepare": lambda: _write(conf, _connect(stack))},
+        **common | {"env": common["env"] | memory | {"SPARK_CONF_DIR": str(conf.parent)}, "prepare": lambda: _write(conf, _connect(stack))},
     )
 
 
-def _answering(port: int, master_page: str) -> Health:
-    """The server listens, and its executors come from the master that stands now."""
+def _connect_health(port: int, master_page: str) -> Health:
+    """Returns a probe: the server listens, and is registered with the master that runs now."""
 
-    def known(body: Any) -> str:
+    def registration(body: Any) -> str:
         return "" if CONNECT in [app["name"] for app in body["activeapps"]] else "not registered with the master"
 
-    listening, registered = health.tcp(port), health.http_json(f"{master_page}/json/", known)
+    listening, registered = health.tcp(port), health.http_json(f"{master_page}/json/", registration)
     return lambda since: listening(since) or registered(since)
 
 
@@ -85,18 +85,18 @@ def _connect(stack: Stack) -> dict[str, str]:
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(stack.settings.spark_connect_port),
         "spark.connect.authenticate.token": stack.secret("spark_token"),
-        # What an app that is gone had begun ends after this time; Airflow waits longer before it tries again.
+        # Queries of an app that has died are cancelled after this time; Airflow waits longer before it retries.
         "spark.connect.execute.manager.detachedTimeout": "30s",
-        # Its plans hold a table as it was before the app wrote to it.
+        # A cached plan would read a table as it was before the app wrote to it.
         "spark.connect.session.planCache.enabled": "false",
         "spark.log.level": "WARN",
         "spark.ui.enabled": "false",
-        # All executors see the same disk: `--jars` would copy 110 MB to each of them.
+        # All executors share one disk: `--jars` would copy 110 MB to each of them.
         "spark.driver.extraClassPath": jars,
         "spark.executor.extraClassPath": jars,
         "spark.executor.memory": stack.settings.spark_executor_memory,
-        "spark.executor.extraJavaOptions": " ".join(WORKING[stack.settings.jit]),
-        # A small night is done by one executor, which stays warm for the next app; a second one comes when tasks wait for long.
+        "spark.executor.extraJavaOptions": " ".join(DATA_PATH_OPTIONS[stack.settings.jit]),
+        # One executor is enough for a small nightly run and stays warm for the next app; a backlog of tasks adds a second one.
         "spark.executor.cores": "2",
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.initialExecutors": "1",
@@ -113,10 +113,10 @@ def _common(stack: Stack) -> dict[str, Any]:
     env = {
         "SPARK_HOME": str(pyspark()),
         "SPARK_CONF_DIR": str(home / "conf"),
-        # Also keeps the pages of masters, workers and executors away from strangers.
+        # Also binds the web pages of masters, workers and executors to loopback.
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_DAEMON_JAVA_OPTS": " ".join(LIGHT),
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(C1_OPTIONS),
         "PYSPARK_PYTHON": str(ROOT / ".venvs" / "spark" / "bin" / "python"),
         "AWS_REGION": stack.settings.s3_region,
     }
@@ -124,7 +124,7 @@ def _common(stack: Stack) -> dict[str, Any]:
 
 
 def pyspark() -> Path:
-    """The installed Spark."""
+    """Returns the folder of the installed Spark."""
     return installed(".venvs/spark/lib", "python*/site-packages/pyspark")
 
 
@@ -134,12 +134,12 @@ def _spark_class() -> str:
 
 def _prepare(stack: Stack) -> None:
     daemons = {
-        # Submits without any secret, on a port of its own.
+        # The REST submission server has no authentication.
         "spark.master.rest.enabled": "false",
-        # Logs and jars of finished applications go after a day.
+        # Logs and jars of finished applications are deleted after a day.
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
-        # A master that is started anew would not know the server, and the server would wait for executors for ever.
+        # Without recovery, a restarted master would not know the Connect server, which would wait for executors forever.
         "spark.deploy.recoveryMode": "FILESYSTEM",
         "spark.deploy.recoveryDirectory": str(_recovery(stack)),
     }
@@ -147,7 +147,7 @@ def _prepare(stack: Stack) -> None:
 
 
 def _prepare_master(stack: Stack) -> None:
-    # What a master that was killed knew is for the one that replaces it, not for the next start of the stack.
+    # The recovery state is for a master that replaces a killed one, not for the next start of the stack.
     shutil.rmtree(_recovery(stack), ignore_errors=True)
     _prepare(stack)
 

@@ -1,4 +1,4 @@
-"""Brings the stack up: each part as soon as what it needs is healthy, independent ones side by side."""
+"""Starts the stack: each component as soon as its dependencies are healthy, independent ones at the same time."""
 
 import time
 from collections import deque
@@ -7,115 +7,120 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.localstack import daemon, ports
+from tools.localstack import ports, supervisord
 from tools.localstack.layout import ROOT, Stack
-from tools.localstack.part import Node, Part, Step
 from tools.localstack.progress import say
+from tools.localstack.units import Component, Step, Unit
 
-# Generous: a part that dies is noticed by its deaths, and a busy machine is slow, not broken.
-DEADLINE = 300.0
-PAUSE = 0.5
-REMIND = 20.0
-# A part that died this often on the way up will not come up by waiting.
-DEATHS = 3
-ALIVE = ("STARTING", "RUNNING", "BACKOFF")
+# Generous: a component that dies is noticed by its deaths, and on a busy machine a slow start is normal.
+DEADLINE_SECONDS = 300.0
+POLL_SECONDS = 0.5
+PROGRESS_SECONDS = 20.0
+# A component that died this often on the way up will not come up by waiting.
+MAX_DEATHS = 3
+ALIVE_STATES = ("STARTING", "RUNNING", "BACKOFF")
 
 
 class StartError(RuntimeError):
-    """A part did not come up; the text says why and where to look."""
+    """A component did not come up; the text says why and where to look."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """One node that is up: the seconds it took, and whether anything had to be done."""
+    """One unit that is up: the seconds it took, and whether it was running before."""
 
     name: str
     seconds: float
-    is_part: bool
+    is_component: bool
     was_running: bool = False
 
 
-def bring_up(stack: Stack, everything: list[Node], wanted: list[Node]) -> list[Ready]:
-    """Start `wanted` in the order of their needs and wait until all are healthy. Raises StartError otherwise."""
-    daemon.start(stack, [node for node in everything if isinstance(node, Part)])
-    begun: dict[str, Future[Ready]] = {}
-    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
-        for node in wanted:
-            before = [begun[name] for name in (*node.needs, *node.after) if name in begun]
-            begun[node.name] = pool.submit(_when_ready, stack, node, before)
-    errors = [error for future in begun.values() if (error := future.exception())]
+def bring_up(stack: Stack, all_units: list[Unit], selected: list[Unit]) -> list[Ready]:
+    """Start `selected` in the order of their dependencies and wait until all are healthy. Raises StartError."""
+    supervisord.start(stack, [unit for unit in all_units if isinstance(unit, Component)])
+    futures: dict[str, Future[Ready]] = {}
+    with ThreadPoolExecutor(max_workers=len(selected)) as pool:
+        for unit in selected:
+            dependencies = [futures[name] for name in (*unit.needs, *unit.after) if name in futures]
+            futures[unit.name] = pool.submit(_start_after, stack, unit, dependencies)
+    errors = [error for future in futures.values() if (error := future.exception())]
     if errors:
         raise StartError("\n".join(str(error) for error in errors if not isinstance(error, _Skipped)))
-    return [future.result() for future in begun.values()]
+    return [future.result() for future in futures.values()]
 
 
 class _Skipped(Exception):
-    """Something that this node needs is not there."""
+    """A dependency of this unit did not come up."""
 
 
-def _when_ready(stack: Stack, node: Node, before: list[Future[Ready]]) -> Ready:
-    wait(before)
-    if any(future.exception() for future in before):
-        raise _Skipped(node.name)
+def _start_after(stack: Stack, unit: Unit, dependencies: list[Future[Ready]]) -> Ready:
+    wait(dependencies)
+    if any(future.exception() for future in dependencies):
+        raise _Skipped(unit.name)
     try:
-        ready = _start(stack, node) if isinstance(node, Part) else _run(node)
+        ready = _start(stack, unit) if isinstance(unit, Component) else _run(unit)
     except Exception as error:
-        say("✗", node.name)
-        raise StartError(f"{node.name}: {error}") from error
-    where = node.address if isinstance(node, Part) else ""
-    say("✓", node.name, f"{ready.seconds:6.1f} s  {where}" + ("  (was running)" if ready.was_running else ""))
+        say("✗", unit.name)
+        raise StartError(f"{unit.name}: {error}") from error
+    address = unit.address if isinstance(unit, Component) else ""
+    note = "  (was running)" if ready.was_running else ""
+    say("✓", unit.name, f"{ready.seconds:6.1f} s  {address}{note}")
     return ready
 
 
 def _run(step: Step) -> Ready:
     begin = time.monotonic()
     step.run()
-    return Ready(step.name, time.monotonic() - begin, is_part=False)
+    return Ready(step.name, time.monotonic() - begin, is_component=False)
 
 
-def _start(stack: Stack, part: Part) -> Ready:
+def _start(stack: Stack, component: Component) -> Ready:
     begin = time.monotonic()
-    supervisor = daemon.client(stack)
-    running = supervisor.getProcessInfo(part.name)["statename"] in ALIVE
-    if not running:
-        if strangers := ports.taken(stack.settings, part.name):
-            raise StartError("; ".join(f"{what}: {cure}" for what, cure in strangers))
-        if missing := not_installed(part):
+    supervisor = supervisord.client(stack)
+    was_running = supervisor.getProcessInfo(component.name)["statename"] in ALIVE_STATES
+    if not was_running:
+        problems = ports.in_use(stack.settings, component.name)
+        if problems:
+            raise StartError("; ".join(f"{problem}: {fix}" for problem, fix in problems))
+        missing = not_installed(component)
+        if missing:
             raise StartError(f"{missing} is missing: `make up` installs it")
-        part.prepare()
-        supervisor.startProcess(part.name, False)
-    _await_health(stack, part, supervisor)
-    return Ready(part.name, time.monotonic() - begin, is_part=True, was_running=running)
+        component.prepare()
+        supervisor.startProcess(component.name, False)
+    _wait_until_healthy(stack, component, supervisor)
+    return Ready(component.name, time.monotonic() - begin, is_component=True, was_running=was_running)
 
 
-def not_installed(part: Part) -> str:
-    """The first file of the part's command that the set-up should have brought and has not; '' if all is there."""
-    own = [Path(word.removesuffix("/*")) for word in part.argv if word.startswith((f"{ROOT}/.jars", f"{ROOT}/.venvs"))]
-    return next((str(path) for path in own if not path.exists()), "")
+def not_installed(component: Component) -> str:
+    """Returns the first file of the component's command that the set-up has not installed yet; '' if all exist."""
+    installed_by_setup = (f"{ROOT}/.jars", f"{ROOT}/.venvs")
+    paths = [Path(argument.removesuffix("/*")) for argument in component.argv if argument.startswith(installed_by_setup)]
+    return next((str(path) for path in paths if not path.exists()), "")
 
 
-def _await_health(stack: Stack, part: Part, supervisor: Any) -> None:
-    begin = reminded = time.monotonic()
-    starts: set[int] = set()
+def _wait_until_healthy(stack: Stack, component: Component, supervisor: Any) -> None:
+    begin = last_progress = time.monotonic()
+    start_times: set[int] = set()
     while True:
-        info = supervisor.getProcessInfo(part.name)
-        starts.add(info["start"])
-        problem = part.health(info["start"]) if info["pid"] else f"no process: {info['spawnerr'] or info['statename'].lower()}"
+        info = supervisor.getProcessInfo(component.name)
+        start_times.add(info["start"])
+        problem = component.health(info["start"]) if info["pid"] else f"no process: {info['spawnerr'] or info['statename'].lower()}"
         if not problem:
             return
         now = time.monotonic()
-        if now - begin > DEADLINE or len(starts) > DEATHS:
-            why = f"died {len(starts) - 1} times" if len(starts) > DEATHS else f"not healthy after {DEADLINE:.0f} s"
-            raise StartError(f"{why}: {problem}\n{tail(stack, part.name, 15)}\nits log: {stack.log(part.name)}")
-        if now - reminded > REMIND:
-            reminded = now
-            say("…", part.name, f"{now - begin:6.1f} s  {problem}")
-        time.sleep(PAUSE)
+        deaths = len(start_times) - 1
+        if now - begin > DEADLINE_SECONDS or deaths >= MAX_DEATHS:
+            reason = f"died {deaths} times" if deaths >= MAX_DEATHS else f"not healthy after {DEADLINE_SECONDS:.0f} s"
+            raise StartError(f"{reason}: {problem}\n{tail(stack, component.name, 15)}\nits log: {stack.log(component.name)}")
+        if now - last_progress > PROGRESS_SECONDS:
+            last_progress = now
+            say("…", component.name, f"{now - begin:6.1f} s  {problem}")
+        time.sleep(POLL_SECONDS)
 
 
-def tail(stack: Stack, part: str, lines: int) -> str:
-    """The last lines of a part's log."""
-    path = stack.log(part)
+def tail(stack: Stack, component: str, lines: int) -> str:
+    """Returns the last lines of a component's log."""
+    path = stack.log(component)
     if not path.exists():
         return "(no log yet)"
     with path.open(errors="replace") as file:

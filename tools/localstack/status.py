@@ -1,4 +1,4 @@
-"""Each part's state, address, memory and since when."""
+"""State, address, memory and start time of each component."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +10,16 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tools.localstack import airflow, daemon
+from tools.localstack import airflow, supervisord
 from tools.localstack.layout import Stack
-from tools.localstack.part import Part
+from tools.localstack.units import Component
 
 COLOURS = {"up": "green", "down": "yellow", "sick": "red"}
 
 
 @dataclass(frozen=True)
-class PartStatus:
-    """One part now: `state` is up, down or sick; `problem` says why it is sick."""
+class ComponentStatus:
+    """One component now: `state` is up, down or sick; `problem` says why it is sick; `since` is an ISO 8601 time or ''."""
 
     name: str
     state: str
@@ -30,61 +30,64 @@ class PartStatus:
     since: str
 
 
-def look(stack: Stack, parts: list[Part]) -> list[PartStatus]:
-    """Every part, its health asked side by side."""
-    known = daemon.states(stack)
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(lambda part: _one(part, known.get(part.name, {})), parts))
+def collect(stack: Stack, components: list[Component]) -> list[ComponentStatus]:
+    """Returns the status of each component; the health probes run at the same time."""
+    states = supervisord.states(stack)
+    with ThreadPoolExecutor(len(components)) as pool:
+        return list(pool.map(lambda component: _status(component, states.get(component.name, {})), components))
 
 
-def _one(part: Part, info: dict[str, Any]) -> PartStatus:
-    pid, wanted = info.get("pid", 0), info.get("statename", "STOPPED") != "STOPPED"
-    problem = part.health(info["start"]) if pid else f"no process: {info['statename'].lower()}" if wanted else ""
-    since = datetime.fromtimestamp(info["start"], UTC).isoformat() if pid else ""
-    state = "sick" if problem else "up" if pid else "down"
-    return PartStatus(part.name, state, problem, part.address, pid, _memory(pid), since)
+def _status(component: Component, info: dict[str, Any]) -> ComponentStatus:
+    pid = info.get("pid", 0)
+    if pid:
+        problem = component.health(info["start"])
+        state = "sick" if problem else "up"
+        since = datetime.fromtimestamp(info["start"], UTC).isoformat()
+        return ComponentStatus(component.name, state, problem, component.address, pid, _memory(pid), since)
+    if info.get("statename", "STOPPED") == "STOPPED":
+        return ComponentStatus(component.name, "down", "", component.address, 0, 0, "")
+    return ComponentStatus(component.name, "sick", f"no process: {info['statename'].lower()}", component.address, 0, 0, "")
 
 
 def _memory(pid: int) -> int:
-    """MiB of a process and its children. Linux divides a page by those who share it (PSS): a fork's pages are not counted twice."""
+    """Returns the MiB of a process and its children. On Linux it is the PSS, so that pages shared by forks count once."""
     total = 0
     with contextlib.suppress(psutil.Error):
-        if pid:
-            process = psutil.Process(pid)
-            for one in [process, *process.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
-                    used = one.memory_full_info()
-                    total += getattr(used, "pss", used.rss)
+        parent = psutil.Process(pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                memory = process.memory_full_info()
+                total += getattr(memory, "pss", memory.rss)
     return total // 2**20
 
 
-def as_data(stack: Stack, found: list[PartStatus]) -> dict[str, Any]:
-    """The status for programs."""
+def as_data(stack: Stack, statuses: list[ComponentStatus]) -> dict[str, Any]:
+    """Returns the status as a JSON document."""
     return {
         "stack_dir": str(stack.dir),
-        "parts": [asdict(one) for one in found],
-        "memory_mb": sum(one.memory_mb for one in found),
+        "components": [asdict(status) for status in statuses],
+        "memory_mb": sum(status.memory_mb for status in statuses),
         "login_file": str(airflow.login_file(stack)),
     }
 
 
-def show(stack: Stack, found: list[PartStatus]) -> None:
-    """Print the status as a table, and where the login is."""
+def show(stack: Stack, statuses: list[ComponentStatus]) -> None:
+    """Print the status as a table, and where passwords and tokens are."""
     console = Console()
-    table = Table("part", "state", "address", "memory", "since", box=None, pad_edge=False)
-    for one in found:
-        since = datetime.fromisoformat(one.since).astimezone().strftime("%Y-%m-%d %H:%M:%S") if one.since else ""
-        memory = f"{one.memory_mb} MB" if one.memory_mb else ""
-        table.add_row(one.name, f"[{COLOURS[one.state]}]{one.state}[/]", one.address, memory, since)
+    table = Table("component", "state", "address", "memory", "since", box=None, pad_edge=False)
+    for status in statuses:
+        since = datetime.fromisoformat(status.since).astimezone().strftime("%Y-%m-%d %H:%M:%S") if status.since else ""
+        memory = f"{status.memory_mb} MB" if status.memory_mb else ""
+        table.add_row(status.name, f"[{COLOURS[status.state]}]{status.state}[/]", status.address, memory, since)
     console.print(table)
-    for one in found:
-        if one.problem:
-            console.print(f"{one.name}: {one.problem}", markup=False, soft_wrap=True)
-    console.print(f"\n{sum(one.memory_mb for one in found)} MB in all", highlight=False)
-    keys = {
-        "Airflow's login (users admin and viewer)": airflow.login_file(stack),
-        "The Ray page's token": stack.settings.ray_token_file,
-        "The token of the recommendations": stack.settings.serve_token_file,
+    for status in statuses:
+        if status.problem:
+            console.print(f"{status.name}: {status.problem}", markup=False, soft_wrap=True)
+    console.print(f"\n{sum(status.memory_mb for status in statuses)} MB in total", highlight=False)
+    files = {
+        "Airflow's passwords (users admin and viewer)": airflow.login_file(stack),
+        "Token of the Ray dashboard": stack.settings.ray_token_file,
+        "Token of the recommendations": stack.settings.serve_token_file,
     }
-    for what, file in keys.items():
-        console.print(f"{what}: {file}", markup=False, soft_wrap=True, highlight=False)
+    for label, file in files.items():
+        console.print(f"{label}: {file}", markup=False, soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Takes the stack down and leaves no process behind."""
+"""Stops the stack and leaves no process behind."""
 
 import contextlib
 import time
@@ -7,75 +7,74 @@ from typing import Any
 
 import psutil
 
-from tools.localstack import daemon
+from tools.localstack import supervisord
 from tools.localstack.layout import MARKER, Stack
-from tools.localstack.part import Part
 from tools.localstack.progress import say
+from tools.localstack.units import Component
 
-STOPPED = ("STOPPED", "EXITED", "FATAL")
+STOPPED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
-def take_down(stack: Stack, parts: list[Part]) -> int:
-    """Stop every part, what depends on others first; then the supervisor; then what was left. Returns the processes killed."""
-    with contextlib.suppress(daemon.NotRunning):
-        supervisor = daemon.client(stack)
-        for wave in waves(parts):
-            _stop(supervisor, wave)
+def take_down(stack: Stack, components: list[Component]) -> int:
+    """Stop all components, dependants first, then supervisord, then remaining processes. Returns how many were killed."""
+    with contextlib.suppress(supervisord.NotRunning):
+        supervisor = supervisord.client(stack)
+        for group in stop_order(components):
+            _stop(supervisor, group)
         pid = supervisor.getPID()
         supervisor.shutdown()
         with contextlib.suppress(psutil.Error):
             psutil.Process(pid).wait(timeout=30)
-    return sweep(stack)
+    return kill_remaining(stack)
 
 
-def waves(parts: list[Part]) -> list[list[Part]]:
-    """The parts in groups: each group holds those that no part of a later group depends on."""
-    groups, left = [], list(parts)
-    while left:
-        needed = {name for part in left for name in (*part.needs, *part.after)}
-        group = [part for part in left if part.name not in needed]
-        groups.append(group)
-        left = [part for part in left if part.name in needed]
+def stop_order(components: list[Component]) -> list[list[Component]]:
+    """Returns the components in groups to stop one after the other: no later group depends on an earlier one."""
+    groups, remaining = [], list(components)
+    while remaining:
+        needed = {name for component in remaining for name in (*component.needs, *component.after)}
+        groups.append([component for component in remaining if component.name not in needed])
+        remaining = [component for component in remaining if component.name in needed]
     return groups
 
 
-def _stop(supervisor: Any, wave: list[Part]) -> None:
-    names = {part.name for part in wave}
+def _stop(supervisor: Any, group: list[Component]) -> None:
+    names = {component.name for component in group}
     for name in names:
-        # Already stopped, or unknown to a supervisor of an older version: nothing to stop.
+        # Already stopped, or unknown to a supervisord that was started by an older version.
         with contextlib.suppress(xmlrpc.client.Fault):
             supervisor.stopProcess(name, False)
-    deadline = time.monotonic() + max(part.stop_seconds for part in wave) + 10
+    deadline = time.monotonic() + max(component.stop_seconds for component in group) + 10
     while time.monotonic() < deadline:
-        if all(row["statename"] in STOPPED for row in supervisor.getAllProcessInfo() if row["name"] in names):
+        if all(info["statename"] in STOPPED_STATES for info in supervisor.getAllProcessInfo() if info["name"] in names):
             return
         time.sleep(0.2)
 
 
 def processes(stack: Stack) -> list[psutil.Process]:
-    """Every process that carries this stack's marker in its environment."""
+    """Returns every process with this stack's marker in its environment."""
     return [process for process in psutil.process_iter() if _marker(process) == str(stack.dir)]
 
 
 def _marker(process: psutil.Process) -> str:
     try:
-        found: str = process.environ().get(MARKER, "")
+        marker: str = process.environ().get(MARKER, "")
     except (psutil.Error, OSError):
         return ""
-    return found
+    return marker
 
 
-def sweep(stack: Stack) -> int:
-    """Kill what carries the stack's marker, e.g. after the supervisor itself was killed. Returns how many."""
+def kill_remaining(stack: Stack) -> int:
+    """Kill every process with the stack's marker, e.g. after supervisord itself was killed. Returns how many."""
     killed = 0
-    while left := processes(stack):
-        for process in left:
+    while remaining := processes(stack):
+        for process in remaining:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        gone, _ = psutil.wait_procs(left, timeout=5)
+        gone, _ = psutil.wait_procs(remaining, timeout=5)
         killed += len(gone)
         if not gone:
-            raise RuntimeError(f"these processes do not die: {', '.join(str(p.pid) for p in left)}")
+            raise RuntimeError(f"these processes survive SIGKILL: {', '.join(str(process.pid) for process in remaining)}")
     if killed:
-        say("!", "left over", f"{killed} processes of this stack killed")
+        say("!", "orphans", f"{killed} processes of this stack killed")
     return killed

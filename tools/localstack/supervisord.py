@@ -1,4 +1,4 @@
-"""supervisord of one stack: its configuration, its start, and its answers over a private socket."""
+"""supervisord of one stack: its configuration, its start, and its XML-RPC interface over a private socket."""
 
 import hashlib
 import json
@@ -13,39 +13,40 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from tools.localstack.layout import Stack, write_private
-from tools.localstack.part import Part
+from tools.localstack.units import Component
 
 BIN = Path(sys.executable).parent
+START_SECONDS = 20
 
 
 class NotRunning(RuntimeError):
-    """The stack's supervisor does not answer."""
+    """The stack's supervisord does not respond."""
 
 
 def client(stack: Stack) -> Any:
-    """supervisord's XML-RPC interface. Raises NotRunning when nothing listens on the socket."""
+    """Returns supervisord's XML-RPC interface. Raises NotRunning when nothing listens on the socket."""
     transport = SupervisorTransport(None, None, f"unix://{stack.socket}")
     proxy: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
     try:
         proxy.supervisor.getState()
     except (OSError, xmlrpc.client.Fault) as error:
-        raise NotRunning(f"the stack in {stack.dir} is not running") from error
+        raise NotRunning(f"the local stack in {stack.dir} is not running: `make up` starts it") from error
     return proxy.supervisor
 
 
-def start(stack: Stack, parts: list[Part]) -> Any:
-    """A supervisor that knows `parts` as they are described now; none of them is started by this."""
-    text = _config(stack, parts)
+def start(stack: Stack, components: list[Component]) -> Any:
+    """Start supervisord, or reload it, with `components` as they are described now; returns its interface. Starts no component."""
+    text = _config(stack, components)
     path = stack.folder("run") / "supervisord.conf"
-    changed = not path.exists() or path.read_text() != text
-    if changed:
+    has_changed = not path.exists() or path.read_text() != text
+    if has_changed:
         write_private(path, text)
     try:
         supervisor = client(stack)
     except NotRunning:
         return _spawn(stack, path)
-    if changed:
-        _apply(supervisor)
+    if has_changed:
+        _reload(supervisor)
     return supervisor
 
 
@@ -54,7 +55,7 @@ def _spawn(stack: Stack, config: Path) -> Any:
     stack.socket.unlink(missing_ok=True)
     env = stack.environment("supervisord", {})
     subprocess.run([BIN / "supervisord", "-c", config], env=env, cwd=stack.dir, check=True, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             return client(stack)
@@ -64,8 +65,8 @@ def _spawn(stack: Stack, config: Path) -> Any:
             time.sleep(0.1)
 
 
-def _apply(supervisor: Any) -> None:
-    """Stop and forget parts whose description changed; the start that follows brings them back as they are now."""
+def _reload(supervisor: Any) -> None:
+    """Stop components whose description changed; the start that follows brings them back with the new one."""
     [[added, changed, removed]] = supervisor.reloadConfig()
     for name in changed + removed:
         supervisor.stopProcessGroup(name)
@@ -74,7 +75,7 @@ def _apply(supervisor: Any) -> None:
         supervisor.addProcessGroup(name)
 
 
-def _config(stack: Stack, parts: list[Part]) -> str:
+def _config(stack: Stack, components: list[Component]) -> str:
     run = stack.folder("run")
     head = f"""[supervisord]
 logfile={_quote(stack.log("supervisord"))}
@@ -90,18 +91,18 @@ chmod=0600
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
-    return head + "".join(_program(stack, part) for part in parts)
+    return head + "".join(_program(stack, component) for component in components)
 
 
-def _program(stack: Stack, part: Part) -> str:
-    spec = stack.folder("run", "parts") / f"{part.name}.json"
-    body = {"argv": part.argv, "home": str(part.home), "env": stack.environment(part.name, part.env)}
-    text = json.dumps(body, sort_keys=True)
-    write_private(spec, text)
-    # The digest makes supervisord notice a part whose description changed.
+def _program(stack: Stack, component: Component) -> str:
+    path = stack.folder("run", "components") / f"{component.name}.json"
+    specification = {"argv": component.argv, "home": str(component.home), "env": stack.environment(component.name, component.env)}
+    text = json.dumps(specification, sort_keys=True)
+    write_private(path, text)
+    # With the digest in the command, supervisord notices a component whose description changed.
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    command = shlex.join([sys.executable, "-S", str(Path(__file__).with_name("launch.py")), str(spec), digest])
-    return f"""[program:{part.name}]
+    command = shlex.join([sys.executable, "-S", str(Path(__file__).with_name("launch.py")), str(path), digest])
+    return f"""[program:{component.name}]
 command={_quote(command)}
 autostart=false
 autorestart=true
@@ -109,22 +110,22 @@ startsecs=1
 startretries=1000
 stopasgroup=true
 killasgroup=true
-stopwaitsecs={part.stop_seconds}
+stopwaitsecs={component.stop_seconds}
 redirect_stderr=true
-stdout_logfile={_quote(stack.log(part.name))}
+stdout_logfile={_quote(stack.log(component.name))}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
 
 
 def _quote(text: object) -> str:
-    """supervisord reads % as the start of an expression."""
+    """Escapes %, which supervisord reads as the start of an expression."""
     return str(text).replace("%", "%%")
 
 
 def states(stack: Stack) -> dict[str, dict[str, Any]]:
-    """What supervisord knows of each part, by name; empty when it does not run."""
+    """Returns supervisord's process information by component name; empty when it does not run."""
     try:
-        return {row["name"]: row for row in client(stack).getAllProcessInfo()}
+        return {info["name"]: info for info in client(stack).getAllProcessInfo()}
     except NotRunning:
         return {}

@@ -1,0 +1,95 @@
+"""The one command line of the project, `./clickstream`. A command's module is imported when the command runs, so that --help is fast."""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tools.common.command import run_app
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: its line in the help page, and either the module whose `app` it is or the commands below it."""
+
+    help: str
+    module: str = ""
+    commands: Mapping[str, "Entry"] = field(default_factory=dict)
+
+    def is_installed(self) -> bool:
+        """Whether the code is here: the image of the cluster's tools leaves out what only a laptop needs."""
+        package = self.module.rpartition(".")[0] or self.module
+        return not self.module or importlib.util.find_spec(package) is not None
+
+
+COMMANDS = {
+    "stack": Entry("Start, stop and inspect the local stack.", "tools.localstack.__main__"),
+    "demo": Entry("Start everything, send simulated days, publish, train, roll out and print what happened.", "tools.demo.__main__"),
+    "shop": Entry("Send the events of a simulated shop, or write them to files.", "tools.shop.__main__"),
+    "replay": Entry("Send your own event file.", "tools.replay.__main__"),
+    "ledger": Entry("Compare what was sent with what the lake holds, or wait until the lake has it.", "tools.ledger.__main__"),
+    "refs": Entry("List, compare and drop branches, tags and commits of the lake.", "tools.lake.refs"),
+    "trace": Entry("Show where an alert, a score, a release or a model comes from.", "tools.lake.trace"),
+    "recommend": Entry("Ask for users' recommendations before and after they view products.", "tools.rollout.recommend"),
+    "rollout": Entry("Compare the variants of a rollout.", "tools.rollout.__main__"),
+    "fraud-report": Entry("Run labelled attacks through the fraud rules and report how many are detected.", "tools.fraud.report"),
+    "lake": Entry(
+        "Create the lake's bucket, tables and topics, and test that they can be read.",
+        commands={
+            "bootstrap": Entry("Create the bucket, tables and topics that are missing.", "tools.lake.bootstrap"),
+            "smoke-test": Entry("Read every table and topic, and print their row counts.", "tools.lake.smoke_test"),
+        },
+    ),
+    "master-data": Entry("Load users and products from CSV files.", "tools.lake.master_data"),
+    "item-neighbours": Entry("Publish a release's item neighbours to Kafka.", "tools.kafka.item_neighbours"),
+    "docs": Entry("Write the generated pages of docs/.", "tools.docs.__main__"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands' names and help lines, and imports a command only to run it."""
+
+    entries: Mapping[str, Entry] = COMMANDS
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        installed = {name: entry for name, entry in self.entries.items() if entry.is_installed()}
+        self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in installed.items()}
+
+    def resolve_command(self, context: Any, arguments: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Returns the command that `arguments` begin with, imported now, and the arguments left for it."""
+        name, placeholder, rest = super().resolve_command(context, arguments)
+        if name is None or placeholder is None:
+            return name, placeholder, rest
+        return name, load(name, self.entries[name]), rest
+
+
+def load(name: str, entry: Entry) -> Any:
+    """Returns the command or group of an entry."""
+    if entry.commands:
+        group = type("NestedGroup", (LazyGroup,), {"entries": entry.commands})
+        return group(name=name, help=entry.help, no_args_is_help=True, rich_markup_mode=None)
+    command = typer.main.get_command(importlib.import_module(entry.module).app)
+    command.name = name
+    return command
+
+
+app = typer.Typer(cls=LazyGroup, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Clickstream Analyzer: the local stack, simulated and replayed events, the lake, models and fraud reports."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    run_app(app, "clickstream")
+
+
+if __name__ == "__main__":
+    main()
