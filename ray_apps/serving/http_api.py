@@ -20,9 +20,12 @@ UNAUTHORIZED = (
     "missing or wrong token: send the header `Authorization: Bearer TOKEN` "
     "with the token of the file that CLICKSTREAM_SERVE_TOKEN_FILE names"
 )
+TOP = "Maximum number of items in the response."
+SEEN = "Whether the list may contain items that were just viewed."
+USER_ID = "User id; it decides the variant of the rollout. Without it the stable variant responds."
 
-Top = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Maximum number of items in the response.")]
-Seen = Annotated[bool, Query(description="Whether the list may contain items that were just viewed.")]
+Top = Annotated[int, Query(ge=1, le=MAX_ITEMS, description=TOP)]
+Seen = Annotated[bool, Query(description=SEEN)]
 IdInPath = Annotated[str, Path(max_length=MAX_ID_LENGTH)]
 IdInBody = Annotated[str, Body(max_length=MAX_ID_LENGTH)]
 Json = dict[str, Any]
@@ -48,9 +51,9 @@ def build(recommender: Recommender, token: str, read_metrics: ReadMetrics) -> Fa
     @app.post("/recommend", dependencies=authorized)
     async def recommend_for_session(
         items: Annotated[list[IdInBody], Body(description="Product ids viewed, the newest last.", max_length=MAX_SESSION_ITEMS)],
-        user_id: IdInBody = "",
-        k: Annotated[int, Body(ge=1, le=MAX_ITEMS)] = 20,
-        seen: Annotated[bool, Body()] = False,
+        user_id: Annotated[str, Body(max_length=MAX_ID_LENGTH, description=USER_ID)] = "",
+        k: Annotated[int, Body(ge=1, le=MAX_ITEMS, description=TOP)] = 20,
+        seen: Annotated[bool, Body(description=SEEN)] = False,
     ) -> Json:
         """Recommend items for the views of a session; an empty session of a known user uses the user's recent views."""
         return recommender.for_session(items, user_id, k, seen)

@@ -18,7 +18,7 @@ from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import variant_of
 from ray_apps.serving.variants import RolloutState, Variant
 
-# A model that could not be loaded is not tried again sooner.
+# Seconds until a model that could not be loaded is tried again.
 RETRY_SECONDS = 30.0
 log = logging.getLogger("ray.serve")
 
@@ -30,8 +30,8 @@ ModelCall = Callable[[Scorer], list[Any]]
 class RoutedResult:
     """The items that a model returned, and the variant, model and release that they come from.
 
-    `failure` names the variant whose model failed on the way ('' if none did). `metrics` are those that count the impression;
-    None if no model returned a result or if it is not the one of the user's own variant.
+    `failure` says which variant's model failed ('' if none did). An impression of the items is to be counted in `metrics`;
+    None means that it must not be counted, because no model returned them or because they are a fallback from the candidate.
     """
 
     items: list[Any]
@@ -59,13 +59,13 @@ class Router:
         commit = self._store.commit()
         old = self.state
         pointer = self._store.pointer() if commit != self._commit else old.pointer
-        stable = self._load(pointer.stable)
-        if stable is None and pointer.stable:
-            stable = old.stable.scorer
-        candidate = self._load(pointer.candidate)
-        self.state = RolloutState(
-            pointer, old.stable.with_model(pointer.stable, stable), old.candidate.with_model(pointer.candidate, candidate)
-        )
+        stable_scorer = self._load(pointer.stable)
+        if stable_scorer is None and pointer.stable:
+            stable_scorer = old.stable.scorer
+        candidate_scorer = self._load(pointer.candidate)
+        stable = old.stable.with_model(pointer.stable, stable_scorer)
+        candidate = old.candidate.with_model(pointer.candidate, candidate_scorer)
+        self.state = RolloutState(pointer, stable, candidate)
         self._commit = commit
 
     def _load(self, sha256: str) -> Scorer | None:
@@ -121,6 +121,6 @@ def _call_model(variant: Variant, model_call: ModelCall) -> list[Any] | None:
         try:
             items = model_call(variant.scorer)
         except Exception as error:
-            log.warning("request to model %s failed: %s", variant.wanted[:12], one_line(error))
+            log.warning("model %s failed, the request gets a fallback: %s", variant.wanted[:12], one_line(error))
     variant.metrics.record(milliseconds=1000 * (time.perf_counter() - start), failed=items is None)
     return items

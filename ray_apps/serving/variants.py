@@ -24,7 +24,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class RolloutState:
-    """The pointer and both variants. It is immutable: a request that reads it once sees a consistent state."""
+    """The pointer and both variants. It is replaced as a whole: a request that reads it once sees a consistent rollout."""
 
     pointer: Pointer = field(default_factory=Pointer)
     stable: Variant = field(default_factory=Variant)
