@@ -57,8 +57,8 @@ class Settings:
     serve_port: int = setting(8000, "Port of the recommendations' HTTP interface; what stands behind it takes the next nine.", minimum=1)
     serve_uri: str = setting("http://127.0.0.1:8000", "Address of the recommendations' HTTP interface.")
     serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the recommendations' HTTP interface.")
-    serve_follow_seconds: int = setting(2, "Seconds between two looks at the rollout's pointer.", minimum=1)
-    rollout_watch_seconds: int = setting(10, "Seconds that a rollout watches both arms at each share of the users.", minimum=0)
+    serve_follow_seconds: int = setting(2, "Seconds between two reads of the rollout pointer by a serving replica.", minimum=1)
+    rollout_watch_seconds: int = setting(10, "Seconds that a rollout compares both variants at each share of the users.", minimum=0)
 
     spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of Spark's drivers and executors in Kubernetes.")
     tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
