@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clickstream_contracts.sql_templates import render_file
+from clickstream_contracts.sql_templates import SHARED_SQL, render_file
 
 COMMON = Path(__file__).parent
 
 
 def render(path: Path, values: Mapping[str, Any]) -> str:
-    """Render an SQL template; it may import templates of its own folder and `macros.sql`. Raises TemplateError."""
-    return render_file(path, values, filters={"literal": literal}, include=(COMMON,))
+    """Render an SQL template; it may import files of its own folder, `macros.sql` and `formulas.sql`. Raises TemplateError."""
+    return render_file(path, values, filters={"literal": literal}, include=(COMMON, SHARED_SQL))
 
 
 def literal(value: str | int | float | list[str] | tuple[str, ...]) -> str:

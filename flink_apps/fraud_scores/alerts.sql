@@ -6,8 +6,7 @@ SELECT
   {{ pattern.name }}_part AS score, {{ pattern.name }}_reason AS reason,
   event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, ts
 FROM evaluated_events
-WHERE {{ pattern.name }}_part >= {{ review_from }}
-{{ ";" if loop.last else "UNION ALL" }}
+WHERE {{ pattern.name }}_part >= {{ review_from }}{{ ";" if loop.last else "\nUNION ALL" }}
 {% endfor %}
 
 -- A candidate is suppressed when the same pattern, entity and decision had one within the suppression window before it. Of

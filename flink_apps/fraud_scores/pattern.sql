@@ -1,22 +1,21 @@
-{% set sql = pattern.sql %}
--- {{ sql.meaning }}
--- grain: one row per event of {{ pattern.source }}
-CREATE TEMPORARY VIEW {{ sql.name }} AS
+-- {{ pattern.meaning }}
+-- grain: one row per event of {{ source }}
+CREATE TEMPORARY VIEW {{ pattern.name }} AS
 WITH measured AS (
   SELECT *,
-{% for column, measure in sql.measures.items() %}
+{% for column, measure in pattern.measures.items() %}
     {{ measure }} AS {{ column }}{{ "" if loop.last else "," }}
 {% endfor %}
-  FROM {{ pattern.source }}
+  FROM {{ source }}
   WINDOW w AS (
-    PARTITION BY COALESCE({{ sql.entity }}, event_id) ORDER BY ts
-    RANGE BETWEEN {{ sql.interval }} PRECEDING AND CURRENT ROW
+    PARTITION BY COALESCE({{ pattern.entity }}, event_id) ORDER BY ts
+    RANGE BETWEEN {{ pattern.interval }} PRECEDING AND CURRENT ROW
   )
 ),
-{% if sql.derived %}
+{% if pattern.derived %}
 derived AS (
   SELECT *,
-{% for column, expression in sql.derived.items() %}
+{% for column, expression in pattern.derived.items() %}
     {{ expression }} AS {{ column }}{{ "" if loop.last else "," }}
 {% endfor %}
   FROM measured
@@ -25,13 +24,13 @@ derived AS (
 matched AS (
   SELECT *,
     CASE
-      WHEN {{ sql.entity }} IS NULL THEN CAST(0 AS DOUBLE)
-{% for condition, score in sql.parts %}
+      WHEN {{ pattern.entity }} IS NULL THEN CAST(0 AS DOUBLE)
+{% for condition, score in pattern.parts %}
       WHEN {{ condition }} THEN CAST({{ score }} AS DOUBLE)
 {% endfor %}
       ELSE CAST(0 AS DOUBLE)
-    END AS {{ sql.name }}_part
-  FROM {{ "derived" if sql.derived else "measured" }}
+    END AS {{ pattern.name }}_part
+  FROM {{ "derived" if pattern.derived else "measured" }}
 )
-SELECT *, CASE WHEN {{ sql.name }}_part > 0 THEN {{ sql.reason }} END AS {{ sql.name }}_reason
+SELECT *, CASE WHEN {{ pattern.name }}_part > 0 THEN {{ pattern.reason }} END AS {{ pattern.name }}_reason
 FROM matched;

@@ -1,7 +1,6 @@
 """The stream fraud_scores: scores and alerts seconds after a payment or a sign-in, by the patterns of rules/fraud.yaml."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from clickstream_contracts import names, schema
@@ -32,9 +31,7 @@ def render(settings: Settings, tables: Connectors | None = None) -> str:
         "fields": fields.values(),
         "event_version": names.EVENT_VERSION,
         "invalid_conditions": list(_invalid_conditions(fields, tables.arrived, settings)),
-        "amount": f"CAST({fields['price'].value} * {fields['quantity'].value} AS DOUBLE)",
-        "latitude": fields["latitude"].value,
-        "longitude": fields["longitude"].value,
+        **{name: fields[name].value for name in ("price", "quantity", "latitude", "longitude")},
         "all_events_patterns": _views(all_events_patterns, "on_time_events"),
         "all_events_view": last(all_events_patterns, "on_time_events"),
         "risk_events_patterns": _views(risk_events_patterns, "risk_events"),
@@ -62,17 +59,9 @@ def _invalid_conditions(fields: dict[str, FieldText], arrived: str, settings: Se
         yield from (limit.condition for limit in field.limits)
 
 
-@dataclass(frozen=True)
-class PatternView:
-    """One pattern and the view that it reads, for pattern.sql."""
-
-    source: str
-    sql: PatternSql
-
-
-def _views(patterns: list[Pattern], source: str) -> list[PatternView]:
-    """Each pattern reads the view of the one before it, the first one reads `source`."""
-    return [PatternView(reads, pattern_sql(pattern, FLINK)) for pattern, reads in chained(patterns, source)]
+def _views(patterns: list[Pattern], source: str) -> list[tuple[PatternSql, str]]:
+    """Each pattern and the view it reads: the view of the pattern before it; the first one reads `source`."""
+    return [(pattern_sql(pattern, FLINK), reads) for pattern, reads in chained(patterns, source)]
 
 
 # Without state it reads as far back as its longest window, so that the first new events have complete windows.

@@ -1,5 +1,6 @@
 -- From Kafka clicks.v1: a score for each payment and sign-in, alerts, and the events that came too late to be scored here.
 -- The nightly run scores the late events.
+{% import "formulas.sql" as formulas %}
 {% import "macros.sql" as macros %}
 {% set event_columns %}
 event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, order_id, amount, ts
@@ -16,8 +17,8 @@ CREATE TEMPORARY TABLE records (
 {% endfor %}
   {{ connectors.arrived_column }},
   -- Event time, at most the time of arrival: a clock that is ahead would advance the watermark and make all other events late.
-  -- An event that the shop's servers sent counts from its arrival if it was delayed by at most {{ allowed_lateness_seconds }} s, so that the delay does
-  -- not make it late. Clicks keep their own time: a phone sends the clicks of a minute in one batch.
+  -- An event of the shop's servers that was delayed by at most {{ allowed_lateness_seconds }} s counts from its arrival, so that
+  -- the delay does not make it late. Clicks keep their own time: a phone sends the clicks of a minute in one batch.
   ts AS CASE
     WHEN event_type IN ({{ server_events | literal }})
       AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{ connectors.arrived }} - INTERVAL '{{ allowed_lateness_seconds }}' SECOND THEN {{ connectors.arrived }}
@@ -44,7 +45,7 @@ CREATE TEMPORARY TABLE ticks (
 CREATE TEMPORARY VIEW events AS
 SELECT
   event_id, event_type, event_time AS event_ms, user_id, session_id, device_id, order_id, payment_token, coupon,
-  {{ amount }} AS amount,
+  CAST({{ formulas.amount(price, quantity) }} AS DOUBLE) AS amount,
   {{ latitude }} AS latitude,
   {{ longitude }} AS longitude,
   ts
@@ -68,7 +69,7 @@ CREATE TEMPORARY VIEW on_time_events AS
 SELECT * FROM events_with_watermark
 WHERE event_type <> 'tick' AND (watermark_ts IS NULL OR ts > watermark_ts);
 
-{% for pattern in all_events_patterns %}
+{% for pattern, source in all_events_patterns %}
 {% include "pattern.sql" %}
 
 
@@ -76,7 +77,7 @@ WHERE event_type <> 'tick' AND (watermark_ts IS NULL OR ts > watermark_ts);
 CREATE TEMPORARY VIEW risk_events AS
 SELECT * FROM {{ all_events_view }} WHERE event_type NOT IN ({{ browse_events | literal }});
 
-{% for pattern in risk_events_patterns %}
+{% for pattern, source in risk_events_patterns %}
 {% include "pattern.sql" %}
 
 
@@ -91,11 +92,11 @@ SELECT {{ event_columns }},
 FROM {{ risk_events_view }}
 UNION ALL
 SELECT {{ event_columns }},
-{% for pattern in all_events_patterns %}
-  {{ pattern.sql.name }}_part, {{ pattern.sql.name }}_reason,
+{% for pattern, _ in all_events_patterns %}
+  {{ pattern.name }}_part, {{ pattern.name }}_reason,
 {% endfor %}
-{% for pattern in risk_events_patterns %}
-  CAST(0 AS DOUBLE) AS {{ pattern.sql.name }}_part, CAST(NULL AS STRING) AS {{ pattern.sql.name }}_reason{{ "" if loop.last else "," }}
+{% for pattern, _ in risk_events_patterns %}
+  CAST(0 AS DOUBLE) AS {{ pattern.name }}_part, CAST(NULL AS STRING) AS {{ pattern.name }}_reason{{ "" if loop.last else "," }}
 {% endfor %}
 FROM {{ all_events_view }}
 WHERE event_type IN ({{ browse_events | literal }});
@@ -131,10 +132,9 @@ SELECT
   event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, score,
   CASE WHEN score >= {{ block_from }} THEN 'block' WHEN score >= {{ review_from }} THEN 'review' ELSE 'allow' END,
   ROW({{ part_columns }}),
-  CONCAT_WS(
-    ','
+  CONCAT_WS(',',
 {% for pattern in patterns %}
-    , IF({{ pattern.name }}_part > 0, '{{ pattern.name }}', CAST(NULL AS STRING))
+    IF({{ pattern.name }}_part > 0, '{{ pattern.name }}', CAST(NULL AS STRING)){{ "" if loop.last else "," }}
 {% endfor %}
   ),
   CONCAT_WS('; '{% for pattern in patterns %}, {{ pattern.name }}_reason{% endfor %}),

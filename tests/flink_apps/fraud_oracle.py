@@ -104,7 +104,8 @@ def account_takeover(event: Event, every: EventsByKey, risk: EventsByKey) -> flo
         return 0.6 if failures > 6 else 0
     if event["event_type"] != "purchase" or failures < 3:
         return 0
-    if any(e["event_type"] == "profile_change" for e in window) and event["price"] * event["quantity"] > 100:
+    quantity = 1 if event["quantity"] is None else event["quantity"]
+    if any(e["event_type"] == "profile_change" for e in window) and event["price"] * quantity > 100:
         return 0.9
     return 0.7 if len({e["device_id"] for e in window}) > 1 else 0
 

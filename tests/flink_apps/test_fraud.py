@@ -49,6 +49,10 @@ EDGE_CASES = [
     *(event(f"same{i}", "login", 20 * MINUTE, user_id="u-same", device_id="d-same") for i in range(6)),
     # Events without a user and a device do not form an entity.
     *(event(f"nobody{i}", "login_failed", 21 * MINUTE + i) for i in range(12)),
+    # A purchase without a quantity counts as one piece.
+    *(event(f"piece{i}", "login_failed", 23 * MINUTE + i, user_id="u-piece", device_id="d-piece") for i in range(3)),
+    event("piece3", "profile_change", 23 * MINUTE + 3, user_id="u-piece", device_id="d-piece"),
+    purchase("piece4", 23 * MINUTE + 4, "edge-piece") | {"user_id": "u-piece", "device_id": "d-piece", "quantity": None, "price": 100.5},
     # An order that was delayed for a minute and arrives after the others with its card.
     *(purchase(f"slow{i}", 25 * MINUTE + i, "edge-slow") for i in range(4)),
     purchase("slow4", 25 * MINUTE - 55 * SECOND, "edge-slow") | {"arrived_ms": EDGE_CASES_START + 25 * MINUTE + 5 * SECOND},
@@ -146,6 +150,11 @@ def test_an_event_at_the_edge_of_a_window_is_in_the_window(score: dict[str, floa
     assert score["out4"] == 0.4
     assert score["same0"] == score["end5"] == 0.6
     assert score["end4"] == score["nobody11"] == 0
+
+
+def test_a_missing_quantity_counts_as_one_piece(results: Results, score: dict[str, float]) -> None:
+    assert score["piece4"] == 0.9
+    assert [row["amount"] for row in results["scores"] if row["event_id"] == "piece4"] == [100.5]
 
 
 def test_a_delayed_server_event_counts_from_its_arrival(score: dict[str, float]) -> None:
