@@ -29,14 +29,14 @@ test-spark:
 	@.venvs/spark/bin/python -m pytest tests/spark_apps
 
 test-packages:
-	@$(RUN) -m pytest $(wildcard tests/test_*.py) tests/contracts tests/tools -m "not engine"
+	@$(RUN) -m pytest tests/test_imports.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
 	@$(RUN) -m pytest tests/manifests
 
 check: setup-checks ## Lint, types, import rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(PACKAGES)
-	@$(RUN) -m pytest $(wildcard tests/test_*.py) tests/contracts tests/tools -m "not engine"
+	@$(RUN) -m pytest tests/test_imports.py tests/contracts tests/tools -m "not engine"
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins -m "not engine"
 	@$(RUN) -m pytest tests/manifests
 

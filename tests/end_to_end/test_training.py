@@ -7,7 +7,7 @@ import pytest
 
 from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
-from tools.demo.dag_runs import Chain
+from tools.demo.dag_runs import ReleaseChain
 
 # Part of `make faults`: a night, the features, a training and a rollout take a quarter of an hour on two cores.
 pytestmark = pytest.mark.long
@@ -21,7 +21,7 @@ VISITS = ("history", "--days", "1", "--events", "30000", "--until", DAY, "--seed
 def model(shop: Shop) -> dict[str, Any]:
     """A night is published, which starts the features, which start the training, which starts the rollout."""
     shop.run("tools.shop", *VISITS)
-    chain = Chain(shop.airflow)
+    chain = ReleaseChain(shop.airflow)
     shop.nightly(DAY)
     for dag_id in (names.FEATURES, names.TRAIN, names.ROLLOUT):
         chain.follow(dag_id)

@@ -40,10 +40,11 @@ def current_settings() -> Settings:
     return replace(stack, **overrides)
 
 
-def report_errors(*failures: type[Exception], lake: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def report_errors(*failures: type[Exception], lake: bool = True, hint: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a command so that an expected error is printed without a traceback and becomes an exit code.
 
     ValueErrors end with exit code 2; `failures` and, unless `lake` is False, the errors of the lake's clients with 1.
+    `hint` is a second line of the message: what to do next.
     """
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
@@ -64,6 +65,8 @@ def report_errors(*failures: type[Exception], lake: bool = True) -> Callable[[Ca
                 problem = f"the lake is unreachable or refused a request: {one_line(error)}"
                 code, text = FAILURE, f"{problem}; run `./clickstream stack doctor`"
             typer.echo(f"error: {text}", err=True)
+            if hint:
+                typer.echo(hint, err=True)
             raise typer.Exit(code)
 
         return run

@@ -1,4 +1,4 @@
-"""Airflow as its users reach it: the public REST interface, with a login."""
+"""A client of Airflow's public REST API, signed in as a user."""
 
 import time
 from collections.abc import Callable
@@ -8,26 +8,30 @@ import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from clickstream_contracts.settings import Settings
+from tools.common import http
 
 FINISHED = {"success", "failed"}
+retry_while_unreachable = retry(
+    retry=retry_if_exception_type(httpx.TransportError), wait=wait_fixed(2), stop=stop_after_delay(120), reraise=True
+)
 
 
 class AirflowError(RuntimeError):
-    """Airflow refused a request or a run failed; the text says what and where to look."""
+    """Airflow refused a request or a run did not end; the text says what and where to look."""
 
 
 class Airflow:
-    """A signed-in client of one Airflow; a context manager, because it keeps its connection open."""
+    """A signed-in client of one Airflow. It is a context manager, because it keeps its connection open."""
 
     def __init__(self, base: str, user: str, password: str) -> None:
         self.base = base
         self._login = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=base, timeout=60)
+        self._http = http.client(base, timeout=60)
         self._sign_in()
 
     @classmethod
     def of(cls, settings: Settings, password: str) -> Self:
-        """The local stack's Airflow, signed in as admin."""
+        """Returns a client of the local stack's Airflow, signed in as admin."""
         return cls(f"http://127.0.0.1:{settings.airflow_port}", "admin", password)
 
     def __enter__(self) -> Self:
@@ -36,26 +40,26 @@ class Airflow:
     def __exit__(self, *error: object) -> None:
         self._http.close()
 
-    @retry(retry=retry_if_exception_type(httpx.TransportError), wait=wait_fixed(2), stop=stop_after_delay(120), reraise=True)
+    @retry_while_unreachable
     def _sign_in(self) -> None:
-        answer = self._http.post("/auth/token", json=self._login)
-        if answer.status_code != 201:
-            raise AirflowError(f"{self.base} refused the login of {self._login['username']}: {answer.status_code}")
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        response = self._http.post("/auth/token", json=self._login)
+        if response.status_code != 201:
+            raise AirflowError(f"{self.base} rejected the login of {self._login['username']}: HTTP {response.status_code}")
+        self._http.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
-    @retry(retry=retry_if_exception_type(httpx.TransportError), wait=wait_fixed(2), stop=stop_after_delay(120), reraise=True)
+    @retry_while_unreachable
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
-        """One request below /api/v2; the answer's JSON. Raises AirflowError with Airflow's own words on a refusal."""
-        answer = self._http.request(method, f"/api/v2{path}", **kwargs)
-        if answer.status_code == 401:
+        """Send one request below /api/v2 and return the response's JSON. Raises AirflowError with Airflow's own message."""
+        response = self._http.request(method, f"/api/v2{path}", **kwargs)
+        if response.status_code == 401:
             self._sign_in()
-            answer = self._http.request(method, f"/api/v2{path}", **kwargs)
-        if answer.is_error:
-            raise AirflowError(f"{method} {path}: {answer.status_code} {_detail(answer)}")
-        return answer.json() if answer.content else None
+            response = self._http.request(method, f"/api/v2{path}", **kwargs)
+        if response.is_error:
+            raise AirflowError(f"{method} {path}: {response.status_code} {_detail(response)}")
+        return response.json() if response.content else None
 
     def paused(self, dag_id: str) -> bool:
-        """Whether the scheduler leaves a DAG alone."""
+        """Whether a DAG is paused."""
         return bool(self.call("GET", f"/dags/{dag_id}")["is_paused"])
 
     def unpause(self, dag_id: str) -> None:
@@ -68,17 +72,17 @@ class Airflow:
         return str(run["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """A DAG's runs, the newest first."""
+        """Returns a DAG's runs, the newest first."""
         newest = {"limit": 100, "order_by": "-run_after"}
         return list(self.call("GET", f"/dags/{dag_id}/dagRuns", params=newest)["dag_runs"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """The run's task instances."""
-        found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
-        return list(found["task_instances"])
+        """Returns the run's task instances."""
+        response = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
+        return list(response["task_instances"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """What a task returned; None if it returned nothing."""
+        """Returns what a task returned; None if it returned nothing."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             return self.call("GET", path, params={"deserialize": "true"})["value"]
@@ -88,23 +92,26 @@ class Airflow:
             raise
 
     def wait(self, dag_id: str, run_id: str, timeout: float, on_change: Callable[[str, str], None]) -> str:
-        """Wait for a run's end, telling each change of a task's state; returns the run's state."""
-        seen: dict[str, str] = {}
+        """Wait until a run ends and return its state; `on_change` gets the id and the state of each task that changes.
+
+        Raises AirflowError after `timeout` seconds.
+        """
+        states: dict[str, str] = {}
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             state = str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
             for task in self.tasks(dag_id, run_id):
-                if task["state"] and seen.get(task["task_id"]) != task["state"]:
-                    seen[task["task_id"]] = task["state"]
+                if task["state"] and states.get(task["task_id"]) != task["state"]:
+                    states[task["task_id"]] = task["state"]
                     on_change(task["task_id"], task["state"])
             if state in FINISHED:
                 return state
             time.sleep(1)
-        raise AirflowError(f"{dag_id} {run_id} did not end within {timeout:.0f} s: look at {self.base}/dags/{dag_id}/runs/{run_id}")
+        raise AirflowError(f"{dag_id} {run_id} did not end within {timeout:.0f} s: open {self.base}/dags/{dag_id}/runs/{run_id}")
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(response: httpx.Response) -> str:
     try:
-        return str(answer.json().get("detail", answer.text))[:500]
+        return str(response.json().get("detail", response.text))[:500]
     except ValueError:
-        return answer.text[:500]
+        return response.text[:500]

@@ -1,4 +1,4 @@
-"""What a night did, in numbers: for people and as JSON."""
+"""Collects the numbers of a demo run, as JSON and as tables on the terminal."""
 
 import json
 from pathlib import Path
@@ -15,21 +15,26 @@ from tools.fraud.detection import detection
 from tools.lake import catalog
 from tools.ledger import reader
 
-# What the search looks at, and the gate's numbers that tell most, in percent: the bounds are the sure gain.
+# The metric that the tuning maximises, and the most telling numbers of the gate, in percent.
+# `..._over_...` is the lower confidence bound of the gain.
 SCORE = "ndcg20"
 GATE = ("queries", "candidate_hr20", "popularity_hr20", "all_hr20_over_popularity", "champion_hr20", "all_hr20_over_champion")
 PASSWORDS = Path("secrets") / "airflow_passwords.json"
 
 
 def password(settings: Settings) -> str:
-    """The admin's password of the local Airflow."""
+    """Returns the password of the user admin of the local Airflow."""
     return str(json.loads((Path(settings.stack_dir) / PASSWORDS).read_text())["admin"])
 
 
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
-    """Everything that the night itself tells, from the ledger, the tables on main and the run's receipts."""
-    release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
+    """Returns the numbers of a nightly run: from the sender's ledger, the tables on main and the run's receipts.
+
+    `seconds` are the durations of the demo's steps.
+    """
     main = catalog.connect(settings)
+    release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
+    durations = {f"nightly.{task['task_id']}": task["duration"] for task in airflow.tasks(names.NIGHTLY, run_id) if task["duration"]}
     audits = (airflow.xcom(names.NIGHTLY, run_id, "audit") or {}).get("facts", {}).get("audits", [])
     return {
         "events": events(settings),
@@ -42,8 +47,8 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
             "published": bool(release),
         },
         "rows": {name: catalog.row_count(main, name) for name in schema.tables()},
-        "audits": {"passed": sum(not a["rows"] for a in audits), "total": len(audits), "results": audits},
-        "seconds": seconds | {f"night.{t['task_id']}": t["duration"] for t in airflow.tasks(names.NIGHTLY, run_id) if t["duration"]},
+        "audits": {"passed": sum(not audit["rows"] for audit in audits), "total": len(audits), "results": audits},
+        "seconds": seconds | durations,
         "fraud": detection(settings),
         "addresses": addresses(settings),
         "login": f"user admin, password in {Path(settings.stack_dir) / PASSWORDS}",
@@ -51,7 +56,7 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
 
 
 def events(settings: Settings) -> dict[str, Any]:
-    """Where every event went: sent, acknowledged, accepted, duplicates, quarantined by reason."""
+    """Returns how many events were sent, acknowledged, accepted, duplicates, late, and quarantined by reason."""
     sent = reader.entries(settings, None)
     ledger = catalog.connect(settings).load_table("curated.ingest_ledger").scan().to_arrow()
     reasons = catalog.connect(settings).load_table("raw.quarantine").scan(selected_fields=("reason",)).to_arrow()["reason"]
@@ -65,7 +70,7 @@ def events(settings: Settings) -> dict[str, Any]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Where a browser or a client finds each part."""
+    """Returns the address of each component."""
     return {
         "airflow": f"http://127.0.0.1:{settings.airflow_port}",
         "flink": settings.flink_uri,
@@ -78,54 +83,65 @@ def addresses(settings: Settings) -> dict[str, str]:
     }
 
 
-def show(found: dict[str, Any], path: Path) -> None:
-    """Print the summary."""
-    release, console = found["release"], Console()
-    sections = {
-        "Events": {**found["events"], "quarantined_by_reason": _pairs(found["events"]["quarantined_by_reason"])},
-        "Release": release if release["published"] else {"published": "nothing arrived since the last release", "run": release["run"]},
-        "Rows on main": found["rows"],
-        "Audits": {"passed": f"{found['audits']['passed']} of {found['audits']['total']}"},
-        "Fraud": _fraud(found["fraud"]),
-        "Model": _model(found["model"]),
-        "Lists": {f"{one['user']} viewed {one['viewed']}": _lists(one) for one in found["lists"]},
-        "Seconds": found["seconds"],
-        "Addresses": {**found["addresses"], "login": found["login"]},
-    }
-    for title, values in sections.items():
+def show(summary: dict[str, Any], path: Path) -> None:
+    """Print the summary; `path` is its JSON file."""
+    console = Console()
+    for title, rows in _sections(summary).items():
         table = Table("what", "value", title=title, title_justify="left", show_header=False, min_width=60)
-        for name, value in values.items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+        for name, value in rows.items():
+            is_count = isinstance(value, int) and not isinstance(value, bool)
+            table.add_row(name, f"{value:,}" if is_count else str(value))
         console.print(table)
-    console.print(f"Everything is running: open {found['addresses']['airflow']}. The same as JSON: {path}. `make down` stops it.")
+    console.print(f"Everything is running: open {summary['addresses']['airflow']}. The same as JSON: {path}. `make down` stops it.")
 
 
-def _fraud(found: dict[str, Any]) -> dict[str, str]:
-    rows = found["patterns"].items()
-    said = {name: f"{row['caught']} of {row['planted']} attacks caught, after {row['median_seconds']} s" for name, row in rows}
-    return said | {"alerts": f"{found['alerts']}, of them false: {found['false_alarms']}"}
-
-
-def _model(found: dict[str, Any]) -> dict[str, str]:
-    if found["model"] is None:
-        return {"trained": "nothing: no release of the features came of this night"}
-    done = [trial for trial in found["trials"] if trial["state"] == "done"]
-    best = max(done, key=lambda trial: trial[SCORE], default=None)
-    numbers = found["numbers"]
+def _sections(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the rows of each table by its title."""
+    events, release, audits = summary["events"], summary["release"], summary["audits"]
+    if not release["published"]:
+        release = {"published": "no events since the last release", "run": release["run"]}
     return {
-        "trials": f"{len(done)} of {len(found['trials'])}" + (f", the best {SCORE} {best[SCORE]:.4f}" if best else ""),
-        "gate": "passed" if found["passed"] else f"refused: {'; '.join(found['reasons'])}",
-        **{name: numbers[name] for name in GATE if name in numbers},
-        "model": found["model"],
-        "trained at": found["tag"],
-        "release": found["release"] or "none",
+        "Events": {**events, "quarantined_by_reason": _counts(events["quarantined_by_reason"])},
+        "Release": release,
+        "Rows on main": summary["rows"],
+        "Audits": {"passed": f"{audits['passed']} of {audits['total']}"},
+        "Fraud": _fraud(summary["fraud"]),
+        "Model": _model(summary["model"]),
+        "Recommendations": {f"{change['user']} viewed {change['viewed']}": _change(change) for change in summary["recommendations"]},
+        "Seconds": summary["seconds"],
+        "Addresses": {**summary["addresses"], "login": summary["login"]},
     }
 
 
-def _lists(change: dict[str, Any]) -> str:
-    times = f"changed after {change['milliseconds']:.0f} ms"
-    return f"{times}\nbefore: {', '.join(change['before'])}\nafter:  {', '.join(change['after'])}"
+def _fraud(fraud: dict[str, Any]) -> dict[str, str]:
+    rows = {}
+    for name, pattern in fraud["patterns"].items():
+        rows[name] = f"{pattern['caught']} of {pattern['planted']} attacks detected, after {pattern['median_seconds']} s"
+    return rows | {"alerts": f"{fraud['alerts']}, of them false: {fraud['false_alarms']}"}
 
 
-def _pairs(counts: dict[str, int]) -> str:
+def _model(model: dict[str, Any]) -> dict[str, str]:
+    if model["model"] is None:
+        return {"trained": "nothing: this nightly run led to no release of the features"}
+    completed = [trial for trial in model["trials"] if trial["state"] == "done"]
+    trials = f"{len(completed)} of {len(model['trials'])}"
+    if completed:
+        trials += f", the best {SCORE} {max(trial[SCORE] for trial in completed):.4f}"
+    numbers = model["numbers"]
+    return {
+        "trials": trials,
+        "gate": "passed" if model["passed"] else f"rejected: {'; '.join(model['reasons'])}",
+        **{name: numbers[name] for name in GATE if name in numbers},
+        "model": model["model"],
+        "trained at": model["tag"],
+        "release": model["release"] or "none",
+    }
+
+
+def _change(change: dict[str, Any]) -> str:
+    before, after = ", ".join(change["before"]), ", ".join(change["after"])
+    return f"changed after {change['milliseconds']:.0f} ms\nbefore: {before}\nafter:  {after}"
+
+
+def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"

@@ -1,13 +1,16 @@
-"""Renews the generated pages of docs/ from the contracts."""
+"""Writes the generated pages of docs/ from the contracts: contract.md and settings.md. `./clickstream docs`."""
 
 from pathlib import Path
 
 from clickstream_contracts import render, schema
+from tools.common.command import new_app, run_app
 
 DOCS = Path(__file__).parents[2] / "docs"
+app = new_app("Write the generated pages of docs/.")
 
 
-def main() -> None:
+@app.command()
+def docs() -> None:
     """Write docs/contract.md and docs/settings.md."""
     (DOCS / "contract.md").write_text(render.page([schema.event(), *schema.tables().values()]))
     (DOCS / "settings.md").write_text(render.settings_page())
@@ -15,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app)

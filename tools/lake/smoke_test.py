@@ -1,21 +1,21 @@
-"""Smoke test of the lake and Kafka: exit 0 if every table can be read and the topic returns its end offsets."""
+"""Smoke test of the lake and Kafka: reads every table of main and the end offsets of the clicks topic. Exit code 0 if all can be read."""
 
 import typer
 from confluent_kafka import KafkaException
 
 from clickstream_contracts import names, schema
-from tools.common.command import current_settings, report_errors, run_app
+from tools.common.command import current_settings, new_app, report_errors, run_app
 from tools.kafka.producer import SendError
 from tools.kafka.reader import end_offsets
 from tools.lake import catalog
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
+app = new_app("Read every table and topic, and print their row counts.")
 
 
 @app.command()
 @report_errors(SendError, KafkaException)
 def smoke_test() -> None:
-    """Count the rows of every table on main and the records of the topic."""
+    """Print the rows of every table on main and the records of the clicks topic."""
     settings = current_settings()
     main = catalog.connect(settings)
     for table in sorted(schema.tables()):
