@@ -1,4 +1,4 @@
-"""Small tables are done sooner by one thread: several would wait for each other on a busy machine."""
+"""One OpenMP thread for LightGBM: on small tables several threads are slower, because they wait for each other."""
 
 import os
 

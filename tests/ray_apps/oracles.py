@@ -1,4 +1,4 @@
-"""The retrievers once more, slowly and in plain Python, as their papers describe them."""
+"""Reference implementations of the retrievers and metrics in plain Python, as their papers describe them; slow."""
 
 from collections import Counter, defaultdict
 from math import exp, log, sqrt
@@ -10,7 +10,7 @@ Scores = dict[int, float]
 def covisitation(sessions: list[Session], query: Session, per_item: int = 100) -> Scores:
     """Pairs at most 6 apart count 1 / distance forward and 0.4 / distance back, a view itself 1, all per view of the source.
 
-    A query's last ten views fade by 0.7.
+    A view of the query k steps before the last counts 0.7^k, for the last ten views.
     """
     views = Counter(item for session in sessions for item in session)
     links: dict[int, Scores] = defaultdict(lambda: defaultdict(float))
@@ -27,6 +27,7 @@ def covisitation(sessions: list[Session], query: Session, per_item: int = 100) -
 
 
 def rarity(sessions: list[Session], idf: float) -> Scores:
+    """1 + idf * ln(sessions / views) of each item."""
     views = Counter(item for session in sessions for item in session)
     return {item: 1 + idf * max(log(len(sessions) / count), 0) for item, count in views.items()}
 

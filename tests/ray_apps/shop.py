@@ -1,4 +1,4 @@
-"""A small shop: visitors stay within a taste, look again at what they have seen, and favour some items."""
+"""Sessions of a small synthetic shop: each visitor views items of one group, popular ones more often, and some of them again."""
 
 import numpy as np
 
@@ -8,17 +8,18 @@ ITEMS = 60
 
 
 def visits(count: int, seed: int = 1, items: int = ITEMS, tastes: int = 6) -> list[list[int]]:
-    """Sessions of 2 to 8 views, oldest first."""
+    """Sessions of 2 to 8 views, oldest first. The items are divided into `tastes` groups of equal size."""
     generator = np.random.default_rng(seed)
-    each = items // tastes
-    weights = 1 / np.arange(1, each + 1)
-    found = []
+    group_size = items // tastes
+    weights = 1 / np.arange(1, group_size + 1)
+    sessions = []
     for _ in range(count):
         taste, length = generator.integers(tastes), generator.integers(2, 9)
-        found.append((taste * each + generator.choice(each, length, p=weights / weights.sum())).tolist())
-    return found
+        sessions.append((taste * group_size + generator.choice(group_size, length, p=weights / weights.sum())).tolist())
+    return sessions
 
 
 def sessions(lists: list[list[int]]) -> Sessions:
     """Lists of item numbers as arrays."""
-    return Sessions(offsets_of(np.array([len(one) for one in lists])), np.array([item for one in lists for item in one], np.int32))
+    lengths = np.array([len(session) for session in lists])
+    return Sessions(offsets_of(lengths), np.array([item for session in lists for item in session], np.int32))

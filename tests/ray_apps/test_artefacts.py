@@ -1,8 +1,13 @@
-"""A model comes back as it was written, or not at all."""
+"""A model is read exactly as it was written, or refused."""
 
+import hashlib
+import json
+import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +15,12 @@ from pyarrow import fs
 
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate
-from ray_apps.recommender import artefacts, ranker
-from ray_apps.recommender.artefacts import FILES, MANIFEST, Artefact, ArtefactError, Manifest
+from ray_apps.recommender import artefacts, ranker, retrievers
+from ray_apps.recommender.artefacts import MANIFEST, REQUIRED_FILES, Artefact, ArtefactError, Manifest
 from ray_apps.recommender.evaluation import evaluate
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe
+from ray_apps.recommender.retrievers import RetrievalSettings
 from ray_apps.recommender.sessions import prefixes
 from tests.ray_apps import shop
 
@@ -43,21 +49,30 @@ def copy(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "model"))
 
 
-def test_a_model_comes_back_with_the_same_answers(artefact: Artefact, written: Path) -> None:
-    found = artefacts.read(DISK, str(written))
-    assert (found.model.rank(QUERIES, TOP) == artefact.model.rank(QUERIES, TOP)).all()
-    assert (found.ids == artefact.ids).all()
-    assert (found.manifest.data, found.manifest.metrics) == ("tag-1", {"hr20": 50.0})
-    assert {"lightgbm", "numpy"} <= set(found.manifest.versions)
-    assert {path.name for path in written.iterdir()} == {*FILES, MANIFEST}
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest and give it the sha256 that fits its new content."""
+    body = json.loads((folder / MANIFEST).read_text())
+    del body["sha256"]
+    change(body)
+    body["sha256"] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(body))
 
 
-def test_the_same_model_gets_the_same_name(artefact: Artefact, written: Path, tmp_path: Path) -> None:
-    again = artefacts.write(artefact, DISK, str(tmp_path / "again"))
-    assert again.sha256 == artefacts.read(DISK, str(written)).manifest.sha256
+def test_a_model_that_is_read_ranks_as_the_one_that_was_written(artefact: Artefact, written: Path) -> None:
+    read = artefacts.read(DISK, str(written))
+    assert (read.model.rank(QUERIES, TOP) == artefact.model.rank(QUERIES, TOP)).all()
+    assert (read.ids == artefact.ids).all()
+    assert (read.manifest.data, read.manifest.metrics) == ("tag-1", {"hr20": 50.0})
+    assert {"lightgbm", "numpy"} <= set(read.manifest.versions)
+    assert {path.name for path in written.iterdir()} == {*REQUIRED_FILES, MANIFEST}
 
 
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_the_same_model_has_the_same_sha256(artefact: Artefact, written: Path, tmp_path: Path) -> None:
+    rewritten = artefacts.write(artefact, DISK, str(tmp_path / "second"))
+    assert rewritten.sha256 == artefacts.read(DISK, str(written)).manifest.sha256
+
+
+@pytest.mark.parametrize("name", [*REQUIRED_FILES, MANIFEST])
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
 def test_a_flipped_byte_is_refused(copy: Path, name: str, place: float) -> None:
     content = bytearray((copy / name).read_bytes())
@@ -67,19 +82,19 @@ def test_a_flipped_byte_is_refused(copy: Path, name: str, place: float) -> None:
         artefacts.read(DISK, str(copy))
 
 
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("name", [*REQUIRED_FILES, MANIFEST])
 def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ArtefactError, match=f"{name}: cannot be read"):
         artefacts.read(DISK, str(copy))
 
 
-def test_another_model_than_the_one_asked_for_is_refused(written: Path) -> None:
+def test_a_model_with_another_sha256_than_expected_is_refused(written: Path) -> None:
     with pytest.raises(ArtefactError, match=r"not 0{12}"):
         artefacts.read(DISK, str(written), "0" * 64)
 
 
-def test_a_model_is_never_written_over_another(artefact: Artefact, copy: Path) -> None:
+def test_a_model_never_overwrites_another_one(artefact: Artefact, copy: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in copy.iterdir()}
     artefacts.write(artefact, DISK, str(copy))
     other = replace(artefact, manifest=replace(artefact.manifest, data="tag-2"))
@@ -88,14 +103,17 @@ def test_a_model_is_never_written_over_another(artefact: Artefact, copy: Path) -
     assert {path.name: path.stat().st_mtime_ns for path in copy.iterdir()} == before
 
 
-def test_a_writer_that_dies_leaves_no_model(artefact: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(place: fs.FileSystem, path: str, content: bytes) -> None:
+def test_an_interrupted_write_leaves_no_model_and_can_be_repeated(
+    artefact: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file = artefacts._write_file
+
+    def interrupted(storage: fs.FileSystem, path: str, content: bytes) -> None:
         if path.endswith("ranker.txt"):
             raise KeyboardInterrupt
-        put(place, path, content)
+        write_file(storage, path, content)
 
-    put = artefacts._put
-    monkeypatch.setattr(artefacts, "_put", die)
+    monkeypatch.setattr(artefacts, "_write_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         artefacts.write(artefact, DISK, str(tmp_path / "model"))
     with pytest.raises(ArtefactError, match=MANIFEST):
@@ -104,16 +122,67 @@ def test_a_writer_that_dies_leaves_no_model(artefact: Artefact, tmp_path: Path, 
     artefacts.write(artefact, DISK, str(tmp_path / "model"))
 
 
-def test_the_gate_judges_what_is_stored(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = artefacts.read(DISK, str(written))
-    rivals = {"candidate": model.model.rank, "popularity": lambda queries, top: model.model.index.rank("popularity", queries, top)}
-    name = model.manifest.sha256
-    file = tmp_path / "evaluation.npz"
-    file.write_bytes(evaluate(name, "", rivals, QUERIES, QUIET).to_bytes())
-    words = ["--model", str(written), "--evaluation", str(file), "--sha256"]
-    assert gate.main([*words, name]) == 0
+def test_a_model_is_built_with_the_parameters_of_its_manifest(artefact: Artefact, written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New defaults in the code do not change a stored model."""
+    entry = retrievers.RETRIEVERS["covisitation"]
+    changed = entry._replace(parameters=replace(entry.parameters, decay=0.1, per_item=3, window=1))
+    monkeypatch.setitem(retrievers.RETRIEVERS, "covisitation", changed)
+    assert RetrievalSettings().parameters["covisitation"]["decay"] == 0.1
+    read = artefacts.read(DISK, str(written))
+    assert read.model.index.settings == artefact.model.index.settings
+    assert read.model.index.settings.parameters["covisitation"]["decay"] == 0.7
+    assert (read.model.rank(QUERIES, TOP) == artefact.model.rank(QUERIES, TOP)).all()
+
+
+def test_each_retrieval_parameter_is_part_of_the_sha256(artefact: Artefact, written: Path, tmp_path: Path) -> None:
+    settings = artefact.model.index.settings
+    parameters = {name: dict(values) for name, values in settings.parameters.items()}
+    parameters["vstan"]["neighbours"] = 499
+    index = replace(artefact.model.index, settings=replace(settings, parameters=parameters))
+    manifest = artefacts.write(replace(artefact, model=replace(artefact.model, index=index)), DISK, str(tmp_path / "other"))
+    assert manifest.sha256 != artefacts.read(DISK, str(written)).manifest.sha256
+
+
+UNKNOWN: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "retriever": (lambda body: body["retrieval"]["parameters"].update(item2vec={}), "unknown retriever 'item2vec'"),
+    "parameter": (lambda body: body["retrieval"]["parameters"]["vsknn"].update(colour=3), "retriever 'vsknn' has no parameter colour"),
+    "no parameter": (lambda body: body["retrieval"]["parameters"]["vsknn"].pop("idf"), "retriever 'vsknn' lacks the parameter idf"),
+    "no retriever": (lambda body: body["retrieval"]["parameters"].pop("vstan"), "no parameters for the retriever vstan"),
+    "no links": (lambda body: body["retrieval"]["links_from"].append("vstan"), "retriever 'vstan' has no links"),
+    "setting": (lambda body: body["retrieval"].update(temperature=1), "differ from this code's in temperature"),
+    "feature": (lambda body: body["features"].append("price"), "unknown feature price"),
+    "file": (lambda body: body["files"].update({"code.py": "0"}), "lists the files code.py"),
+    "manifest": (lambda body: body.pop("retrieval"), "written by another version of this code"),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_a_model_that_this_code_cannot_build_is_refused_with_the_reason(case: str, copy: Path) -> None:
+    change, message = UNKNOWN[case]
+    edit_manifest(copy, change)
+    with pytest.raises(ArtefactError, match=message):
+        artefacts.read(DISK, str(copy))
+
+
+def test_a_model_made_by_other_code_is_read_with_a_warning(copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        artefacts.read(DISK, str(copy))
+        assert caplog.messages == []
+        edit_manifest(copy, lambda body: body.update(source="0" * 64))
+        artefacts.read(DISK, str(copy))
+    assert "was made by other code of the recommender" in caplog.messages[0]
+
+
+def test_the_gate_judges_the_stored_model(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artefact = artefacts.read(DISK, str(written))
+    index, sha256 = artefact.model.index, artefact.manifest.sha256
+    methods = {"candidate": artefact.model.rank, "popularity": lambda queries, top: index.rank("popularity", queries, top)}
+    evaluation = tmp_path / "evaluation.npz"
+    evaluation.write_bytes(evaluate(sha256, "", methods, QUERIES, QUIET).to_bytes())
+    arguments = ["--model", str(written), "--evaluation", str(evaluation), "--sha256"]
+    assert gate.main([*arguments, sha256]) == 0
     assert '"passed": true' in capsys.readouterr().out
-    assert gate.main([*words, "0" * 64]) == 1
+    assert gate.main([*arguments, "0" * 64]) == 1
     assert "not 000000000000" in capsys.readouterr().out
-    file.write_bytes(b"")
-    assert gate.main([*words, name]) == 1
+    evaluation.write_bytes(b"")
+    assert gate.main([*arguments, sha256]) == 1

@@ -1,29 +1,29 @@
-"""Choosing the best is sorting and cutting."""
+"""The selection kernels give what sorting gives."""
 
 import numpy as np
 import pytest
 
-from ray_apps.recommender.kernels import answer, keep_best
+from ray_apps.recommender.kernels import keep_highest, take_top
 
 
 @pytest.mark.parametrize("limit", [1, 7, 40, 60])
 @pytest.mark.parametrize("values", [5, 1000])
-def test_the_best_are_those_that_sorting_would_find(limit: int, values: int) -> None:
+def test_selected_ids_are_the_highest_of_a_stable_sort(limit: int, values: int) -> None:
     generator = np.random.default_rng(limit)
     scores = np.zeros(200)
     ids = generator.permutation(200)[:50].astype(np.int32)
-    # Few values: many are equal, and the first of them must stay.
+    # With few distinct values many scores are equal, and the first ids among equals must stay.
     scores[ids] = generator.integers(1, values, 50)
     order = np.argsort(-scores[ids], kind="stable")[:limit]
-    wanted, wanted_scores = ids[order], scores[ids][order]
+    expected_ids, expected_scores = ids[order], scores[ids][order]
 
     kept_ids, kept_values = ids.copy(), scores[ids]
-    kept = keep_best(kept_ids, kept_values, 50, limit)
-    assert kept_ids[:kept].tolist() == [one for place, one in enumerate(ids) if place in set(order)]
+    kept = keep_highest(kept_ids, kept_values, 50, limit)
+    assert kept_ids[:kept].tolist() == [item for position, item in enumerate(ids) if position in set(order)]
 
-    found, found_scores = np.full(limit, -1, np.int32), np.zeros(limit)
-    answer(ids.copy(), scores, 50, found, found_scores)
-    assert found[: len(wanted)].tolist() == wanted.tolist()
-    assert found_scores[: len(wanted)].tolist() == wanted_scores.tolist()
-    assert (found[len(wanted) :] == -1).all()
+    top_ids, top_scores = np.full(limit, -1, np.int32), np.zeros(limit)
+    take_top(ids.copy(), scores, 50, top_ids, top_scores)
+    assert top_ids[: len(expected_ids)].tolist() == expected_ids.tolist()
+    assert top_scores[: len(expected_ids)].tolist() == expected_scores.tolist()
+    assert (top_ids[len(expected_ids) :] == -1).all()
     assert not scores.any()

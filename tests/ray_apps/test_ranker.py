@@ -1,4 +1,4 @@
-"""The ranker learns nothing from its own future, is the same twice, and is worth its cost."""
+"""Training: no row depends on later views, the same sessions give the same model, and ranking is better than popularity."""
 
 from dataclasses import replace
 
@@ -7,15 +7,17 @@ import pytest
 
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import ranker
-from ray_apps.recommender.features import FEATURES, candidates
-from ray_apps.recommender.metrics import TOP, per_query, ranks
-from ray_apps.recommender.ranker import Model, Part, Recipe, TooFewSessions
-from ray_apps.recommender.retrieval import Index
+from ray_apps.recommender.features import FeatureError, candidate_rows, feature_names, select
+from ray_apps.recommender.index import Index
+from ray_apps.recommender.metrics import TOP, label_ranks, per_query
+from ray_apps.recommender.ranker import Model, Recipe, TooFewSessions, TrainingRows
+from ray_apps.recommender.retrievers import RetrievalSettings
 from ray_apps.recommender.sessions import Queries, Sessions, prefixes
 from tests.ray_apps import shop
 
 QUIET = Progress(silent=True)
 RECIPE = Recipe(rounds=15)
+SETTINGS = RetrievalSettings()
 ITEMS = 240
 LISTS = shop.visits(1500, items=ITEMS)
 SESSIONS = shop.sessions(LISTS)
@@ -26,18 +28,18 @@ def model() -> Model:
     return ranker.train(SESSIONS, ITEMS, RECIPE, QUIET)[0]
 
 
-def same(one: Part, two: Part) -> bool:
-    return np.array_equal(one.rows, two.rows) and np.array_equal(one.labels, two.labels) and np.array_equal(one.sizes, two.sizes)
+def equal(left: TrainingRows, right: TrainingRows) -> bool:
+    return all(np.array_equal(left_part, right_part) for left_part, right_part in zip(left, right, strict=True))
 
 
-def test_no_row_sees_a_session_that_is_not_older() -> None:
+def test_training_rows_use_only_older_sessions() -> None:
     past, learn, stop = ranker.split(SESSIONS, RECIPE)
     end = len(past)
     assert (past.items == SESSIONS.items[: len(past.items)]).all()
     newer = SESSIONS.between(end, len(SESSIONS))
     for queries in (learn, stop):
         starts = newer.offsets[queries.groups]
-        # A query looks at its own session only, and not at its answer or beyond.
+        # A query sees its own session only, and neither its label nor what follows.
         assert (queries.begin >= starts).all()
         assert (queries.end > queries.begin).all()
         assert (newer.items[queries.end] == queries.labels).all()
@@ -45,63 +47,82 @@ def test_no_row_sees_a_session_that_is_not_older() -> None:
     assert len(learn) + len(stop) == len(prefixes(newer))
 
 
-def test_the_future_changes_no_row() -> None:
-    """Whatever happens after a query, its features stay as they are."""
-    rows = ranker.rows(SESSIONS, ITEMS, RECIPE, QUIET)[0]
+def test_views_after_a_query_do_not_change_its_features() -> None:
+    rows = ranker.training_rows(SESSIONS, ITEMS, RECIPE, QUIET)[0]
     past, learn, _ = ranker.split(SESSIONS, RECIPE)
     end = past.offsets[-1] + learn.end[-1] + 1
-    later = SESSIONS.items.copy()
-    later[end:] = np.random.default_rng(0).integers(0, ITEMS, len(later) - end)
-    other = ranker.rows(replace(SESSIONS, items=later), ITEMS, RECIPE, QUIET)[0]
-    assert same(rows, other)
+    changed = SESSIONS.items.copy()
+    changed[end:] = np.random.default_rng(0).integers(0, ITEMS, len(changed) - end)
+    rows_of_changed = ranker.training_rows(replace(SESSIONS, items=changed), ITEMS, RECIPE, QUIET)[0]
+    assert equal(rows, rows_of_changed)
 
 
-def test_features_are_what_they_are_called() -> None:
+def test_features_have_the_values_that_their_names_say() -> None:
     index = Index(shop.sessions([[0, 1, 2], [0, 1], [3, 1]]), 4)
-    query = Queries(np.array([0, 1, 0], np.int32), np.array([0]), np.array([3]), np.array([2], np.int32), np.array([0]))
-    found = candidates(index, query)
-    rows = {item: dict(zip(FEATURES, row.tolist(), strict=True)) for item, row in zip(found.items.tolist(), found.rows, strict=True)}
-    assert set(rows) == {0, 1, 2, 3}
-    assert rows[0] | {"times_seen": 2, "steps_since_seen": 1, "query_views": 3, "query_items": 2} == rows[0]
-    assert rows[1] | {"times_seen": 1, "steps_since_seen": 2} == rows[1]
-    assert rows[2] | {"times_seen": 0, "steps_since_seen": 0, "log_views": pytest.approx(np.log(2))} == rows[2]
+    query = Queries.single(np.array([0, 1, 0], np.int32))
+    rows = candidate_rows(index, query)
+    names = feature_names(SETTINGS)
+    features = {item: dict(zip(names, row.tolist(), strict=True)) for item, row in zip(rows.items.tolist(), rows.features, strict=True)}
+    assert set(features) == {0, 1, 2, 3}
+    assert features[0] | {"times_seen": 2, "steps_since_seen": 1, "query_views": 3, "query_items": 2} == features[0]
+    assert features[1] | {"times_seen": 1, "steps_since_seen": 2} == features[1]
+    assert features[2] | {"times_seen": 0, "steps_since_seen": 0, "log_views": pytest.approx(np.log(2))} == features[2]
     # 0 was followed by 1 both times; 1 was viewed three times in all.
-    assert rows[1]["successor_last_weight"] == pytest.approx(1)
-    assert rows[1]["successor_last_cosine"] == pytest.approx(2 / np.sqrt(2 * 3))
-    assert rows[2]["successor_before_weight"] == pytest.approx(1 / 3)
+    assert features[1]["successor_last_weight"] == pytest.approx(1)
+    assert features[1]["successor_last_cosine"] == pytest.approx(2 / np.sqrt(2 * 3))
+    assert features[2]["successor_before_weight"] == pytest.approx(1 / 3)
     for retriever in ("covisitation", "vsknn", "vstan"):
-        items, scores = index.find(retriever, query, 4)
+        items, scores = index.candidates(retriever, query, 4)
         for rank, (item, score) in enumerate(zip(items[0].tolist(), scores[0].tolist(), strict=True)):
             if item >= 0:
-                assert rows[item][f"{retriever}_score"] == pytest.approx(score, rel=1e-6)
-                assert rows[item][f"{retriever}_share"] == pytest.approx(score / scores[0, 0], rel=1e-6)
-                assert rows[item][f"{retriever}_rank"] == rank - 81
+                assert features[item][f"{retriever}_score"] == pytest.approx(score, rel=1e-6)
+                assert features[item][f"{retriever}_share"] == pytest.approx(score / scores[0, 0], rel=1e-6)
+                assert features[item][f"{retriever}_rank"] == rank - 81
+
+
+def test_features_are_selected_by_name_in_the_order_of_the_trees() -> None:
+    names = feature_names(SETTINGS)
+    table = np.arange(2 * len(names), dtype=np.float32).reshape(2, -1)
+    assert select(table, SETTINGS, names) is table
+    assert select(table, SETTINGS, (names[3], names[0])).tolist() == table[:, [3, 0]].tolist()
+    with pytest.raises(FeatureError, match="unknown feature price"):
+        select(table, SETTINGS, ("price",))
 
 
 def test_the_same_sessions_give_the_same_model(model: Model) -> None:
-    again, _ = ranker.train(SESSIONS, ITEMS, RECIPE, QUIET)
-    assert model.booster.model_to_string() == again.booster.model_to_string()
+    repeated, _ = ranker.train(SESSIONS, ITEMS, RECIPE, QUIET)
+    assert model.booster.model_to_string() == repeated.booster.model_to_string()
     queries = prefixes(shop.sessions(shop.visits(20, seed=2, items=ITEMS)))
-    assert (model.rank(queries, TOP) == again.rank(queries, TOP)).all()
+    assert (model.rank(queries, TOP) == repeated.rank(queries, TOP)).all()
 
 
-def test_ranking_beats_popularity_and_a_query_alone_is_answered_as_among_others(model: Model) -> None:
+def test_ranking_is_better_than_popularity_and_the_same_for_a_query_alone(model: Model) -> None:
     queries = prefixes(shop.sessions(shop.visits(100, seed=2, items=ITEMS)))
-    found = model.rank(queries, TOP)
-    assert (found >= 0).all()
-    popular = model.index.rank("popularity", queries, TOP)
-    hits, popular_hits = (per_query(ranks(one, queries.labels))["hr20"].mean() for one in (found, popular))
+    lists = model.rank(queries, TOP)
+    assert (lists >= 0).all()
+    popular_lists = model.index.rank("popularity", queries, TOP)
+    hits = per_query(label_ranks(lists, queries.labels))["hr20"].mean()
+    popular_hits = per_query(label_ranks(popular_lists, queries.labels))["hr20"].mean()
     assert hits > 1.5 * popular_hits
-    assert (model.rank(queries.between(5, 6), TOP) == found[5:6]).all()
+    assert (model.rank(queries.between(5, 6), TOP) == lists[5:6]).all()
 
 
-def test_a_query_of_nothing_known_gets_the_popular_items(model: Model) -> None:
-    nothing = Queries(np.zeros(0, np.int32), *(np.zeros(1, np.int64),) * 2, np.zeros(1, np.int32), np.zeros(1, np.int64))
-    assert (model.rank(nothing, TOP) == model.index.rank("popularity", nothing, TOP)).all()
+def test_a_query_without_known_items_gets_the_most_viewed_items(model: Model) -> None:
+    query = Queries.single(np.zeros(0, np.int32))
+    assert (model.rank(query, TOP) == model.index.rank("popularity", query, TOP)).all()
+    assert (model.rank(query, TOP)[0] == model.popular(TOP)).all()
+
+
+def test_similar_items_are_the_heaviest_links_without_the_item_itself(model: Model) -> None:
+    items, weights = model.similar(7, 5)
+    assert len(items) == 5
+    assert 7 not in items
+    assert (np.diff(weights) <= 0).all()
+    assert items.tolist() == [item for item in model.similar(7, 100)[0].tolist() if item != 7][:5]
 
 
 @pytest.mark.parametrize(("least", "share"), [(100, 0.93), (1200, None), (10**9, 0.7)])
-def test_the_ranker_gets_enough_queries_where_there_are_enough(least: int, share: float | None) -> None:
+def test_the_first_index_leaves_enough_queries_to_the_ranker(least: int, share: float | None) -> None:
     past, learn, stop = ranker.split(SESSIONS, replace(RECIPE, least_queries=least))
     if share:
         assert len(past) == int(len(SESSIONS) * share)
@@ -110,23 +131,23 @@ def test_the_ranker_gets_enough_queries_where_there_are_enough(least: int, share
 
 
 @pytest.mark.parametrize("count", [1, 10])
-def test_too_few_sessions_are_an_error_of_their_own(count: int) -> None:
+def test_too_few_sessions_raise_an_error(count: int) -> None:
     with pytest.raises(TooFewSessions, match=f"^{count} sessions"):
         ranker.train(shop.sessions(LISTS[:count]), ITEMS, RECIPE, QUIET)
 
 
-def test_times_may_come_with_the_sessions() -> None:
+def test_sessions_with_even_times_give_the_same_rows_as_sessions_without_times() -> None:
     timed = Sessions(SESSIONS.offsets, SESSIONS.items, 60 * np.arange(len(SESSIONS), dtype=np.float64))
-    assert same(ranker.rows(timed, ITEMS, RECIPE, QUIET)[0], ranker.rows(SESSIONS, ITEMS, RECIPE, QUIET)[0])
+    assert equal(ranker.training_rows(timed, ITEMS, RECIPE, QUIET)[0], ranker.training_rows(SESSIONS, ITEMS, RECIPE, QUIET)[0])
 
 
-def test_a_sample_holds_whole_queries_in_their_order() -> None:
+def test_a_sample_has_whole_queries_in_their_order() -> None:
     sizes = np.array([1, 3, 2, 4], np.int64)
     owners = np.repeat(np.arange(4), sizes)
-    part = Part(owners.astype(np.float32).reshape(-1, 1), owners.astype(np.int32), sizes)
-    found = part.sample(2, seed=1)
-    chosen = np.unique(found.labels)
-    assert len(chosen) == 2
-    assert found.sizes.tolist() == sizes[chosen].tolist()
-    assert found.labels.tolist() == found.rows[:, 0].tolist() == np.repeat(chosen, found.sizes).tolist()
-    assert [one.tolist() for one in part.sample(9, seed=1)] == [one.tolist() for one in part]
+    rows = TrainingRows(owners.astype(np.float32).reshape(-1, 1), owners.astype(np.int32), sizes, ("owner",))
+    sample = rows.sample(2, seed=1)
+    selected = np.unique(sample.labels)
+    assert len(selected) == 2
+    assert sample.sizes.tolist() == sizes[selected].tolist()
+    assert sample.labels.tolist() == sample.features[:, 0].tolist() == np.repeat(selected, sample.sizes).tolist()
+    assert equal(rows.sample(9, seed=1), rows)
