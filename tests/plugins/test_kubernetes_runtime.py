@@ -1,4 +1,4 @@
-"""The Kubernetes runtime's resources are the reviewed ones, and its operators speak as they should."""
+"""The Kubernetes runtime: its resources equal the reviewed snapshot, and a failed Spark application is reported with its error message."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,63 +8,70 @@ from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKu
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from clickstream.runtime.kubernetes import TellingSparkOperator
+from clickstream.runtime.kubernetes import DescriptiveFailureSparkOperator
 from clickstream_contracts import names
-from tests.plugins.kubernetes_resources import AT, SNAPSHOT, rendered
+from tests.plugins.kubernetes_resources import SNAPSHOT, TRY, to_yaml
 
 
-def test_the_resources_are_the_reviewed_ones() -> None:
-    assert rendered() == SNAPSHOT.read_text(), "if the change is meant: python -m tests.plugins.kubernetes_resources"
+def test_the_resources_equal_the_reviewed_snapshot() -> None:
+    assert to_yaml() == SNAPSHOT.read_text(), "if the change is intended: python -m tests.plugins.kubernetes_resources"
 
 
-def test_a_try_has_one_name_and_no_other_try_has_it() -> None:
-    assert names.pod_name(*AT) == names.pod_name(*AT)
-    assert len({names.pod_name(*AT), names.pod_name(*AT[:3], 3), names.pod_name("other", *AT[1:]), names.pod_name(AT[0], "manual", *AT[2:])}) == 4
-    # Spark adds a suffix to it for each of its pods and services.
+def test_each_try_has_a_name_of_its_own() -> None:
+    dag_id, run_id, task_id, number = TRY
+    other_tries = [(dag_id, run_id, task_id, number + 1), ("other", run_id, task_id, number), (dag_id, "manual", task_id, number)]
+    assert names.pod_name(*TRY) == names.pod_name(*TRY)
+    assert len({names.pod_name(*each) for each in [TRY, *other_tries]}) == 4
+    # Spark appends a suffix for each of its pods and services, and 63 characters are the limit.
     assert len(names.pod_name("d" * 99, "r" * 99, "t" * 99, 99)) <= 45
 
 
-class Applications:
-    """The custom objects of a cluster: what is asked of it, and what it answers."""
+class SparkApplications:
+    """CustomObjectsApi of a cluster whose Spark applications have a fixed state; it records deletions."""
 
-    def __init__(self, status: dict[str, Any]) -> None:
-        self.status, self.deleted = status, []  # type: ignore[var-annotated]
+    def __init__(self, application_state: dict[str, Any]) -> None:
+        self.application_state = application_state
+        self.deleted: list[str] = []
 
-    def get_namespaced_custom_object(self, *where: str) -> dict[str, Any]:
-        return {"status": {"applicationState": self.status}}
+    def get_namespaced_custom_object(self, *path: str) -> dict[str, Any]:
+        return {"status": {"applicationState": self.application_state}}
 
-    def delete_namespaced_custom_object(self, *where: str) -> None:
-        self.deleted.append(where[-1])
+    def delete_namespaced_custom_object(self, *path: str) -> None:
+        self.deleted.append(path[-1])
         raise ApiException(status=404)
 
 
-def task(monkeypatch: pytest.MonkeyPatch, cluster: Applications) -> TellingSparkOperator:
+def failing_task(monkeypatch: pytest.MonkeyPatch, applications: SparkApplications) -> DescriptiveFailureSparkOperator:
+    """Returns a task whose driver pod fails."""
+
     def fail(self: Any, context: Any) -> None:
         raise AirflowException("Pod curate-driver returned a failure.")
 
     monkeypatch.setattr(SparkKubernetesOperator, "execute", fail)
-    found = TellingSparkOperator(task_id="curate", namespace="clickstream-spark", template_spec={})
-    found.__dict__["hook"] = SimpleNamespace(custom_object_client=cluster)
-    return found
+    task = DescriptiveFailureSparkOperator(task_id="curate", namespace="clickstream-spark", template_spec={})
+    task.__dict__["hook"] = SimpleNamespace(custom_object_client=applications)
+    return task
 
 
+@pytest.fixture
 def context() -> Any:
-    return {"ti": SimpleNamespace(dag_id=AT[0], run_id=AT[1], task_id=AT[2], try_number=AT[3])}
+    dag_id, run_id, task_id, number = TRY
+    return {"ti": SimpleNamespace(dag_id=dag_id, run_id=run_id, task_id=task_id, try_number=number)}
 
 
-def test_a_failure_is_told_in_the_applications_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Applications({"state": "FAILED", "errorMessage": "driver container failed with ExitCode: 137, Reason: OOMKilled"})
-    with pytest.raises(AirflowException, match=rf"{names.pod_name(*AT)} is FAILED: .*OOMKilled"):
-        task(monkeypatch, cluster).execute(context())
+def test_a_failure_has_the_error_message_of_the_application(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
+    applications = SparkApplications({"state": "FAILED", "errorMessage": "driver container failed with ExitCode: 137, Reason: OOMKilled"})
+    with pytest.raises(AirflowException, match=rf"{names.pod_name(*TRY)} is FAILED: .*OOMKilled"):
+        failing_task(monkeypatch, applications).execute(context)
 
 
-def test_without_words_of_the_application_the_operators_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_error_message_the_failure_has_that_of_the_pod(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
     with pytest.raises(AirflowException, match="returned a failure"):
-        task(monkeypatch, Applications({})).execute(context())
+        failing_task(monkeypatch, SparkApplications({})).execute(context)
 
 
-def test_what_an_earlier_try_left_running_is_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Applications({})
+def test_the_application_of_an_earlier_try_is_deleted_first(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
+    applications = SparkApplications({})
     with pytest.raises(AirflowException):
-        task(monkeypatch, cluster).execute(context())
-    assert cluster.deleted == [names.pod_name(*AT[:3], 1)]
+        failing_task(monkeypatch, applications).execute(context)
+    assert applications.deleted == [names.pod_name(*TRY[:3], 1)]

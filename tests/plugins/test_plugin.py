@@ -1,4 +1,4 @@
-"""What Airflow sees of the plugins folder."""
+"""What Airflow imports from the plugins folder."""
 
 import sys
 
@@ -7,9 +7,10 @@ from airflow import plugins_manager
 from tests.plugins.environment import ROOT
 
 
-def test_airflow_finds_the_plugin_and_imports_nothing_else_by_itself() -> None:
-    found = [plugin.name for plugin in plugins_manager._get_plugins()[0]]
-    assert "clickstream" in found
+def test_airflow_imports_the_plugin_and_no_module_under_a_bare_name() -> None:
+    plugin_names = [plugin.name for plugin in plugins_manager._get_plugins()[0]]
+    assert "clickstream" in plugin_names
     assert plugins_manager.get_import_errors() == {}
-    ours = {name for name, module in sys.modules.items() if (getattr(module, "__file__", None) or "").startswith(f"{ROOT}/plugins/")}
-    assert {name for name in ours if not name.startswith("clickstream")} == set()
+    files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    plugin_modules = {name for name, file in files.items() if file.startswith(f"{ROOT}/plugins/")}
+    assert {name for name in plugin_modules if not name.startswith("clickstream")} == set()

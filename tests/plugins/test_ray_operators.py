@@ -1,4 +1,4 @@
-"""Ray jobs: a head played by the test on one side, a cluster's resources on the other; the receipt is the verdict on both."""
+"""Ray operators of both runtimes, with a fake Jobs API and fake RayJob resources that run the app as a process."""
 
 import json
 import shlex
@@ -15,219 +15,225 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 from pyarrow.fs import LocalFileSystem
 
-from clickstream.hooks.ray import RayError, RayJobs
+from clickstream.hooks.ray import RayError, RayJobHook
 from clickstream.operators.ray import RayReceiptOperator
 from clickstream.operators.receipt import ReceiptStore
-from clickstream.runtime import rayjobs
+from clickstream.runtime import rayjob_specs
 from clickstream.runtime.kubernetes import RayJobReceiptOperator
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
 from tests.plugins.test_receipt_operators import APP, GOOD
 
-JOB = names.pod_name("clickstream_nightly", "r", "work", 1)
+JOB_ID = names.pod_name("clickstream_nightly", "r", "work", 1)
 
 
 @dataclass
-class Head:
-    """A Job REST that runs a job's command when it is asked for it the second time."""
+class FakeHead:
+    """Jobs API of a Ray head: a job is pending at its first request, and the second request runs its command to the end."""
 
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    lost_answers: int = 0
+    requests: list[str] = field(default_factory=list)
+    responses_to_lose: int = 0
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def handle(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"] == "Bearer secret"
-        name = request.url.path.removeprefix("/api/jobs/").removesuffix("/stop").removesuffix("/logs")
-        self.asked.append(f"{request.method} {request.url.path}")
-        if request.method == "POST" and not name:
-            return self._take(request)
-        if name not in self.jobs:
+        job_id = request.url.path.removeprefix("/api/jobs/").removesuffix("/stop").removesuffix("/logs")
+        self.requests.append(f"{request.method} {request.url.path}")
+        if request.method == "POST" and not job_id:
+            return self._submit(request)
+        if job_id not in self.jobs:
             return httpx.Response(404, text="no such job")
         if request.url.path.endswith("/stop"):
-            self.jobs[name]["status"] = "STOPPED"
+            self.jobs[job_id]["status"] = "STOPPED"
         if request.url.path.endswith("/logs"):
-            return httpx.Response(200, json={"logs": self.jobs[name].get("logs", "")})
-        return httpx.Response(200, json=self._one_step_on(self.jobs[name]))
+            return httpx.Response(200, json={"logs": self.jobs[job_id].get("logs", "")})
+        return httpx.Response(200, json=self._advance(self.jobs[job_id]))
 
-    def _take(self, request: httpx.Request) -> httpx.Response:
+    def _submit(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
         if body["submission_id"] in self.jobs:
             return httpx.Response(400, text="exists")
         self.jobs[body["submission_id"]] = {"status": "PENDING", "entrypoint": body["entrypoint"], "message": ""}
-        if self.lost_answers:
-            self.lost_answers -= 1
+        if self.responses_to_lose:
+            self.responses_to_lose -= 1
             raise httpx.ReadError("connection reset")
         return httpx.Response(200, json={"submission_id": body["submission_id"]})
 
-    def _one_step_on(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _advance(self, job: dict[str, Any]) -> dict[str, Any]:
         if job["status"] == "RUNNING":
-            done = subprocess.run(["sh", "-c", job["entrypoint"]], capture_output=True, text=True, check=False)
-            ended = {"status": "FAILED" if done.returncode else "SUCCEEDED", "message": f"exit code {done.returncode}"}
-            job |= ended | {"logs": job.get("logs", "") + done.stdout}
+            result = subprocess.run(["sh", "-c", job["entrypoint"]], capture_output=True, text=True, check=False)
+            job["status"] = "FAILED" if result.returncode else "SUCCEEDED"
+            job["message"] = f"exit code {result.returncode}"
+            job["logs"] = job.get("logs", "") + result.stdout
         if job["status"] == "PENDING":
-            job |= {"status": "RUNNING", "logs": "it starts\nhalf a li"}
+            job["status"] = "RUNNING"
+            job["logs"] = "it starts\nhalf a li"
         return job
 
 
 @pytest.fixture
-def head() -> Head:
-    return Head()
+def head() -> FakeHead:
+    return FakeHead()
 
 
 @pytest.fixture(autouse=True)
-def _settings(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _settings(head: FakeHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ReceiptStore(LocalFileSystem(), str(tmp_path))
     monkeypatch.setattr(ReceiptStore, "from_settings", classmethod(lambda cls, settings: store))
-    jobs = RayJobs("http://ray", "secret", attempts=3, transport=httpx.MockTransport(head.answer))
-    monkeypatch.setattr(RayJobs, "from_settings", classmethod(lambda cls, settings: jobs))
+    hook = RayJobHook("http://ray", "secret", attempts=3, transport=httpx.MockTransport(head.handle))
+    monkeypatch.setattr(RayJobHook, "from_settings", classmethod(lambda cls, settings: hook))
 
 
-def command(text: str) -> list[str]:
-    """An app that leaves this as its receipt, or breaks down without one."""
-    return [sys.executable, "-c", APP, text, "0"] if text else [sys.executable, "-c", "raise SystemExit(3)"]
+def app_command(receipt_text: str) -> list[str]:
+    """Returns the command of an app that writes this receipt, or that fails without one."""
+    if not receipt_text:
+        return [sys.executable, "-c", "raise SystemExit(3)"]
+    return [sys.executable, "-c", APP, receipt_text, "0"]
 
 
-def task(text: str) -> RayReceiptOperator:
-    return RayReceiptOperator(task_id="work", command=command(text), poll_seconds=0)
+def ray_task(command: list[str]) -> RayReceiptOperator:
+    return RayReceiptOperator(task_id="work", command=command, poll_seconds=0)
 
 
-def job_of(context: Any, number: int = 1) -> str:
+def try_name(context: Any, number: int = 1) -> str:
     return names.pod_name(context["ti"].dag_id, context["ti"].run_id, "work", number)
 
 
-def test_a_job_that_leaves_a_receipt_is_the_tasks_answer(head: Head, context: Any) -> None:
-    task(GOOD.to_json()).execute(context)
+def test_the_receipt_of_a_job_is_the_return_value_of_the_task(head: FakeHead, context: Any) -> None:
+    ray_task(app_command(GOOD.to_json())).execute(context)
     assert context["ti"].pushed["return_value"]["facts"] == GOOD.facts
-    assert list(head.jobs) == [job_of(context)]
+    assert list(head.jobs) == [try_name(context)]
 
 
-def test_a_lost_answer_does_not_start_a_job_twice(head: Head, context: Any) -> None:
-    head.lost_answers = 1
-    task(GOOD.to_json()).execute(context)
-    assert head.asked.count("POST /api/jobs/") == 1
+def test_a_lost_response_does_not_submit_a_job_twice(head: FakeHead, context: Any) -> None:
+    head.responses_to_lose = 1
+    ray_task(app_command(GOOD.to_json())).execute(context)
+    assert head.requests.count("POST /api/jobs/") == 1
 
 
-def test_words_reach_the_app_as_they_are(head: Head, context: Any) -> None:
-    one = task(Receipt(app="train", run="it's; \"$(quoted)\" {'a': 1}").to_json())
-    one.execute(context)
-    assert context["ti"].pushed["return_value"]["run"] == "it's; \"$(quoted)\" {'a': 1}"
+def test_arguments_reach_the_app_unchanged_through_the_shell(context: Any) -> None:
+    run = "it's; \"$(quoted)\" {'a': 1}"
+    ray_task(app_command(Receipt(app="train", run=run).to_json())).execute(context)
+    assert context["ti"].pushed["return_value"]["run"] == run
 
 
-def test_a_job_that_fails_is_told_in_rays_words(head: Head, context: Any) -> None:
-    with pytest.raises(AirflowException, match=rf"{job_of(context)} is FAILED: exit code 3") as failure:
-        task("").execute(context)
+def test_a_failed_job_is_reported_with_the_message_of_ray_and_retried(context: Any) -> None:
+    with pytest.raises(AirflowException, match=rf"{try_name(context)} is FAILED: exit code 3") as failure:
+        ray_task(app_command("")).execute(context)
     assert not isinstance(failure.value, AirflowFailException)
 
 
-def test_a_job_that_ends_well_without_a_receipt_is_not_believed(context: Any) -> None:
-    one = RayReceiptOperator(task_id="work", command=[sys.executable, "-c", "pass"], poll_seconds=0)
-    with pytest.raises(AirflowFailException, match="wrote no receipt"):
-        one.execute(context)
+def test_a_succeeded_job_without_a_receipt_fails_the_task(context: Any) -> None:
+    with pytest.raises(AirflowFailException, match="exit code 0 but no receipt"):
+        ray_task([sys.executable, "-c", "pass"]).execute(context)
 
 
-def test_what_an_earlier_try_left_running_is_stopped_first(head: Head, context: Any) -> None:
-    head.jobs[job_of(context)] = {"status": "STUCK", "entrypoint": "true"}
+def test_the_job_of_an_earlier_try_is_stopped_first(head: FakeHead, context: Any) -> None:
+    head.jobs[try_name(context)] = {"status": "STUCK", "entrypoint": "true"}
     context["ti"].try_number = 2
-    task(GOOD.to_json()).execute(context)
+    ray_task(app_command(GOOD.to_json())).execute(context)
     assert [job["status"] for job in head.jobs.values()] == ["STOPPED", "SUCCEEDED"]
 
 
-def test_a_head_that_forgot_the_job_is_named(head: Head, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(job: dict[str, Any]) -> dict[str, Any]:
+def test_a_job_that_is_lost_with_the_head_is_reported(head: FakeHead, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def restart_head(job: dict[str, Any]) -> dict[str, Any]:
         head.jobs.clear()
         return job
 
-    monkeypatch.setattr(head, "_one_step_on", forget)
-    with pytest.raises(AirflowException, match="started anew"):
-        task(GOOD.to_json()).execute(context)
+    monkeypatch.setattr(head, "_advance", restart_head)
+    with pytest.raises(AirflowException, match=f"Ray lost the job {try_name(context)}: its head was restarted"):
+        ray_task(app_command(GOOD.to_json())).execute(context)
 
 
-def test_a_killed_task_ends_its_job(head: Head, context: Any) -> None:
-    one = task(GOOD.to_json())
-    one._job = job_of(context)
-    head.jobs[one._job] = {"status": "PENDING", "entrypoint": "true"}
-    one.on_kill()
-    assert head.jobs[one._job]["status"] == "STOPPED"
+def test_killing_a_task_stops_its_job(head: FakeHead, context: Any) -> None:
+    task = ray_task(app_command(GOOD.to_json()))
+    task._job_id = try_name(context)
+    head.jobs[task._job_id] = {"status": "PENDING", "entrypoint": "true"}
+    task.on_kill()
+    assert head.jobs[task._job_id]["status"] == "STOPPED"
 
 
-def test_the_log_is_told_line_by_line_and_once(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    one = task("")
-    monkeypatch.setattr(RayReceiptOperator, "log", SimpleNamespace(info=lambda form, line: told.append(line)), raising=False)
-    one.jobs.submit(JOB, "exec echo ne", {})
-    one._job = JOB
-    one._follow()
-    assert told == ["it starts", "half a line"]
+def test_each_line_of_output_is_logged_once_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    log = SimpleNamespace(info=lambda template, line: logged.append(line))
+    monkeypatch.setattr(RayReceiptOperator, "log", log, raising=False)
+    task = ray_task(app_command(""))
+    task.hook.submit(JOB_ID, "exec echo ne", {})
+    task._job_id = JOB_ID
+    task._follow()
+    assert logged == ["it starts", "half a line"]
 
 
-def test_without_a_token_the_refusal_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse = httpx.MockTransport(lambda request: httpx.Response(401, text="Unauthorized: Missing authentication token"))
-    with pytest.raises(RayError, match=r"Ray refused GET /api/jobs/x: 401 Unauthorized"):
-        RayJobs("http://ray", transport=refuse).find("x")
+def test_a_request_without_a_token_is_reported_in_one_line() -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(401, text="Unauthorized: Missing authentication token"))
+    with pytest.raises(RayError, match=r"Ray rejected GET /api/jobs/x: 401 Unauthorized"):
+        RayJobHook("http://ray", transport=transport).find("x")
 
 
-class Cluster:
-    """The RayJobs of a cluster: each is over when it is looked at the second time."""
+class FakeRayJobs:
+    """CustomObjectsApi of a cluster: a RayJob has no status at the first request, and the second request runs its command to the end."""
 
-    def __init__(self, ends: dict[str, Any], store: dict[str, Any] | None = None) -> None:
-        self.ends, self.things = ends, {} if store is None else store
+    def __init__(self, final_status: dict[str, Any]) -> None:
+        self.final_status = final_status
+        self.manifests: dict[str, Any] = {}
         self.calls: list[str] = []
 
-    def patch_namespaced_custom_object(self, *where: Any, **how: Any) -> None:
-        *_, name, body = where
-        assert (where[:4], how) == (("ray.io", "v1", "clickstream-ray", "rayjobs"), rayjobs.APPLY)
+    def patch_namespaced_custom_object(self, *path_and_body: Any, **options: Any) -> None:
+        *path, name, body = path_and_body
+        assert path == ["ray.io", "v1", "clickstream-ray", "rayjobs"]
+        assert options == rayjob_specs.SERVER_SIDE_APPLY
         self.calls.append(f"apply {name}")
-        self.things[name] = body
+        self.manifests[name] = body
 
-    def get_namespaced_custom_object(self, *where: str) -> dict[str, Any]:
-        self.calls.append(f"get {where[-1]}")
-        command = shlex.split(self.things[where[-1]]["spec"]["entrypoint"])
-        first = self.calls.count(f"get {where[-1]}") == 1
-        if not first:
-            subprocess.run(command, check=False)
-        return {} if first else {"status": self.ends}
+    def get_namespaced_custom_object(self, *path: str) -> dict[str, Any]:
+        name = path[-1]
+        self.calls.append(f"get {name}")
+        if self.calls.count(f"get {name}") == 1:
+            return {}
+        subprocess.run(shlex.split(self.manifests[name]["spec"]["entrypoint"]), check=False)
+        return {"status": self.final_status}
 
-    def delete_namespaced_custom_object(self, *where: str) -> None:
-        self.calls.append(f"delete {where[-1]}")
-        if self.things.pop(where[-1], None) is None:
+    def delete_namespaced_custom_object(self, *path: str) -> None:
+        self.calls.append(f"delete {path[-1]}")
+        if self.manifests.pop(path[-1], None) is None:
             raise ApiException(status=404)
 
 
-def there(cluster: Cluster, text: str) -> RayJobReceiptOperator:
-    one = RayJobReceiptOperator(task_id="work", command=command(text), poll_seconds=0)
-    one.__dict__["hook"] = SimpleNamespace(custom_object_client=cluster)
-    return one
+def rayjob_task(rayjobs: FakeRayJobs, receipt_text: str) -> RayJobReceiptOperator:
+    task = RayJobReceiptOperator(task_id="work", command=app_command(receipt_text), poll_seconds=0)
+    task.__dict__["hook"] = SimpleNamespace(custom_object_client=rayjobs)
+    return task
 
 
-GOOD_END = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
-
-
-def test_there_a_rayjob_is_applied_followed_and_removed(context: Any) -> None:
-    cluster = Cluster(GOOD_END)
+def test_on_kubernetes_a_rayjob_is_applied_followed_and_deleted(context: Any) -> None:
+    rayjobs = FakeRayJobs({"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})
     context["ti"].try_number = 2
-    there(cluster, GOOD.to_json()).execute(context)
+    rayjob_task(rayjobs, GOOD.to_json()).execute(context)
     assert context["ti"].pushed["return_value"]["facts"] == GOOD.facts
-    first, second = job_of(context, 1), job_of(context, 2)
-    assert cluster.calls == [f"delete {first}", f"apply {second}", f"get {second}", f"get {second}", f"delete {second}"]
+    first, second = try_name(context, 1), try_name(context, 2)
+    assert rayjobs.calls == [f"delete {first}", f"apply {second}", f"get {second}", f"get {second}", f"delete {second}"]
 
 
 @pytest.mark.parametrize(
-    ("ends", "words"),
+    ("final_status", "message"),
     [
         ({"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "message": "OOMKilled"}, "is FAILED: OOMKilled"),
         ({"jobDeploymentStatus": "ValidationFailed", "message": "no cluster"}, "is ValidationFailed: no cluster"),
         ({"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}, "is STOPPED: no reason given"),
     ],
 )
-def test_there_a_failure_is_told_in_the_resources_words_and_left_to_look_at(ends: dict[str, Any], words: str, context: Any) -> None:
-    cluster = Cluster(ends)
-    with pytest.raises(AirflowException, match=words):
-        there(cluster, "").execute(context)
-    assert list(cluster.things) == [job_of(context)]
+def test_on_kubernetes_a_failure_has_the_message_of_the_rayjob_which_is_kept(
+    final_status: dict[str, Any], message: str, context: Any
+) -> None:
+    rayjobs = FakeRayJobs(final_status)
+    with pytest.raises(AirflowException, match=message):
+        rayjob_task(rayjobs, "").execute(context)
+    assert list(rayjobs.manifests) == [try_name(context)]
 
 
-def test_a_rayjob_takes_airflows_settings_along() -> None:
-    made = rayjobs.resource("x", ["python", "-m", "ray_apps.jobs.train", "--ref", "a b"], Settings(nessie_uri="http://n:1"))
-    assert made["spec"]["entrypoint"] == "python -m ray_apps.jobs.train --ref 'a b'"
-    assert '"CLICKSTREAM_NESSIE_URI": "http://n:1"' in made["spec"]["runtimeEnvYAML"]
+def test_a_rayjob_has_the_settings_of_airflow() -> None:
+    command = ["python", "-m", "ray_apps.jobs.train", "--ref", "a b"]
+    spec = rayjob_specs.manifest("x", command, Settings(nessie_uri="http://n:1"))["spec"]
+    assert spec["entrypoint"] == "python -m ray_apps.jobs.train --ref 'a b'"
+    assert '"CLICKSTREAM_NESSIE_URI": "http://n:1"' in spec["runtimeEnvYAML"]

@@ -1,4 +1,4 @@
-"""A task is what its app's receipt says: real processes, with receipts in a folder in the place of the bucket."""
+"""Operators that require a receipt, with real processes; receipts are in a local folder instead of the bucket."""
 
 import sys
 import time
@@ -17,12 +17,15 @@ from clickstream.operators.spark import SparkReceiptOperator
 from clickstream_contracts.receipt import Receipt
 
 GOOD = Receipt(app="curate", run="a_run", facts={"days": ["2026-01-02"]})
-VERDICT = Receipt(
-    app="audit", run="a_run", error="2 rules failed", facts={"failures": [{"name": "unique_event", "sample": [{"id": "e-1"}]}]}
+FAILED_AUDIT = Receipt(
+    app="audits", run="a_run", error="2 rules failed", facts={"failures": [{"name": "unique_event", "sample": [{"id": "e-1"}]}]}
 )
-UNASKED = Receipt(app="audit", run="a_run", error="unique_event: no Nessie", facts={"failures": [{"name": "unique_event", "sample": []}]})
-BREAKDOWN = Receipt(app="curate", run="a_run", error="Connection refused")
+AUDIT_ERROR = Receipt(
+    app="audits", run="a_run", error="unique_event: no Nessie", facts={"failures": [{"name": "unique_event", "sample": []}]}
+)
+APP_ERROR = Receipt(app="curate", run="a_run", error="Connection refused")
 
+# Arguments: the text of the receipt, the exit code, then --receipt URI.
 APP = """
 import pathlib, sys
 text, code, uri = sys.argv[1], int(sys.argv[2]), sys.argv[sys.argv.index("--receipt") + 1]
@@ -36,90 +39,93 @@ sys.exit(code)
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReceiptStore:
-    """Receipts lie below the test's folder."""
-    found = ReceiptStore(LocalFileSystem(), str(tmp_path))
-    monkeypatch.setattr(ReceiptStore, "from_settings", classmethod(lambda cls, settings: found))
-    return found
+    """A store of receipts in the test's folder."""
+    local_store = ReceiptStore(LocalFileSystem(), str(tmp_path))
+    monkeypatch.setattr(ReceiptStore, "from_settings", classmethod(lambda cls, settings: local_store))
+    return local_store
 
 
-def run(context: Any, text: str, code: int) -> None:
-    CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", APP, text or " ", str(code)], folder=".").execute(context)
+def task(*python_arguments: str) -> CommandReceiptOperator:
+    """Returns a task that runs Python with these arguments."""
+    return CommandReceiptOperator(task_id="work", command=[sys.executable, *python_arguments], folder=".")
 
 
-def test_a_good_receipt_is_the_tasks_answer(context: Any) -> None:
-    run(context, GOOD.to_json(), 0)
+def run_app(context: Any, receipt_text: str, exit_code: int) -> None:
+    task("-c", APP, receipt_text, str(exit_code)).execute(context)
+
+
+def test_a_valid_receipt_is_the_return_value_of_the_task(context: Any) -> None:
+    run_app(context, GOOD.to_json(), 0)
     assert context["ti"].pushed["return_value"]["facts"] == {"days": ["2026-01-02"]}
 
 
-def test_a_verdict_is_final_and_keeps_its_samples(context: Any) -> None:
-    with pytest.raises(AirflowFailException, match="audit: 2 rules failed"):
-        run(context, VERDICT.to_json(), 1)
+def test_a_failed_audit_is_not_retried_and_its_sample_rows_are_kept(context: Any) -> None:
+    with pytest.raises(AirflowFailException, match="audits: 2 rules failed"):
+        run_app(context, FAILED_AUDIT.to_json(), 1)
     assert context["ti"].pushed["return_value"]["facts"]["failures"][0]["name"] == "unique_event"
 
 
-@pytest.mark.parametrize("receipt", [BREAKDOWN, UNASKED])
-def test_a_breakdown_is_tried_again(context: Any, receipt: Receipt) -> None:
+@pytest.mark.parametrize("receipt", [APP_ERROR, AUDIT_ERROR])
+def test_an_error_of_the_app_is_retried(context: Any, receipt: Receipt) -> None:
     with pytest.raises(AirflowException, match=receipt.error) as failure:
-        run(context, receipt.to_json(), 1)
+        run_app(context, receipt.to_json(), 1)
     assert not isinstance(failure.value, AirflowFailException)
 
 
-def test_an_app_that_ends_well_without_a_receipt_fails(context: Any) -> None:
-    command = [sys.executable, "-c", "pass"]
-    with pytest.raises(AirflowFailException, match=r"wrote no receipt to s3://.*work_1\.json"):
-        CommandReceiptOperator(task_id="work", command=command, folder=".").execute(context)
+def test_exit_code_0_without_a_receipt_fails_the_task(context: Any) -> None:
+    with pytest.raises(AirflowFailException, match=r"work: exit code 0 but no receipt at s3://.*work_1\.json; the task is failed"):
+        task("-c", "pass").execute(context)
 
 
-def test_an_app_that_dies_without_a_receipt_is_tried_again(context: Any) -> None:
-    command = [sys.executable, "-c", "raise SystemExit('no Kafka')"]
+def test_an_app_that_fails_without_a_receipt_is_retried(context: Any) -> None:
     with pytest.raises(AirflowException, match="exit code 1: no Kafka") as failure:
-        CommandReceiptOperator(task_id="work", command=command, folder=".").execute(context)
+        task("-c", "raise SystemExit('no Kafka')").execute(context)
     assert not isinstance(failure.value, AirflowFailException)
 
 
 @pytest.mark.parametrize("text", [GOOD.to_json()[:-9], GOOD.to_json().replace("a_run", "b_run"), "hello"])
-def test_a_torn_or_changed_receipt_is_not_believed(context: Any, text: str) -> None:
-    with pytest.raises(AirflowFailException, match="receipt"):
-        run(context, text, 0)
+def test_a_truncated_or_changed_receipt_fails_the_task(context: Any, text: str) -> None:
+    with pytest.raises(AirflowFailException, match="invalid receipt at s3://"):
+        run_app(context, text, 0)
 
 
-def test_a_receipt_of_an_earlier_life_is_not_believed(context: Any) -> None:
-    run(context, GOOD.to_json(), 0)
-    with pytest.raises(AirflowFailException, match="wrote no receipt"):
-        CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", "pass"], folder=".").execute(context)
+def test_the_receipt_of_an_earlier_run_of_the_same_try_is_not_accepted(context: Any) -> None:
+    run_app(context, GOOD.to_json(), 0)
+    with pytest.raises(AirflowFailException, match="no receipt"):
+        task("-c", "pass").execute(context)
 
 
-def test_arguments_that_render_to_nothing_are_left_out() -> None:
-    task = CommandReceiptOperator(task_id="work", command=["tool", "", "--day", "2026-01-02"], folder=".")
-    task.add_arguments(["--receipt", "s3://lake/r.json"])
-    assert task.command == ["tool", "--day", "2026-01-02", "--receipt", "s3://lake/r.json"]
+def test_arguments_that_render_to_the_empty_string_are_removed() -> None:
+    operator = CommandReceiptOperator(task_id="work", command=["tool", "", "--day", "2026-01-02"], folder=".")
+    operator.add_arguments(["--receipt", "s3://lake/r.json"])
+    assert operator.command == ["tool", "--day", "2026-01-02", "--receipt", "s3://lake/r.json"]
 
 
-def family(mark: str) -> list[int]:
-    """Processes whose command line ends with `mark`."""
-    found = psutil.process_iter(["pid", "cmdline"])
-    return [p.info["pid"] for p in found if p.info["cmdline"] and p.info["cmdline"][-1].endswith(mark)]
+def process_ids(suffix: str) -> list[int]:
+    """Returns the ids of processes whose last argument ends with `suffix`."""
+    processes = [process.info for process in psutil.process_iter(["pid", "cmdline"])]
+    return [info["pid"] for info in processes if info["cmdline"] and info["cmdline"][-1].endswith(suffix)]
 
 
-def test_a_killed_task_takes_its_children_along(context: Any, tmp_path: Path) -> None:
-    mark = f"# {tmp_path}"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600) {mark}'])"
-    task = CommandReceiptOperator(task_id="work", command=[sys.executable, "-c", parent], folder=".")
+def test_killing_a_task_kills_the_child_processes_of_its_command(context: Any, tmp_path: Path) -> None:
+    suffix = f"# {tmp_path}"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600) {suffix}'])"
+    operator = task("-c", parent)
     with ThreadPoolExecutor() as pool:
-        work = pool.submit(task.execute, context)
-        while not family(mark):
-            assert not work.done()
+        execution = pool.submit(operator.execute, context)
+        while not process_ids(suffix):
+            assert not execution.done()
             time.sleep(0.1)
-        task.on_kill()
+        operator.on_kill()
         with pytest.raises(AirflowException):
-            work.result(timeout=60)
-    assert family(mark) == []
+            execution.result(timeout=60)
+    assert process_ids(suffix) == []
 
 
-def test_a_spark_app_learns_its_server_and_the_token_from_its_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spark_app_gets_its_server_and_token_only_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("a/b c\n")
     monkeypatch.setenv("CLICKSTREAM_SPARK_REMOTE", "sc://localhost:15003")
     monkeypatch.setenv("CLICKSTREAM_SPARK_TOKEN_FILE", str(tmp_path / "token"))
-    task = SparkReceiptOperator(task_id="work", command=["python", "-m", "spark_apps.curate"], folder=".")
-    assert task.environment() == {"SPARK_REMOTE": "sc://localhost:15003/;token=a/b%20c"}
-    assert "token" not in str([getattr(task, field) for field in task.template_fields])
+    operator = SparkReceiptOperator(task_id="work", command=["python", "-m", "spark_apps.curate"], folder=".")
+    assert operator.extra_environment() == {"SPARK_REMOTE": "sc://localhost:15003/;token=a/b%20c"}
+    assert "token" not in str([getattr(operator, field) for field in operator.template_fields])
