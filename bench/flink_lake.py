@@ -1,4 +1,4 @@
-"""CPU of clicks_to_lake beside jobs that only read the same topic, over a day of the shop in a Kafka of its own."""
+"""Benchmark of clicks_to_lake: its CPU beside jobs that only read the same topic, over a simulated day."""
 
 import json
 import subprocess
@@ -18,29 +18,29 @@ SHOP = ("history", "--days", "1", "--events", "400000", "--until", "2026-01-02",
 
 
 def measure() -> dict[str, Any]:
-    """Microseconds of CPU for one event in each job, and the ratios that do not depend on the machine."""
+    """Measure the microseconds of CPU per event of each job, and ratios that do not depend on the machine."""
     with a_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
         env |= settings.to_env() | environment(Path(folder))
         subprocess.run([sys.executable, "-m", "tools.shop", *SHOP], cwd=REPO, env=env, check=True, stdout=subprocess.DEVNULL)
         events = count(settings)
         command = [str(PYTHON), "-m", "bench.flink_jobs", folder]
-        done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"error: the Flink jobs failed: {done.stderr.strip()[-1000:]}")
-    [cpu] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"read"')]
-    lake = cpu["clicks_to_lake"]
+        process = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise SystemExit(f"error: the Flink jobs failed: {process.stderr.strip()[-1000:]}")
+    [cpu_seconds] = [json.loads(line) for line in process.stdout.splitlines() if line.startswith('{"read"')]
+    lake_seconds = cpu_seconds["clicks_to_lake"]
     return {
         "events": events,
-        "events_per_cpu_second": round(events / lake),
-        **{f"{name}_us_per_event": round(seconds / events * 1e6, 2) for name, seconds in cpu.items()},
-        "lake_to_read": round(lake / cpu["read"], 2),
-        "lake_to_read_json": round(lake / cpu["read_json"], 2),
+        "events_per_cpu_second": round(events / lake_seconds),
+        **{f"{name}_us_per_event": round(seconds / events * 1e6, 2) for name, seconds in cpu_seconds.items()},
+        "lake_to_read": round(lake_seconds / cpu_seconds["read"], 2),
+        "lake_to_read_json": round(lake_seconds / cpu_seconds["read_json"], 2),
     }
 
 
 def count(settings: Settings) -> int:
-    """Records in the topic."""
+    """Returns the number of records in clicks.v1."""
     return sum(end_offsets(settings).values())
 
 
