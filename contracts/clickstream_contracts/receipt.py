@@ -1,4 +1,4 @@
-"""The receipt: what an app writes as its last act. An Airflow task believes this and nothing else."""
+"""The receipt: a JSON document that an app writes at its end. An Airflow task succeeds only with a valid receipt."""
 
 import hashlib
 import json
@@ -7,16 +7,16 @@ from typing import Any, Self
 
 
 class ReceiptError(ValueError):
-    """A receipt is missing something or says that the app failed."""
+    """The text is no complete, unchanged receipt."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """One app's account of one try.
+    """What one try of an app read and wrote.
 
-    `inputs` maps a table or topic to the commit or offsets read, `outputs` a table to the metadata file that the app
-    left, which a commit of Nessie names too, `rows` a table to its row count, `content` a table to the order-free hash
-    of its rows, `facts` whatever the next task needs.
+    `inputs` maps a table or topic to the commit or offsets that were read; `outputs` maps a table to its new Iceberg
+    metadata file, which the Nessie commit names too; `rows` maps a table to its number of rows; `content` maps a table to a
+    hash of its rows that does not depend on their order; `facts` holds values for the next tasks; `error` is '' on success.
     """
 
     app: str
@@ -31,25 +31,25 @@ class Receipt:
     seconds: float = 0.0
 
     def to_json(self) -> str:
-        """The receipt as JSON, sealed with the sha256 of its own body."""
+        """Returns the receipt as JSON with the sha256 of its content, which shows a cut or changed file."""
         body = asdict(self)
-        return json.dumps({**body, "sha256": _seal(body)}, indent=1, sort_keys=True, default=str)
+        return json.dumps({**body, "sha256": _checksum(body)}, indent=1, sort_keys=True, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a receipt back. Raises ReceiptError if it was cut short, changed, or is not a receipt."""
+        """Returns the receipt of a JSON text. Raises ReceiptError if the text is cut, changed or no receipt."""
         try:
             body = json.loads(text)
-            seal = body.pop("sha256")
+            checksum = body.pop("sha256")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ReceiptError(f"not a receipt: {error}") from None
-        if seal != _seal(body):
-            raise ReceiptError("the receipt's seal does not match its body")
+        if checksum != _checksum(body):
+            raise ReceiptError("not a receipt: its sha256 does not match its content: the file was cut or changed")
         try:
             return cls(**body)
         except TypeError as error:
             raise ReceiptError(f"not a receipt: {error}") from None
 
 
-def _seal(body: dict[str, Any]) -> str:
+def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Every setting of the project: its name, its default for a laptop, and what it means.
+"""All settings of the project with their defaults for the local stack and their meaning.
 
-A setting `kafka_bootstrap` is read from the environment variable `CLICKSTREAM_KAFKA_BOOTSTRAP`. Secrets are never
-values here: `*_file` settings name a file that holds one.
+The setting `kafka_bootstrap` is read from the environment variable `CLICKSTREAM_KAFKA_BOOTSTRAP`. No setting holds a secret:
+the settings named `*_file` hold the path of a file with the secret.
 """
 
 import os
@@ -14,110 +14,115 @@ PREFIX = "CLICKSTREAM_"
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or its value cannot be used; the text names the setting, the value and the cure."""
+    """A setting is unknown or its value cannot be used; the text names the setting, the value and the fix."""
 
 
 def setting(default: str | int, help: str, choices: tuple[str, ...] = (), minimum: int | None = None) -> Any:
-    """A dataclass field that carries its own meaning."""
+    """Returns a dataclass field whose metadata holds the help text, the allowed values and the minimum."""
     return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one process; `from_env` is the only way the project reads the environment."""
+    """The settings of one process; the project reads the environment only through `from_env`."""
 
-    runtime: str = setting("local", "Where Airflow runs the apps.", ("local", "kubernetes"))
-    stack_dir: str = setting(".stack", "Folder of the local stack: state, logs, credentials. Deleting it forgets everything.")
+    runtime: str = setting("local", "Where Airflow starts the apps: as local processes or in Kubernetes.", ("local", "kubernetes"))
+    stack_dir: str = setting(".stack", "Folder of the local stack: data, logs, credentials. Deleting it deletes all data.")
     data_dir: str = setting("../shared/data", "Folder of the evaluation data sets that some tests and benchmarks read.")
 
-    kafka_bootstrap: str = setting("127.0.0.1:9092", "Kafka's bootstrap servers.")
+    kafka_bootstrap: str = setting("127.0.0.1:9092", "Bootstrap servers of Kafka.")
     clicks_partitions: int = setting(4, "Partitions of the topic clicks.v1 when it is created.", minimum=1)
-    nessie_uri: str = setting("http://127.0.0.1:19120", "Nessie's base address; REST v2 and the Iceberg catalog are below it.")
-    warehouse: str = setting("wh", "Nessie's warehouse.")
-    s3_endpoint: str = setting("http://127.0.0.1:8333", "The object store's S3 endpoint.")
-    s3_region: str = setting("us-east-1", "The object store's region.")
-    s3_bucket: str = setting("lake", "Bucket of tables, checkpoints and receipts.")
+    nessie_uri: str = setting("http://127.0.0.1:19120", "Base address of Nessie, without /api/v2 or /iceberg.")
+    warehouse: str = setting("wh", "Name of the warehouse in Nessie.")
+    s3_endpoint: str = setting("http://127.0.0.1:8333", "S3 endpoint of the object store.")
+    s3_region: str = setting("us-east-1", "Region of the object store.")
+    s3_bucket: str = setting("lake", "Bucket of tables, checkpoints, receipts and models.")
     s3_access_key_file: str = setting(".stack/secrets/s3_access_key", "File that holds the S3 access key.")
     s3_secret_key_file: str = setting(".stack/secrets/s3_secret_key", "File that holds the S3 secret key.")
 
-    flink_uri: str = setting("http://127.0.0.1:8081", "Address of the Flink JobManager's REST interface.")
-    flink_driver_jar: str = setting("", "The flink-python jar that Airflow uploads to start a stream; empty takes the one of .venvs/flink.")
+    flink_uri: str = setting("http://127.0.0.1:8081", "Address of the REST API of the Flink JobManager.")
+    flink_driver_jar: str = setting("", "The flink-python jar that Airflow uploads to start a stream; empty: the one of .venvs/flink.")
     flink_parallelism: int = setting(1, "Parallelism of each Flink job.", minimum=1)
     checkpoint_seconds: int = setting(
-        10, "Seconds between checkpoints of the lake job; those of the fraud streams take three times as long.", minimum=1
+        10, "Seconds between checkpoints of clicks_to_lake; the fraud streams have three times the interval.", minimum=1
     )
-    spark_master: str = setting("spark://127.0.0.1:7077", "Spark master whose workers serve the local stack's Connect server.")
-    spark_remote: str = setting("sc://localhost:15002", "Spark Connect server that runs the batch apps of the local stack.")
-    spark_token_file: str = setting(".stack/secrets/spark_token", "File with the token that the Spark Connect server asks for.")
-    spark_executor_memory: str = setting("2g", "Memory of one Spark executor: two tasks at a time on a laptop, one in a cluster.")
+    spark_master: str = setting("spark://127.0.0.1:7077", "Address of the Spark master of the local stack.")
+    spark_remote: str = setting("sc://localhost:15002", "Address of the Spark Connect server that runs the batch apps of the local stack.")
+    spark_token_file: str = setting(".stack/secrets/spark_token", "File that holds the token of the Spark Connect server.")
+    spark_executor_memory: str = setting(
+        "2g", "Memory of one Spark executor, which runs two tasks at a time in the local stack and one in Kubernetes."
+    )
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
 
-    ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray head's dashboard, which takes jobs and applications.")
-    ray_token_file: str = setting("", "File with the token that Ray asks for; empty sends none.")
-    serve_port: int = setting(8000, "Port of the recommendations' HTTP interface; what stands behind it takes the next nine.", minimum=1)
-    serve_uri: str = setting("http://127.0.0.1:8000", "Address of the recommendations' HTTP interface.")
-    serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the recommendations' HTTP interface.")
+    ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray dashboard, whose REST API takes jobs and Serve applications.")
+    ray_token_file: str = setting("", "File that holds the token of the Ray dashboard; empty: no token is sent.")
+    serve_port: int = setting(8000, "Base port of Serve, the HTTP API of the recommendations; ports base..base+9 are used.", minimum=1)
+    serve_uri: str = setting("http://127.0.0.1:8000", "Address of the HTTP API of the recommendations.")
+    serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the HTTP API of the recommendations.")
     serve_follow_seconds: int = setting(2, "Seconds between two reads of the rollout pointer by a serving replica.", minimum=1)
     rollout_watch_seconds: int = setting(10, "Seconds that a rollout compares both variants at each share of the users.", minimum=0)
 
-    spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of Spark's drivers and executors in Kubernetes.")
+    spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of the Spark drivers and executors in Kubernetes.")
     tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
-    event_max_bytes: int = setting(1_000_000, "A larger Kafka record goes to quarantine as too_large.", minimum=1)
+    event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
-    event_future_minutes: int = setting(1440, "An event_time this far beyond its arrival goes to quarantine.", minimum=0)
+    event_future_minutes: int = setting(1440, "An event_time later than its arrival by more minutes goes to quarantine.", minimum=0)
 
     s3_server: str = setting(
-        "seaweedfs", "What the local stack starts as S3; external uses s3_endpoint as it is.", ("seaweedfs", "minio", "external")
+        "seaweedfs", "S3 server that the local stack starts; external: none, s3_endpoint is used.", ("seaweedfs", "minio", "external")
     )
-    python: str = setting("", "Python 3.11 or 3.12 for the environments; empty takes the one that runs the set-up.")
+    python: str = setting("", "Python 3.11 or 3.12 for the environments; empty: the one that runs `make setup`.")
     jit: str = setting(
         "c1",
-        "HotSpot compiler of Kafka, TaskManager and Spark executors: c1 is warm at once; c2 costs minutes, then does up to twice as much.",
+        "HotSpot compiler of Kafka, TaskManager, executors. c1: fast start, lower peak throughput; c2: slower warm-up, up to 2x as fast.",
         ("c1", "c2"),
     )
-    airflow_port: int = setting(8080, "Port of the Airflow page.", minimum=1)
-    flink_port: int = setting(8081, "Port of the Flink page.", minimum=1)
-    flink_rpc_port: int = setting(6123, "First of four ports of Flink's own traffic.", minimum=1)
+    airflow_port: int = setting(8080, "Port of the Airflow web page and REST API.", minimum=1)
+    flink_port: int = setting(8081, "Port of the Flink web page and REST API.", minimum=1)
+    flink_rpc_port: int = setting(6123, "Base port of Flink's internal traffic; ports base..base+3 are used.", minimum=1)
     spark_port: int = setting(7077, "Port of the Spark master.", minimum=1)
     spark_connect_port: int = setting(15002, "Port of the Spark Connect server.", minimum=1)
-    spark_page_port: int = setting(8082, "Port of the Spark master's page; the workers' pages take the next two.", minimum=1)
+    spark_page_port: int = setting(8082, "Port of the web page of the Spark master; the workers use the next two ports.", minimum=1)
     ray_port: int = setting(6379, "Port of the Ray head.", minimum=1)
-    ray_dashboard_port: int = setting(8265, "Port of the Ray page and of its Job REST.", minimum=1)
-    kafka_port: int = setting(9092, "Port of Kafka; its controller takes the next one.", minimum=1)
-    nessie_port: int = setting(19120, "Port of Nessie; its health takes the next one.", minimum=1)
-    s3_port: int = setting(8333, "Port of S3; SeaweedFS takes the next three and, for each, the port 10000 above.", minimum=1)
+    ray_dashboard_port: int = setting(8265, "Port of the Ray dashboard and its REST API.", minimum=1)
+    kafka_port: int = setting(9092, "Port of Kafka; its controller uses the next port.", minimum=1)
+    nessie_port: int = setting(19120, "Port of Nessie; its health checks use the next port.", minimum=1)
+    s3_port: int = setting(8333, "Base port of S3; SeaweedFS uses ports base..base+3 and, for gRPC, each of them + 10000.", minimum=1)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read CLICKSTREAM_* from `environ` (default: the process's). Raises SettingsError on a bad or unknown one."""
+        """Returns the settings of CLICKSTREAM_* in `environ`, by default the environment of the process.
+
+        Raises SettingsError for an unknown name or a value that cannot be used.
+        """
         env = os.environ if environ is None else environ
-        known = {PREFIX + f.name.upper(): f for f in fields(cls)}
-        unknown = sorted(key for key in env if key.startswith(PREFIX) and key not in known)
+        specs = {PREFIX + spec.name.upper(): spec for spec in fields(cls)}
+        unknown = sorted(key for key in env if key.startswith(PREFIX) and key not in specs)
         if unknown:
-            raise SettingsError(f"unknown setting {unknown[0]}: docs/settings.md lists the known ones")
-        given: dict[str, Any] = {f.name: _parse(key, f, env[key]) for key, f in known.items() if key in env}
-        return cls(**given)
+            raise SettingsError(f"unknown setting {unknown[0]}: docs/settings.md lists all settings")
+        values: dict[str, Any] = {spec.name: _parse(key, spec, env[key]) for key, spec in specs.items() if key in env}
+        return cls(**values)
 
     def to_env(self) -> dict[str, str]:
-        """The environment that makes another process read these same settings."""
-        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+        """Returns the environment variables from which another process reads the same settings."""
+        return {PREFIX + spec.name.upper(): str(getattr(self, spec.name)) for spec in fields(self)}
 
     def changed(self) -> dict[str, str]:
-        """The part of `to_env` that differs from the defaults: enough for a process that starts with an empty environment."""
-        plain = type(self)().to_env()
-        return {key: value for key, value in self.to_env().items() if value != plain[key]}
+        """Returns the variables of `to_env` whose values are not the defaults: enough for a process without other variables."""
+        defaults = type(self)().to_env()
+        return {key: value for key, value in self.to_env().items() if value != defaults[key]}
 
     def s3_credentials(self) -> tuple[str, str]:
-        """Access key and secret key, read from their files."""
+        """Returns the access key and the secret key from their files. Raises SettingsError."""
         return read_secret(self.s3_access_key_file), read_secret(self.s3_secret_key_file)
 
     def iceberg_uri(self, ref: str = "main") -> str:
-        """Address of the Iceberg REST catalog at a branch, a tag or `branch@hash`."""
+        """Returns the address of the Iceberg REST catalog at a branch, a tag or `branch@hash`."""
         return f"{self.nessie_uri}/iceberg/{ref}"
 
     def pyiceberg(self, ref: str = "main") -> dict[str, str]:
-        """The properties of PyIceberg's REST catalog at a ref."""
+        """Returns the properties of a PyIceberg REST catalog at a branch, a tag or `branch@hash`."""
         access_key, secret_key = self.s3_credentials()
         return {
             "uri": self.iceberg_uri(ref),
@@ -146,33 +151,33 @@ def _parse(key: str, spec: Any, text: str) -> str | int:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read `KEY=value` lines; blank lines and # comments are skipped. Unknown keys are SettingsErrors."""
+    """Returns the settings of a file of `KEY=value` lines; blank lines and # comments are skipped. Raises SettingsError."""
     env = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, equals, value = line.partition("=")
         if not equals:
-            raise SettingsError(f"{path}:{number}: {line!r} is not KEY=value")
+            raise SettingsError(f"{path}:{number}: {line!r} is not KEY=value: write one setting per line")
         env[key.strip()] = value.strip()
-    foreign = [key for key in env if not key.startswith(PREFIX)]
-    if foreign:
-        raise SettingsError(f"{path}: unknown setting {foreign[0]}: every key starts with {PREFIX}")
+    unknown = [key for key in env if not key.startswith(PREFIX)]
+    if unknown:
+        raise SettingsError(f"{path}: unknown setting {unknown[0]}: the name of each setting starts with {PREFIX}")
     Settings.from_env(env)
     return env
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment of a process that this one starts: its own, and more."""
-    return {**os.environ, **more}
+def environment(**variables: str) -> dict[str, str]:
+    """Returns the environment of this process with further variables, for a process that it starts."""
+    return {**os.environ, **variables}
 
 
 def read_secret(path: str) -> str:
-    """The secret in a file, without the trailing newline. Raises SettingsError when the file is missing or empty."""
+    """Returns the secret in a file without surrounding whitespace. Raises SettingsError if the file is missing or empty."""
     try:
         secret = Path(path).read_text().strip()
     except OSError as error:
-        raise SettingsError(f"cannot read the secret file {path}: {error.strerror}; `make up` generates it") from None
+        raise SettingsError(f"cannot read the secret file {path}: {error.strerror}: run `make up`, which generates it") from None
     if not secret:
-        raise SettingsError(f"the secret file {path} is empty; delete it and run `make up` again")
+        raise SettingsError(f"the secret file {path} is empty: delete it and run `make up`, which generates it")
     return secret

@@ -1,4 +1,4 @@
-"""Golden tests: what the renderers make of the contracts is reviewed as files. `make golden` renews them."""
+"""Golden tests: the output of the renderers is compared with files. RENEW_GOLDEN=1 writes the files again."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_rendering_equals_the_golden_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("contract", schema.tables().values(), ids=lambda c: c.id)
-def test_pyiceberg_understands_the_schema(contract: schema.Contract) -> None:
+def test_pyiceberg_reads_the_schema(contract: schema.Contract) -> None:
     parsed = Schema.model_validate(render.iceberg_schema(contract))
     assert [f.name for f in parsed.fields] == [f.name for f in contract.fields]
 
