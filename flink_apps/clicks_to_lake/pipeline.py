@@ -15,9 +15,9 @@ TEMPLATE = Path(__file__).with_name("pipeline.sql")
 def render(settings: Settings, records: Options | None = None) -> str:
     """Returns the statements. `records` replaces the options of the Kafka source.
 
-    What is known only at submission stays a Jinja expression, see connectors.py.
+    What is known only at submission stays a Jinja expression, see common/connectors.py.
     """
-    # By position: a look-up by name in a map goes through all its keys in Flink.
+    # An array, read by position: Flink's look-up in a map compares all its keys.
     fields = [FieldText(field, f"fields[{position}]") for position, field in enumerate(schema.event().fields, 1)]
     by_name = {field.name: field for field in fields}
     event_time = by_name["event_time"]

@@ -92,11 +92,11 @@ class Stream:
         return 0
 
     def _submit(self, settings: Settings, definition: str, statements_uri: str, offsets: Offsets) -> None:
+        if not statements_uri:
+            definition = self._checked(definition, settings)
         # PyFlink is imported only here: --print and --hash also run where it is not installed.
         from flink_apps.common import filesystem, lake, session
 
-        if not statements_uri:
-            definition = self._checked(definition, settings)
         tables = session.table_environment(session.job_options(settings, self.name, definition, self.checkpoint_factor) | self.options)
         text = filesystem.read_text(statements_uri) if statements_uri else self.render(settings)
         if self.uses_lake:

@@ -58,7 +58,7 @@ def statement_set(tables: TableEnvironment, text: str, values: Mapping[str, Any]
         if statement.startswith("INSERT"):
             job.add_insert_sql(statement)
         elif view:
-            # A view that SQL creates is expanded anew for each INSERT, and the planner does not share its plan.
+            # A view created by SQL is expanded separately for each INSERT, and the planner does not share its plan.
             tables.create_temporary_view(view["name"], tables.sql_query(view["query"]))
         else:
             tables.execute_sql(statement)

@@ -1,6 +1,6 @@
 """SQL conditions that decide whether the fields of a click are valid. Needs no engine.
 
-Both streams that read clicks use them: each has every field as text, and says with which SQL expression.
+Both streams that validate clicks use them. Each gives the SQL expression of every field as text.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from flink_apps.common.sql import literal
 
 MAX_TIMESTAMP_MS = 253_402_300_799_999  # end of 9999-12-31, the last day that every reader of the lake can show
 
-# Texts that are no short plain number. The check comes before the cast: to parse 1e999999999 or a million digits as a
+# Matches texts that are no plain number. They are excluded before the cast: to parse 1e999999999 or a million digits as a
 # decimal takes minutes.
 NOT_A_NUMBER = "[^0-9.eE+-]|[eE].*[0-9]{3}"
 MAX_NUMBER_LENGTH = 40

@@ -1,6 +1,6 @@
 """A second, slow implementation of the fraud rules: the expected part scores of each event of a file.
 
-The limits are those of rules/fraud.yaml. They are repeated on purpose: who changes a limit changes it here too.
+The limits are those of rules/fraud.yaml. They are repeated on purpose: a changed limit must be changed here too.
 """
 
 from bisect import bisect_left, bisect_right

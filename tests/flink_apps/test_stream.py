@@ -1,0 +1,88 @@
+"""The command line of the streams: two renderings of the SQL, start positions, and the check of the requested definition."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from clickstream_contracts.sql_templates import TemplateError, render_text
+from flink_apps.clicks_to_lake.pipeline import STREAM as CLICKS_TO_LAKE
+from flink_apps.common.cli import Stream
+from flink_apps.common.sql import split_statements
+from flink_apps.fraud_scores.pipeline import STREAM as FRAUD_SCORES
+from flink_apps.fraud_to_lake.pipeline import STREAM as FRAUD_TO_LAKE
+from flink_apps.recommendations.pipeline import STREAM as RECOMMENDATIONS
+from tests.flink_apps.conftest import REPO
+
+STREAMS = (CLICKS_TO_LAKE, FRAUD_SCORES, FRAUD_TO_LAKE, RECOMMENDATIONS)
+SETTINGS = Settings(kafka_bootstrap="broker.example:9092")
+
+
+def test_every_stream_job_has_a_stream() -> None:
+    assert {stream.name for stream in STREAMS} == set(names.STREAM_JOBS)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_the_second_rendering_fills_every_expression(stream: Stream) -> None:
+    saved = stream.render(SETTINGS)
+    submitted = render_text(saved, stream.submission_values(SETTINGS, {}))
+    assert "{{ kafka_bootstrap }}" in saved
+    assert "broker.example" not in saved
+    assert "'properties.bootstrap.servers' = 'broker.example:9092'" in submitted
+    assert submitted.count("'scan.startup.mode'") >= len(stream.topics)
+    assert "{{" not in submitted
+
+
+def test_a_start_position_that_is_not_given_is_an_error() -> None:
+    with pytest.raises(TemplateError, match="startup"):
+        render_text(CLICKS_TO_LAKE.render(SETTINGS), vars(SETTINGS))
+
+
+def test_a_stream_starts_at_given_offsets_else_at_the_earliest() -> None:
+    offsets = {names.CLICKS_TOPIC: {1: 5, 0: 7}}
+    given = CLICKS_TO_LAKE.submission_values(SETTINGS, offsets)["startup"]["records"]
+    positions = "'scan.startup.specific-offsets' = 'partition:0,offset:7;partition:1,offset:5'"
+    assert given == f"'scan.startup.mode' = 'specific-offsets', {positions}"
+    assert CLICKS_TO_LAKE.submission_values(SETTINGS, {})["startup"]["records"] == "'scan.startup.mode' = 'earliest-offset'"
+
+
+def test_a_stream_with_a_look_back_starts_at_a_timestamp_whatever_the_offsets() -> None:
+    startup = FRAUD_SCORES.submission_values(SETTINGS, {names.CLICKS_TOPIC: {0: 7}})["startup"]["records"]
+    assert startup.startswith("'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = '")
+
+
+def test_comment_lines_and_empty_statements_are_no_statements() -> None:
+    assert split_statements("-- first;\nSELECT 1\n  -- inside\nFROM a;\n\n;\nSELECT 2;\n") == ["SELECT 1\nFROM a", "SELECT 2"]
+
+
+def test_the_definition_changes_with_a_java_function() -> None:
+    assert CLICKS_TO_LAKE.definition(SETTINGS) != replace(CLICKS_TO_LAKE, java_functions=()).definition(SETTINGS)
+
+
+def test_another_definition_than_the_requested_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert CLICKS_TO_LAKE.main(["--definition", "0123456789abcdef"]) == 2
+    message = capsys.readouterr().err
+    assert "definition 0123456789ab was requested" in message
+    assert CLICKS_TO_LAKE.definition(Settings())[:12] in message
+
+
+# Runs a stream's module as a program in an interpreter that cannot import PyFlink.
+WITHOUT_PYFLINK = """
+import runpy, sys
+sys.modules["pyflink"] = None
+module, *sys.argv[1:] = sys.argv[1:]
+runpy.run_module(module, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", names.STREAM_JOBS)
+@pytest.mark.parametrize("option", ["--print", "--hash"])
+def test_printing_needs_no_pyflink(name: str, option: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_PYFLINK, f"flink_apps.{name}", option]
+    path = {"PYTHONPATH": f"{REPO}:{REPO / 'contracts'}"}
+    process = subprocess.run(command, env=path, cwd=REPO, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout
