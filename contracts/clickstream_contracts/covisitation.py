@@ -15,12 +15,14 @@ FILE = Path(__file__).parent / "rules" / "covisitation.yaml"
 class CoVisitation:
     """Parameters of the formula in rules/covisitation.yaml.
 
-    `window` and `look_back` count views, `per_item` products; the weights and `decay` have no unit.
+    `window` and `look_back` count views, `per_item` products; the weights and `decay` have no unit. `repeats` tells whether
+    two views of the same product are a pair.
     """
 
     window: int
     backward_weight: float
     self_weight: float
+    repeats: bool
     per_item: int
     normalise: bool
     look_back: int

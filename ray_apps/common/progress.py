@@ -28,24 +28,24 @@ class Progress:
         self._silent = silent
         self._begin = self._last = time.monotonic()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a message."""
         self._last = time.monotonic()
         if not self._silent:
             print(f"{self._last - self._begin:6.1f} s  {text}", file=sys.stderr, flush=True)
 
-    def now_and_then(self, text: str) -> None:
+    def log_sometimes(self, text: str) -> None:
         """Print a message unless the last one is less than SECONDS_BETWEEN old."""
         if time.monotonic() - self._last > SECONDS_BETWEEN:
-            self.say(text)
+            self.log(text)
 
     def batches(self, step: str, queries: Queries) -> Iterator[Queries]:
-        """The queries in batches of BATCH; prints now and then, and at the end, how many are done."""
+        """The queries in batches of BATCH; prints sometimes, and at the end, how many are done."""
         for begin in range(0, len(queries), BATCH):
             yield queries.between(begin, begin + BATCH)
             done = min(begin + BATCH, len(queries))
             message = f"{step}: {done:,} of {len(queries):,} queries"
             if done == len(queries):
-                self.say(message)
+                self.log(message)
             else:
-                self.now_and_then(message)
+                self.log_sometimes(message)

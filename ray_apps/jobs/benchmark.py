@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     try:
         sessions, ids = session_files.read_sessions(args.sessions)
         queries = session_files.read_queries(args.test, ids)
-        progress.say(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
+        progress.log(f"{len(sessions):,} sessions, {len(sessions.items):,} views, {len(ids):,} items, {len(queries):,} queries")
         results = measure(sessions, len(ids), queries, Recipe(seed=args.seed), args.trials, progress)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
@@ -75,7 +75,7 @@ def _test(name: str, rank: Rank, queries: Queries, train_s: float, progress: Pro
     lists = np.concatenate([rank(batch, TOP) for batch in progress.batches(name, queries)])
     query_ms = 1000 * (time.perf_counter() - begin) / len(queries)
     quality = metrics.summary(metrics.per_query(metrics.label_ranks(lists, queries.labels)))
-    progress.say(f"{name}: {quality}")
+    progress.log(f"{name}: {quality}")
     return quality | {"train_s": float(f"{train_s:.3g}"), "query_ms": float(f"{query_ms:.3g}")}
 
 

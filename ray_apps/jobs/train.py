@@ -50,7 +50,7 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     progress = Progress()
     table, metadata_location = training_data.read(settings, args.ref)
     sessions, ids = training_data.to_sessions(table)
-    progress.say(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
+    progress.log(f"{len(sessions):,} sessions of {len(ids):,} items at {args.ref}")
     args.model = args.model or f"s3://{settings.s3_bucket}/{names.model_prefix(args.run)}"
     manifest, evaluation, trials = train_and_write(settings, args, sessions, ids, _champion(settings, args), progress)
     return Receipt(

@@ -133,4 +133,4 @@ class _ReportTrials(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._completed += 1
         score = trial.last_result.get(METRIC, float("nan"))
-        self._progress.say(f"trial {self._completed} of {self._trials}: {METRIC} {score:.4f}")
+        self._progress.log(f"trial {self._completed} of {self._trials}: {METRIC} {score:.4f}")

@@ -16,7 +16,9 @@ from ray_apps.recommender.retriever import Candidates, Retriever
 from ray_apps.recommender.sessions import Floats, Ints, Longs, Queries, Sessions, offsets_of
 
 # Links from an item to the items that were viewed right after it.
-SUCCESSOR = CoVisitation(window=1, backward_weight=0.0, self_weight=0.0, per_item=100, normalise=True, look_back=10, decay=0.7)
+SUCCESSOR = CoVisitation(
+    window=1, backward_weight=0.0, self_weight=0.0, repeats=True, per_item=100, normalise=True, look_back=10, decay=0.7
+)
 
 
 class Links(NamedTuple):
@@ -62,8 +64,11 @@ def _weighted_pairs(sessions: Sessions, parameters: CoVisitation) -> tuple[Ints,
     owners, items = sessions.owners, sessions.items
     pairs = [(items, items, np.full(len(items), parameters.self_weight))]
     for distance in range(1, min(parameters.window, len(items) - 1) + 1):
-        same_session = owners[:-distance] == owners[distance:]
-        earlier, later = items[:-distance][same_session], items[distance:][same_session]
+        earlier, later = items[:-distance], items[distance:]
+        is_pair = owners[:-distance] == owners[distance:]
+        if not parameters.repeats:
+            is_pair &= earlier != later
+        earlier, later = earlier[is_pair], later[is_pair]
         pairs.append((earlier, later, np.full(len(earlier), 1.0 / distance)))
         pairs.append((later, earlier, np.full(len(later), parameters.backward_weight / distance)))
     sources, targets, weights = (np.concatenate(column) for column in zip(*pairs, strict=True))

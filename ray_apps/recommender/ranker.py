@@ -134,7 +134,7 @@ def train(sessions: Sessions, item_count: int, recipe: Recipe, progress: Progres
     search = tune(learn, stop, recipe)
     index = Index(sessions.shortened(recipe.retrieval.longest_session), item_count, recipe.retrieval)
     model = Model(index, fit(learn, stop, search.recipe, progress))
-    progress.say(f"ranker: {model.booster.best_iteration} trees from {len(learn.features):,} rows")
+    progress.log(f"ranker: {model.booster.best_iteration} trees from {len(learn.features):,} rows")
     return model, search
 
 
@@ -154,7 +154,7 @@ def fit(learn: TrainingRows, stop: TrainingRows, recipe: Recipe, progress: Progr
     stopping = lgb.early_stopping(recipe.patience, verbose=False)
 
     def report(state: Any) -> None:
-        progress.now_and_then(f"ranker: {state.iteration + 1} trees")
+        progress.log_sometimes(f"ranker: {state.iteration + 1} trees")
 
     return lgb.train(parameters, data, recipe.rounds, valid_sets=[newest], callbacks=[report, stopping])
 

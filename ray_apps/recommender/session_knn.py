@@ -181,16 +181,16 @@ def _vote_all(
 def _find_similar(postings: Postings, weights: Weights, query: Ints, steps: Longs, similarity: Floats, similar: Ints) -> int:
     """Add up the weights of what each session shares with the query. Returns the number of sessions written to `similar`."""
     count, length, norm = 0, len(query), 0.0
-    for place in range(length, 0, -1):
-        item = query[place - 1]
-        if steps[item] != length - place + 1:
+    for position in range(length, 0, -1):
+        item = query[position - 1]
+        if steps[item] != length - position + 1:
             # Only the last view of an item counts.
             continue
-        weight = (place / length) ** weights.position_power * np.exp((place - length) / weights.position_decay)
+        weight = (position / length) ** weights.position_power * np.exp((position - length) / weights.position_decay)
         norm += weight * weight
         first = postings.starts[item]
-        for position in range(first, min(postings.starts[item + 1], first + weights.recent)):
-            session = postings.owners[position]
+        for posting in range(first, min(postings.starts[item + 1], first + weights.recent)):
+            session = postings.owners[posting]
             if similarity[session] == 0.0:
                 similar[count] = session
                 count += 1

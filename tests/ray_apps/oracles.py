@@ -45,8 +45,8 @@ def shared(sessions: list[Session], query: Session) -> tuple[dict[int, list[int]
 
 
 def vsknn(sessions: list[Session], query: Session, neighbours: int) -> Scores:
-    """V-SKNN: quadratic weights by place, a neighbour's items weighed by 1 / steps to the last match, idf 10."""
-    weights = {item: (place / len(query)) ** 2 for place, item in enumerate(query, 1)}
+    """V-SKNN: quadratic weights by position, a neighbour's items weighed by 1 / steps to the last match, idf 10."""
+    weights = {item: (position / len(query)) ** 2 for position, item in enumerate(query, 1)}
     norm = sqrt(sum(weight**2 for weight in weights.values()))
     common, matches = shared(sessions, query)
     similarities = {number: sum(weights[item] for item in common[number]) / norm for number in matches}
@@ -58,9 +58,9 @@ def vsknn(sessions: list[Session], query: Session, neighbours: int) -> Scores:
 
 
 def vstan(sessions: list[Session], query: Session, neighbours: int) -> Scores:
-    """VSTAN: exponential decays by place, age, match and distance, cosine similarity, idf 5."""
+    """VSTAN: exponential decays by position, age, match and distance, cosine similarity, idf 5."""
     mean = sum(map(len, sessions)) / len(sessions)
-    weights = {item: exp((place - len(query)) / mean) for place, item in enumerate(query, 1)}
+    weights = {item: exp((position - len(query)) / mean) for position, item in enumerate(query, 1)}
     norm = sqrt(sum(weight**2 for weight in weights.values()))
     common, matches = shared(sessions, query)
     similarities = {}
@@ -70,17 +70,17 @@ def vstan(sessions: list[Session], query: Session, neighbours: int) -> Scores:
         similarities[number] = cosine * exp(-age / 0.55)
     rare, scores = rarity(sessions, 5), defaultdict[int, float](float)
     for number in nearest(similarities, matches, neighbours):
-        last = {item: place for place, item in enumerate(sessions[number])}
-        star = max(place for item, place in last.items() if item in query)
-        for item, place in last.items():
-            decays = exp((1 - matches[number]) / (mean / 2)) * exp(-abs(place - star) / (mean / 2))
+        last = {item: position for position, item in enumerate(sessions[number])}
+        star = max(position for item, position in last.items() if item in query)
+        for item, position in last.items():
+            decays = exp((1 - matches[number]) / (mean / 2)) * exp(-abs(position - star) / (mean / 2))
             scores[item] += similarities[number] * decays * rare[item]
     return scores
 
 
 def metrics(ranking: Session, label: int) -> tuple[float, float]:
     """HR@20 and MRR@20 of one query."""
-    for place, item in enumerate(ranking[:20], 1):
+    for position, item in enumerate(ranking[:20], 1):
         if item == label:
-            return 1.0, 1 / place
+            return 1.0, 1 / position
     return 0.0, 0.0

@@ -73,10 +73,10 @@ def test_the_same_model_has_the_same_sha256(artefact: Artefact, written: Path, t
 
 
 @pytest.mark.parametrize("name", [*REQUIRED_FILES, MANIFEST])
-@pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
-def test_a_flipped_byte_is_refused(copy: Path, name: str, place: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_flipped_byte_is_refused(copy: Path, name: str, share: float) -> None:
     content = bytearray((copy / name).read_bytes())
-    content[int(len(content) * place)] ^= 1
+    content[int(len(content) * share)] ^= 1
     (copy / name).write_bytes(content)
     with pytest.raises(ArtefactError, match=name):
         artefacts.read(DISK, str(copy))
