@@ -28,8 +28,8 @@ The sessions end with the newest day that was published, also if the nightly run
 
 | task | message | cause and action |
 |---|---|---|
-| `audit` | rules failed | main is unchanged; the task's log and XCom hold each failed audit with sample rows; fix the cause, \
-then clear the run |
+| `audit` | name, rows and meaning of each failed audit | main is unchanged; the task's log and XCom hold sample rows of each \
+failed audit; fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
 | `seal` | the commits of a task are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |

@@ -29,12 +29,12 @@ release triggers `clickstream_features`.
 
 | task | message | cause and action |
 |---|---|---|
-| `audit` | rules failed | main is unchanged; the task's log and XCom hold each failed audit with sample rows; fix the cause, \
-then clear the run |
+| `audit` | name, rows and meaning of each failed audit | main is unchanged; the task's log and XCom hold sample rows of each \
+failed audit; fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
 | `seal` | the commits of a task are missing | earlier tasks were not cleared with the others; clear the run from `dimensions` |
-| `wait_for_lake` | the lake lacks records | the stream is down or behind; see `clickstream_streams` |
+| `wait_for_lake` | the lake still lacks records | the stream is down or behind; see `clickstream_streams` |
 | any Spark task | Pending, OOMKilled | the cluster has too few resources, or the driver or executor exceeded its memory limit |
 
 A run without new events is skipped from `seal` on. Runs wait for each other.

@@ -27,7 +27,7 @@ the candidate the stable model; **tag** tags that commit with the name of the re
 | task | message | cause and action |
 |---|---|---|
 | `check_...` | why the candidate is worse | **rollback** has already made all users get the stable model again, and the run is failed |
-| `start` | artefact differs from its manifest | a file of the model was changed or damaged; it was not served to anybody |
+| `start` | is not what was written | a file of the model was changed or damaged; it was not served to anybody |
 | `start` | is being rolled out | an earlier rollout was interrupted; trigger `clickstream_rollback` with the release that should serve |
 | `tag` | main has no commit with the message | main was reset since the run began; clear the run from `pin_main` |
 

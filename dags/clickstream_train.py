@@ -31,7 +31,7 @@ and the served model stays.
 |---|---|---|
 | `gate` | the gate refused model | the message names each reason with its numbers, XCom of `register` holds all of them; this is a \
 result, not an error: the next features release trains a new model |
-| `train` | too few sessions | the tag holds too few sessions to train on |
+| `train` | too few to train on | the tag holds too few training sessions |
 | `train` | Ray lost the job | the Ray head was restarted; the next try submits the job again |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run, at most twice |
 

@@ -1,9 +1,9 @@
-"""Registers the project's plugin with Airflow; operators and hooks are plain imports from `clickstream`."""
+"""Registers the plugin `clickstream` with Airflow. Operators and hooks are imported from the package `clickstream`."""
 
 from airflow.plugins_manager import AirflowPlugin
 
 
 class ClickstreamPlugin(AirflowPlugin):
-    """Nothing to register yet but the name, by which the page lists the plugin."""
+    """The plugin in the list of Airflow's UI; it adds nothing to Airflow yet."""
 
     name = "clickstream"
