@@ -1,4 +1,4 @@
-"""The check between two steps of a rollout: against a serving interface that behaves as the test says."""
+"""The check between two steps of a rollout, against an HTTP server that behaves as the test says."""
 
 import json
 import threading
@@ -12,49 +12,52 @@ import pytest
 from typer.testing import CliRunner
 
 from clickstream_contracts.receipt import Receipt
-from tools.rollout import check as arms
+from tools.rollout.__main__ import app
+from tools.rollout.variants import NO_TRAFFIC, reasons_against, traffic_between
 
 NEW, OLD = "n" * 64, "o" * 64
 
 
 @dataclass
-class Serve:
-    """Counts like a replica; every third user is on the candidate's side."""
+class FakeServe:
+    """Counts like a replica; every third user gets the candidate."""
 
-    arms: dict[str, dict[str, Any]] = field(default_factory=dict)
-    broken: bool = False
-    unreachable: bool = False
-    visitors: int = 0
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    candidate_fails: bool = False
+    unavailable: bool = False
+    users_per_read: int = 0
 
-    def arm(self, name: str, model: str, p99: float = 5.0) -> None:
-        self.arms[name] = arms.NOTHING | {"p99_ms": p99, "model": model}
+    def serve_model(self, variant: str, model: str, p99: float = 5.0) -> None:
+        self.variants[variant] = NO_TRAFFIC | {"p99_ms": p99, "model": model}
 
-    def ask(self, user: str) -> int:
-        arm = self.arms["candidate" if user.endswith(("0", "3", "6")) else "stable"]
-        failed = self.broken and arm["model"] == NEW
-        arm["requests"] += 1
-        arm["errors"] += failed
-        return 503 if self.unreachable else 200
+    def recommend(self, path: str) -> int:
+        """Count a request for a user and return its HTTP status."""
+        variant = self.variants["candidate" if path.endswith(("0", "3", "6")) else "stable"]
+        variant["requests"] += 1
+        if self.candidate_fails and variant["model"] == NEW:
+            variant["errors"] += 1
+        return 503 if self.unavailable else 200
+
+    def respond(self, path: str) -> tuple[int, Any]:
+        """Return HTTP status and body. Each read of the variants happens after `users_per_read` requests of users."""
+        if path != "/variants":
+            return self.recommend(path), {}
+        for number in range(self.users_per_read):
+            self.recommend(f"user-{number}")
+        return 200, {"variants": self.variants}
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    found = Serve()
-    found.arm("stable", OLD)
-    found.arm("candidate", NEW)
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServe]:
+    fake = FakeServe()
+    fake.serve_model("stable", OLD)
+    fake.serve_model("candidate", NEW)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             assert self.headers["Authorization"] == "Bearer secret"
-            body: Any = {}
-            code = 200
-            if self.path == "/variants":
-                for number in range(found.visitors):
-                    found.ask(f"user-{number}")
-                body = {"variants": found.arms}
-            else:
-                code = found.ask(self.path)
-            self.send_response(code)
+            status, body = fake.respond(self.path)
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps(body).encode())
 
@@ -67,90 +70,120 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         monkeypatch.setenv("CLICKSTREAM_SERVE_URI", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("CLICKSTREAM_SERVE_TOKEN_FILE", str(tmp_path / "token"))
         monkeypatch.setenv("CLICKSTREAM_STACK_DIR", str(tmp_path / "none"))
-        yield found
+        yield fake
         server.shutdown()
 
 
-def checked(tmp_path: Path, *more: str) -> tuple[int, Receipt]:
-    place = tmp_path / "receipt.json"
-    words = ["check", "--candidate", NEW, "--receipt", place.as_uri(), "--seconds", "0", "--patience", "0", "--probes", "30", *more]
-    code = CliRunner().invoke(arms.app, words).exit_code
-    return code, Receipt.from_json(place.read_text())
+def run_check(tmp_path: Path) -> tuple[int, Receipt]:
+    """Run the command without waiting; returns its exit code and its receipt."""
+    path = tmp_path / "receipt.json"
+    argv = ["check", "--candidate", NEW, "--receipt", path.as_uri(), "--seconds", "0", "--load-timeout", "0", "--probes", "30"]
+    exit_code = CliRunner().invoke(app, argv).exit_code
+    return exit_code, Receipt.from_json(path.read_text())
 
 
-def test_a_healthy_candidate_passes_and_says_so_in_numbers(serve: Serve, tmp_path: Path) -> None:
-    code, receipt = checked(tmp_path)
-    assert (code, receipt.error) == (0, "")
-    assert receipt.facts["arms"]["candidate"]["requests"] == 9
-    assert receipt.facts["reason"] == "0 of 9 requests failed, p99 5.0 ms against 5.0 ms, 0 of 0 lists clicked against 0 of 0"
+def test_a_healthy_candidate_passes_and_the_receipt_holds_the_metrics(serve: FakeServe, tmp_path: Path) -> None:
+    exit_code, receipt = run_check(tmp_path)
+    assert (exit_code, receipt.error) == (0, "")
+    assert receipt.facts["variants"]["candidate"]["requests"] == 9
+    assert receipt.facts["reason"] == (
+        "candidate: 0 of 9 requests failed, p99 5.0 ms, 0 of 0 lists clicked;"
+        " stable: 0 of 21 requests failed, p99 5.0 ms, 0 of 0 lists clicked"
+    )
 
 
-def test_with_visitors_no_probe_is_sent(serve: Serve, tmp_path: Path) -> None:
-    serve.visitors = 10
-    code, receipt = checked(tmp_path)
-    assert code == 0
-    # Asked three times: before, after, and once more to judge.
-    assert sum(arm["requests"] for arm in serve.arms.values()) == 30
-    assert receipt.facts["arms"]["candidate"]["requests"] == 6
+def test_no_probes_are_sent_while_users_meet_the_candidate(serve: FakeServe, tmp_path: Path) -> None:
+    serve.users_per_read = 10
+    exit_code, receipt = run_check(tmp_path)
+    assert exit_code == 0
+    # The metrics are read three times: before and after the observation, and once more after the probes that were not needed.
+    assert sum(variant["requests"] for variant in serve.variants.values()) == 30
+    assert receipt.facts["variants"]["candidate"]["requests"] == 6
 
 
-def slow(serve: Serve) -> None:
-    serve.arm("candidate", NEW, p99=60.0)
+def requests_fail(serve: FakeServe) -> None:
+    serve.candidate_fails = True
 
 
-def nan(serve: Serve) -> None:
-    serve.arm("candidate", NEW, p99=float("nan"))
+def is_unavailable(serve: FakeServe) -> None:
+    serve.unavailable = True
 
 
-BROKEN: dict[str, tuple[Callable[[Serve], None], str]] = {
-    "errors": (lambda serve: setattr(serve, "broken", True), "9 of 9 answers of the candidate failed, 0 of 21"),
-    "other model": (lambda serve: serve.arm("candidate", OLD), "holds model oooooooooooo and not nnnnnnnnnnnn"),
-    "no candidate": (lambda serve: serve.arm("candidate", ""), "holds model none"),
-    "slow": (slow, "p99 is 60.0 ms, more than 50 ms"),
-    "not a number": (nan, "p99 is nan ms"),
-    "no answers": (lambda serve: setattr(serve, "unreachable", True), "30 probes got no answer"),
-}
+def serves_old_model(serve: FakeServe) -> None:
+    serve.serve_model("candidate", OLD)
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_everything_else_is_refused_for_good(case: str, serve: Serve, tmp_path: Path) -> None:
-    spoil, says = BROKEN[case]
-    spoil(serve)
-    code, receipt = checked(tmp_path)
-    assert code == 1
-    assert says in receipt.error
+def serves_no_model(serve: FakeServe) -> None:
+    serve.serve_model("candidate", "")
+
+
+def is_slow(serve: FakeServe) -> None:
+    serve.serve_model("candidate", NEW, p99=60.0)
+
+
+def has_nan_latency(serve: FakeServe) -> None:
+    serve.serve_model("candidate", NEW, p99=float("nan"))
+
+
+REJECTIONS: list[tuple[Callable[[FakeServe], None], str]] = [
+    (requests_fail, "9 of 9 requests to the candidate failed, 0 of 21"),
+    (serves_old_model, "serves model oooooooooooo instead of nnnnnnnnnnnn"),
+    (serves_no_model, "serves model none"),
+    (is_slow, "p99 latency is 60.0 ms, the limit is 50 ms"),
+    (has_nan_latency, "p99 latency is nan ms"),
+    (is_unavailable, "30 probes got no response"),
+]
+
+
+@pytest.mark.parametrize(("break_candidate", "reason"), REJECTIONS, ids=[function.__name__ for function, _ in REJECTIONS])
+def test_a_worse_candidate_is_rejected_without_another_try(
+    break_candidate: Callable[[FakeServe], None], reason: str, serve: FakeServe, tmp_path: Path
+) -> None:
+    break_candidate(serve)
+    exit_code, receipt = run_check(tmp_path)
+    assert exit_code == 1
+    assert reason in receipt.error
     assert receipt.facts["failures"][0]["sample"]
 
 
-def test_nobody_on_the_candidates_side_is_refused() -> None:
-    alone = {"stable": arms.NOTHING | {"requests": 9, "model": OLD}, "candidate": arms.NOTHING | {"model": NEW}}
-    assert arms.judge(alone, NEW, 0) == ["nobody was answered by the candidate"]
+def test_a_candidate_without_requests_is_rejected() -> None:
+    variants = {"stable": NO_TRAFFIC | {"requests": 9, "model": OLD}, "candidate": NO_TRAFFIC | {"model": NEW}}
+    assert reasons_against(variants, NEW, 0) == ["the candidate served no request"]
 
 
 @pytest.mark.parametrize(
-    ("clicked", "shown", "refused"),
+    ("clicked", "shown", "rejected"),
     [(10, 500, True), (35, 500, False), (0, 12, False), (60, 500, False), (0, 0, False)],
-    ids=["surely less", "less by chance", "too few lists", "more", "nobody"],
+    ids=["significantly fewer", "fewer by chance", "too few lists", "more", "no lists"],
 )
-def test_a_candidate_whose_lists_are_clicked_less_beyond_chance_is_refused(clicked: int, shown: int, refused: bool) -> None:
-    candidate = arms.NOTHING | {"requests": 500, "model": NEW, "shown": shown, "clicked": clicked}
-    stable = arms.NOTHING | {"requests": 500, "model": OLD, "shown": 500, "clicked": 40}
-    reasons = arms.judge({"stable": stable, "candidate": candidate}, NEW, 0)
-    assert reasons == [f"{clicked} of {shown} lists of the candidate were clicked, 40 of 500 of the stable model"] * refused
+def test_a_candidate_with_significantly_fewer_clicks_is_rejected(clicked: int, shown: int, rejected: bool) -> None:
+    candidate = NO_TRAFFIC | {"requests": 500, "model": NEW, "shown": shown, "clicked": clicked}
+    stable = NO_TRAFFIC | {"requests": 500, "model": OLD, "shown": 500, "clicked": 40}
+    reasons = reasons_against({"stable": stable, "candidate": candidate}, NEW, 0)
+    expected = [f"{clicked} of {shown} lists of the candidate were clicked, 40 of 500 of the stable model"] if rejected else []
+    assert reasons == expected
 
 
-def test_no_click_at_all_proves_nothing() -> None:
-    both = {name: arms.NOTHING | {"requests": 9, "shown": 9, "model": model} for name, model in (("stable", OLD), ("candidate", NEW))}
-    assert arms.judge(both, NEW, 0) == []
+def test_lists_without_any_click_are_no_reason_to_reject() -> None:
+    metrics = NO_TRAFFIC | {"requests": 9, "shown": 9}
+    assert reasons_against({"stable": metrics | {"model": OLD}, "candidate": metrics | {"model": NEW}}, NEW, 0) == []
 
 
-def test_counts_of_an_arm_that_got_another_model_start_anew() -> None:
-    before = {"candidate": arms.NOTHING | {"requests": 50, "errors": 50, "model": OLD}}
-    assert arms.since(before, {"candidate": arms.NOTHING | {"requests": 60, "model": NEW}})["candidate"]["requests"] == 60
+def test_counters_of_a_variant_with_another_model_start_at_zero() -> None:
+    before = {"candidate": NO_TRAFFIC | {"requests": 50, "errors": 50, "model": OLD}}
+    after = {"candidate": NO_TRAFFIC | {"requests": 60, "model": NEW}}
+    assert traffic_between(before, after)["candidate"]["requests"] == 60
 
 
-def test_a_server_that_is_away_leaves_no_receipt_and_one_line(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_one_line_and_no_receipt(serve: FakeServe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICKSTREAM_SERVE_URI", "http://127.0.0.1:1")
-    found = CliRunner().invoke(arms.app, ["check", "--candidate", NEW, "--receipt", (tmp_path / "r.json").as_uri()])
-    assert found.exit_code == 1
+    done = CliRunner().invoke(app, ["check", "--candidate", NEW, "--receipt", (tmp_path / "r.json").as_uri()])
+    assert done.exit_code == 1
     assert not (tmp_path / "r.json").exists()
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_receipt_address_of_another_scheme_is_a_usage_error(serve: FakeServe) -> None:
+    done = CliRunner().invoke(app, ["check", "--candidate", NEW, "--receipt", "/tmp/r.json"])
+    assert done.exit_code == 2
+    assert "is no s3:// or file:/// address" in " ".join(done.stderr.split())

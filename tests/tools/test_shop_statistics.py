@@ -1,4 +1,4 @@
-"""The simulator matches what real shops show: mix, sessions, gaps, popularity, taste, prices, funnel, people who come back."""
+"""The simulator reproduces statistics of real shops: event mix, sessions, gaps, popularity, taste, prices, funnel, return visits."""
 
 from datetime import date
 
@@ -16,7 +16,7 @@ PRODUCTS = 10_000
 
 @pytest.fixture(scope="module")
 def rows() -> Rows:
-    """300,000 events of three days, nothing broken."""
+    """300,000 events of three days without faults."""
     shop = Shop(World(11, products=PRODUCTS), Faults(0, 0, 0, 0))
     return np.concatenate(list(arrivals(shop, days(date(2026, 1, 4), 3, 300_000))))
 
@@ -32,12 +32,12 @@ def test_mix_of_views_carts_and_purchases(rows: Rows) -> None:
     assert mix["purchase"] == pytest.approx(1.2, abs=0.25)
 
 
-def test_only_a_third_of_buying_sessions_had_a_cart(rows: Rows) -> None:
-    bought, carted = (set(rows["session"][rows["type"] == type_code(name)].tolist()) for name in ("purchase", "add_to_cart"))
+def test_a_third_of_the_buying_sessions_has_a_cart(rows: Rows) -> None:
+    buying, with_cart = (set(rows["session"][rows["type"] == type_code(name)].tolist()) for name in ("purchase", "add_to_cart"))
     sessions = len(np.unique(rows["session"]))
-    assert 100 * len(bought) / sessions == pytest.approx(3.9, abs=0.5)
-    assert 100 * len(carted) / sessions == pytest.approx(2.3, abs=0.4)
-    assert len(bought & carted) / len(bought) == pytest.approx(1 / 3, abs=0.05)
+    assert 100 * len(buying) / sessions == pytest.approx(3.9, abs=0.5)
+    assert 100 * len(with_cart) / sessions == pytest.approx(2.3, abs=0.4)
+    assert len(buying & with_cart) / len(buying) == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_session_lengths(rows: Rows) -> None:
@@ -53,14 +53,14 @@ def test_gaps_between_views(rows: Rows) -> None:
     assert stats.gaps(rows)[2] == pytest.approx(33, rel=0.05)
 
 
-def test_popularity_is_spread_as_in_real_shops(rows: Rows) -> None:
+def test_popularity_is_distributed_as_in_real_shops(rows: Rows) -> None:
     counts = stats.popularity(rows)
     assert 10 <= stats.top_share(counts, 0.01, PRODUCTS) <= 18
     assert 36 <= stats.top_share(counts, 0.10, PRODUCTS) <= 46
     assert 0.4 <= stats.slope(counts) <= 0.65
 
 
-def test_the_same_product_is_often_seen_twice_in_a_row(rows: Rows) -> None:
+def test_the_same_product_is_often_viewed_twice_in_a_row(rows: Rows) -> None:
     assert 9 <= stats.immediate_repeats(rows) <= 22
 
 
@@ -75,19 +75,19 @@ def test_prices(rows: Rows) -> None:
     assert quantiles == pytest.approx([18, 154, 1053, 1748], rel=0.2)
 
 
-def test_some_people_come_back_within_three_hours() -> None:
-    """A window of a size that the real sample has: 17,000 events in three hours, 9.5 % of the users in two sessions or more."""
+def test_some_people_return_within_three_hours() -> None:
+    """A window of the size of the real sample: 17,000 events in three hours, 9.5 % of the users with two or more sessions."""
     shop = Shop(World(11), Faults(0, 0, 0, 0))
     day = np.concatenate(list(arrivals(shop, days(date(2026, 1, 4), 1, 100_000))))
     start = days(date(2026, 1, 4), 1, 0)[0].start
-    seen = day[(day["time"] >= start + 9 * 3_600_000) & (day["time"] < start + 12 * 3_600_000)]
-    visits = np.unique(np.stack([seen["person"].astype(np.int64), seen["session"].astype(np.int64)]), axis=1)
-    times = np.unique(visits[0], return_counts=True)[1]
-    assert 6 <= 100 * (times > 1).mean() <= 16
+    window = day[(day["time"] >= start + 9 * 3_600_000) & (day["time"] < start + 12 * 3_600_000)]
+    visits = np.unique(np.stack([window["person"].astype(np.int64), window["session"].astype(np.int64)]), axis=1)
+    sessions_per_person = np.unique(visits[0], return_counts=True)[1]
+    assert 6 <= 100 * (sessions_per_person > 1).mean() <= 16
 
 
 def test_offices_and_families_share_addresses(rows: Rows) -> None:
-    """Many people behind one address is normal: a detector must live with it."""
+    """Many people behind one address are normal: a fraud rule must not flag them for it."""
     pairs = np.unique(np.stack([rows["address"], rows["person"]]), axis=1)
     people = np.sort(np.unique(pairs[0], return_counts=True)[1])[::-1]
     assert people[0] > 100
@@ -98,10 +98,10 @@ def test_offices_and_families_share_addresses(rows: Rows) -> None:
 
 def test_a_flash_sale_brings_ten_times_the_traffic_for_a_quarter_of_an_hour() -> None:
     shop = Shop(World(11, products=2_000), Faults(0, 0, 0, 0))
-    busiest = []
+    peaks = []
     for window in days(date(2026, 1, 12), 12, 12 * 20_000):
-        begins = np.concatenate(list(arrivals(shop, [window])))["time"] - window.start
-        quarter = np.histogram(begins, bins=96, range=(0, 86_400_000))[0]
-        busiest.append(quarter.max() / np.median(quarter))
-    assert sum(peak > 5 for peak in busiest) in range(1, 9)
-    assert min(busiest) < 3
+        start_times = np.concatenate(list(arrivals(shop, [window])))["time"] - window.start
+        quarter_hours = np.histogram(start_times, bins=96, range=(0, 86_400_000))[0]
+        peaks.append(quarter_hours.max() / np.median(quarter_hours))
+    assert sum(peak > 5 for peak in peaks) in range(1, 9)
+    assert min(peaks) < 3

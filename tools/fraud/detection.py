@@ -1,4 +1,4 @@
-"""What the fraud stream made of the attacks that the shop planted: caught or not, how soon, and what it accused wrongly."""
+"""Compares the alerts in the lake with the attacks that the shop simulated: detected or not, how soon, and false alarms."""
 
 from datetime import datetime
 from statistics import median
@@ -9,41 +9,49 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
-from tools.lake import catalog
-from tools.shop.labels import ATTACKS, Attack, by_event, folder, read
+from tools.lake.catalog import connect, row_count
+from tools.shop.labels import ATTACKS, Attack, attack_by_event, folder, read
+
+WAIT_SECONDS = 60
 
 
 @retry(
-    retry=retry_if_result(lambda complete: not complete),
-    stop=stop_after_delay(60),
+    retry=retry_if_result(lambda is_complete: not is_complete),
+    stop=stop_after_delay(WAIT_SECONDS),
     wait=wait_fixed(2),
     retry_error_callback=lambda state: False,
 )
 def wait_for_lake(settings: Settings) -> bool:
-    """Wait until the lake holds every score and alert that Kafka holds now; says whether it came to that within a minute."""
+    """Wait until the lake holds every score and alert that Kafka holds; returns False if it does not within WAIT_SECONDS."""
     contracts = (schema.tables()["raw.fraud_scores"], schema.tables()["raw.fraud_alerts"])
-    main = catalog.connect(settings)
-    return all(sum(end_offsets(settings, c.topic).values()) == catalog.row_count(main, c.id) for c in contracts)
+    main = connect(settings)
+    return all(sum(end_offsets(settings, contract.topic).values()) == row_count(main, contract.id) for contract in contracts)
 
 
 def detection(settings: Settings) -> dict[str, Any]:
-    """By pattern the attacks planted and caught and the median seconds from an attack's first event to its first alert."""
-    planted = read(sorted(folder(settings).glob("*.jsonl")))
-    truth = by_event(planted)
-    alerts = catalog.connect(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at")).to_arrow().to_pylist()
-    first: dict[str, datetime] = {}
+    """Returns for each pattern the attacks simulated and detected and the median seconds from their first event to their first alert."""
+    attacks = read(sorted(folder(settings).glob("*.jsonl")))
+    attack_of = attack_by_event(attacks)
+    scan = connect(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at"))
+    alerts = scan.to_arrow().to_pylist()
+    first_alert_at: dict[str, datetime] = {}
     for alert in sorted(alerts, key=lambda alert: alert["ingested_at"]):
-        first.setdefault(alert["event_id"], alert["ingested_at"])
-    accused = [truth.get(alert["event_id"]) for alert in alerts]
+        first_alert_at.setdefault(alert["event_id"], alert["ingested_at"])
+    alerted_attacks = [attack_of.get(alert["event_id"]) for alert in alerts]
+    patterns = {}
+    for pattern in ATTACKS:
+        patterns[pattern] = _pattern_result([attack for attack in attacks if attack.pattern == pattern], first_alert_at)
     return {
-        "patterns": {pattern: _pattern([attack for attack in planted if attack.pattern == pattern], first) for pattern in ATTACKS},
+        "patterns": patterns,
         "alerts": len(alerts),
-        "false_alarms": sum(attack is None or attack.is_bait for attack in accused),
+        "false_alarms": sum(attack is None or attack.is_lookalike for attack in alerted_attacks),
     }
 
 
-def _pattern(attacks: list[Attack], first: dict[str, datetime]) -> dict[str, Any]:
-    """`first` is when each accused event was accused for the first time."""
-    raised = [(attack, [first[event] for event in attack.events if event in first]) for attack in attacks]
-    seconds = [min(times).timestamp() - min(attack.events.values()) / 1000 for attack, times in raised if times]
+def _pattern_result(attacks: list[Attack], first_alert_at: dict[str, datetime]) -> dict[str, Any]:
+    seconds = []
+    for attack in attacks:
+        alert_times = [first_alert_at[event] for event in attack.events if event in first_alert_at]
+        if alert_times:
+            seconds.append(min(alert_times).timestamp() - min(attack.events.values()) / 1000)
     return {"planted": len(attacks), "caught": len(seconds), "median_seconds": round(median(seconds), 1) if seconds else None}

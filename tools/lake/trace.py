@@ -30,9 +30,7 @@ MODEL_JSON_COLUMNS = ("parameters", "metrics", "verdict")
 PIPE_WIDTH = 250
 
 
-def read_rows(
-    settings: Settings, table: str, row_filter: str, columns: tuple[str, ...] = ("*",), ref: str = names.MAIN
-) -> list[Row]:
+def read_rows(settings: Settings, table: str, row_filter: str, columns: tuple[str, ...] = ("*",), ref: str = names.MAIN) -> list[Row]:
     """Returns the rows of a table at a ref that match a filter."""
     scan = catalog.connect(settings, ref).load_table(table).scan(row_filter=row_filter, selected_fields=columns)
     return [dict(row) for row in scan.to_arrow().to_pylist()]

@@ -130,7 +130,9 @@ def _check_tables(acked: pa.Table, lake: LakeState, result: Result) -> None:
     broken_in_clicks = pc.and_(is_broken, pc.is_valid(id_in_clicks))
     result.expect_none("broken records are in raw.clicks", _where(_pairs(event_id, kind), broken_in_clicks))
     has_other_reason = pc.not_equal(expected_reason, reason_in_quarantine)
-    result.expect_none("broken records have another reason than their kind says", _where(_pairs(kind, reason_in_quarantine), has_other_reason))
+    result.expect_none(
+        "broken records have another reason than their kind says", _where(_pairs(kind, reason_in_quarantine), has_other_reason)
+    )
 
 
 def _values_at_offsets(acked: pa.Table, table: pa.Table, column: str) -> pa.ChunkedArray:

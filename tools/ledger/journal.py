@@ -1,4 +1,4 @@
-"""Writes the ledger of a run: append-only Arrow streams. After a kill all complete batches can be read, only an incomplete last one is lost."""
+"""Writes the ledger of a run as append-only Arrow streams. After a kill all batches but an incomplete last one can be read."""
 
 import json
 from collections.abc import Sequence

@@ -148,7 +148,8 @@ def _known_products(page: ShopPage, candidates: list[str]) -> Iterator[str]:
             yield product
     if not known:
         raise NoChange(
-            "the served release knows none of the products that were viewed last: wait for the next rollout, or run `./clickstream stack doctor`"
+            "the served release knows none of the products that were viewed last: wait for the next rollout,"
+            " or run `./clickstream stack doctor`"
         )
     yield from cycle(known)
 
@@ -197,11 +198,11 @@ def describe(change: Change) -> str:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Median and 99th percentile."""
+    """Returns the median and the 99th percentile."""
     if len(values) == 1:
         return {"p50": values[0], "p99": values[0]}
-    cuts = quantiles(values, n=100, method="inclusive")
-    return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
+    percents = quantiles(values, n=100, method="inclusive")
+    return {"p50": round(percents[49], 1), "p99": round(percents[98], 1)}
 
 
 if __name__ == "__main__":

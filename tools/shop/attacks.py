@@ -1,144 +1,147 @@
-"""Attacks on the shop, and bait that only looks like them. Their events carry a label in the rows, never in what is sent."""
+"""Simulated attacks, and legitimate lookalikes of them. Their rows carry a label; the events that are sent do not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
 from tools.shop import calibration as c
-from tools.shop.labels import KINDS, label
+from tools.shop.labels import KINDS, pack
 from tools.shop.rows import ROW, Rows, type_code
-from tools.shop.shoppers import Window, price
+from tools.shop.shoppers import Window, set_prices
+from tools.shop.stream import Source
 from tools.shop.world import World
 
-MINUTE = 60_000
-# Numbers that no ordinary shopper has: attackers come with devices, addresses and cards of their own.
-STRANGERS = 1_000_000_000
+# Devices, addresses and cards of attackers are numbered from here on, so no ordinary shopper has them.
+FIRST_ATTACKER_NUMBER = 1_000_000_000
+FIRST_STOLEN_CARD = 2**31
+UNSET = {"product": -1, "coupon": -1, "query": -1, "referrer": -1}
 
 
-@dataclass(frozen=True)
-class Attackers:
-    """A source of traffic: in each window `each` attacks of every kind, and as many groups of each bait."""
+def attackers(each: int) -> Source:
+    """Returns a source of traffic: in each window `each` attacks of every kind, and as many groups of each lookalike."""
 
-    each: int
-    __name__ = "attackers"
+    def events(world: World, window: Window, rng: Generator) -> Rows:
+        attacks = [_attack(world, window, rng, kind, number) for kind in KINDS for number in range(each)]
+        return np.concatenate([np.zeros(0, ROW), *attacks])
 
-    def __call__(self, world: World, window: Window, rng: Generator) -> Rows:
-        """The events of a window's attacks and baits."""
-        made = [_labelled(world, window, rng, kind, number) for kind in KINDS for number in range(self.each)]
-        return np.concatenate([np.zeros(0, ROW), *made])
+    return Source("attackers", events)
 
 
-def _labelled(world: World, window: Window, rng: Generator, kind: str, number: int) -> Rows:
+def _attack(world: World, window: Window, rng: Generator, kind: str, number: int) -> Rows:
+    """Returns the rows of one attack at a random time of the window, with prices and labels."""
+    # Every second attack of a day is spread over a longer time; a live window is too short for that.
     spread = bool(number % 2) and window.is_day
     scene = Scene(world, rng, spread)
     STORIES[kind](scene)
     rows = scene.rows()
     length = int(rows["time"].max())
     rows["time"] += window.start + int(rng.random() * max(1, window.length - length))
-    priced = rows["product"] >= 0
-    goods = rows[priced]
-    price(world, goods, np.full(len(goods), -1))
-    rows["cents"][priced] = goods["cents"]
-    rows["label"] = np.where(rows["label"] > 0, label(kind, number, spread, window.start), 0)
+    has_product = rows["product"] >= 0
+    priced = rows[has_product]
+    set_prices(world, priced, np.full(len(priced), -1))
+    rows["cents"][has_product] = priced["cents"]
+    rows["label"] = np.where(rows["label"] > 0, pack(kind, number, spread, window.start), 0)
     return rows
 
 
 class Scene:
-    """One attack while it is written: who, with what device, and the events so far; times count from its beginning."""
+    """One attack while it is built: the person, device, address, place and session in use, and the events so far.
+
+    Times are counted from the start of the attack.
+    """
 
     def __init__(self, world: World, rng: Generator, spread: bool) -> None:
         self.world, self.rng, self.spread = world, rng, spread
-        self.now = 0.0
+        self.seconds = 0.0
         self._rows: list[Rows] = []
         self.person = int(rng.integers(world.people))
-        self.device = self.stranger()
-        self.address = self.stranger()
+        self.device = self._attacker_number()
+        self.address = self._attacker_number()
         self.place = int(rng.integers(len(c.PLACES)))
         self.session = int(rng.integers(1, 2**62))
 
-    def stranger(self) -> int:
-        """A number of the attackers' own."""
-        return STRANGERS + int(self.rng.integers(STRANGERS))
+    def _attacker_number(self) -> int:
+        return FIRST_ATTACKER_NUMBER + int(self.rng.integers(FIRST_ATTACKER_NUMBER))
 
     def wait(self, burst: tuple[float, float], spread: tuple[float, float]) -> None:
-        """Let some seconds pass: between the first two in a burst, between the others when the attack is spread."""
-        self.now += float(self.rng.uniform(*(spread if self.spread else burst)))
+        """Advance the time by a random number of seconds in the range for attacks in a burst, or for spread attacks."""
+        shortest, longest = spread if self.spread else burst
+        self.seconds += float(self.rng.uniform(shortest, longest))
 
-    def add(self, kind: str, *, innocent: bool = False, signed_in: bool = True, **fields: int) -> None:
-        """One event now; `innocent` events belong to the story but are not part of the attack."""
+    def add(self, event_type: str, *, is_attack: bool = True, signed_in: bool = True, **fields: int) -> None:
+        """Add an event at the current time. Events with is_attack=False belong to the story and get no label."""
         row = np.zeros(1, ROW)
-        row["type"], row["time"], row["signed_in"] = type_code(kind), int(self.now * 1000), signed_in
-        defaults = {name: getattr(self, name) for name in ("person", "device", "address", "place", "session")}
-        for name, value in ({"product": -1, "coupon": -1, "query": -1, "referrer": -1} | defaults | fields).items():
+        row["type"], row["time"], row["signed_in"] = type_code(event_type), int(self.seconds * 1000), signed_in
+        current = {name: getattr(self, name) for name in ("person", "device", "address", "place", "session")}
+        for name, value in (UNSET | current | fields).items():
             row[name] = value
-        row["label"] = not innocent
+        row["label"] = is_attack
         self._rows.append(row)
 
-    def home(self) -> None:
-        """Be the person at home, on the device that is known."""
+    def use_own_device_at_home(self) -> None:
+        """Switch to the person's first device, home address and home place."""
         self.device = self.person * 2
         self.address = self.person // c.HOUSEHOLD_SIZE
         self.place = int(self.world.home_place[self.person])
 
-    def buy(self, payment: int, product: int, coupon: int = -1, kind: str = "purchase", signed_in: bool = True) -> None:
-        """A purchase, or a refused one, in an order of its own."""
+    def buy(self, payment: int, product: int, coupon: int = -1, event_type: str = "purchase", signed_in: bool = True) -> None:
+        """Add a purchase, or a failed payment, in an order of its own."""
         order = int(self.rng.integers(1, 2**48))
-        self.add(kind, product=product, quantity=1, payment=payment, order=order, coupon=coupon, signed_in=signed_in)
+        self.add(event_type, product=product, quantity=1, payment=payment, order=order, coupon=coupon, signed_in=signed_in)
 
-    def product(self, cheapest: float = 0.0, dearest: float = 1.0) -> int:
-        """Any product whose price lies between two shares of the price list."""
-        ranked = np.argsort(self.world.base_price)
-        return int(ranked[int((cheapest + self.rng.random() * (dearest - cheapest)) * (len(ranked) - 1))])
+    def product(self, lowest: float = 0.0, highest: float = 1.0) -> int:
+        """Returns a random product whose price rank lies between two shares of the price list (0 cheapest, 1 dearest)."""
+        by_price = np.argsort(self.world.base_price)
+        return int(by_price[int((lowest + self.rng.random() * (highest - lowest)) * (len(by_price) - 1))])
 
-    def card(self) -> int:
-        """A stolen card."""
-        return 2**31 + int(self.rng.integers(2**31))
+    def stolen_card(self) -> int:
+        """Returns the payment number of a stolen card."""
+        return FIRST_STOLEN_CARD + int(self.rng.integers(FIRST_STOLEN_CARD))
 
     def own_card(self) -> int:
-        """The person's own card."""
+        """Returns the payment number of the person's own card."""
         return self.person * 3 + 1
 
     def rows(self) -> Rows:
-        """All events, in order."""
+        """Returns all events in order."""
         return np.concatenate(self._rows)
 
 
 def card_testing(scene: Scene) -> None:
-    """Small sums on many cards from one device; most are refused."""
+    """Small sums on many cards from one device; two of three payments fail."""
     for i in range(int(scene.rng.integers(6, 11))):
         scene.wait((2, 8), (60, 150))
         scene.add("view_item", product=scene.product(), signed_in=False)
-        refused = i % 3 != 2
-        scene.buy(scene.card(), scene.product(0, 0.08), kind="payment_failed" if refused else "purchase", signed_in=False)
+        event_type = "purchase" if i % 3 == 2 else "payment_failed"
+        scene.buy(scene.stolen_card(), scene.product(0, 0.08), event_type=event_type, signed_in=False)
 
 
 def card_velocity(scene: Scene) -> None:
-    """One card, order after order."""
-    card = scene.card()
+    """Many orders with one card in a short time."""
+    card = scene.stolen_card()
     for _ in range(int(scene.rng.integers(6, 10))):
         scene.wait((3, 9), (40, 70))
         scene.buy(card, scene.product(0.3, 1))
 
 
 def impossible_travel(scene: Scene) -> None:
-    """The user signs in at home; soon after somebody buys in this name from far away."""
-    stolen = scene.device, scene.address
-    scene.home()
-    scene.add("login", innocent=True)
-    overseas = [str(place[1]) == "US" for place in c.PLACES]
-    far = [i for i, there in enumerate(overseas) if there != overseas[scene.place]]
+    """The user signs in at home; soon after, an attacker overseas signs in as the same user and buys."""
+    attacker_device, attacker_address = scene.device, scene.address
+    scene.use_own_device_at_home()
+    scene.add("login", is_attack=False)
+    is_us = [str(place[1]) == "US" for place in c.PLACES]
+    overseas = [i for i, place_is_us in enumerate(is_us) if place_is_us != is_us[scene.place]]
     scene.wait((10, 30), (600, 3600))
-    scene.device, scene.address = stolen
-    scene.place, scene.session = int(scene.rng.choice(far)), scene.session + 1
+    scene.device, scene.address = attacker_device, attacker_address
+    scene.place, scene.session = int(scene.rng.choice(overseas)), scene.session + 1
     scene.add("login")
     scene.wait((3, 15), (60, 300))
     scene.buy(scene.own_card(), scene.product(0.4, 1))
 
 
 def account_takeover(scene: Scene) -> None:
-    """Passwords are tried until one works; then the address is changed and something dear is bought."""
+    """Failed logins until one succeeds; then a profile change and an expensive purchase."""
     for _ in range(int(scene.rng.integers(4, 9))):
         scene.wait((1, 4), (20, 50))
         scene.add("login_failed")
@@ -150,7 +153,7 @@ def account_takeover(scene: Scene) -> None:
 
 
 def scraping_bot(scene: Scene) -> None:
-    """The catalogue, product after product."""
+    """Views the catalogue product by product."""
     first = scene.product()
     for i in range(int(scene.rng.integers(90, 160))):
         scene.wait((0.2, 0.5), (0.9, 1.6))
@@ -158,7 +161,7 @@ def scraping_bot(scene: Scene) -> None:
 
 
 def coupon_abuse(scene: Scene) -> None:
-    """One device that welcomes itself as a new customer again and again."""
+    """One device uses the welcome coupon with account after account."""
     for _ in range(int(scene.rng.integers(4, 8))):
         scene.wait((2, 6), (120, 220))
         scene.person, scene.session = int(scene.rng.integers(scene.world.people)), scene.session + 1
@@ -169,15 +172,15 @@ def coupon_abuse(scene: Scene) -> None:
 
 
 def rapid_fire(scene: Scene) -> None:
-    """Events of one user faster than a hand."""
+    """Events of one user faster than a person can click."""
     for _ in range(int(scene.rng.integers(9, 16))):
         scene.wait((0.1, 0.4), (0.6, 1.0))
         scene.add("view_item", product=scene.product(), quantity=1)
 
 
-def bait_forgetful(scene: Scene) -> None:
-    """Somebody mistypes the password three times, on the usual device."""
-    scene.home()
+def lookalike_forgetful(scene: Scene) -> None:
+    """Resembles account_takeover: a user mistypes the password three times on the usual device."""
+    scene.use_own_device_at_home()
     for _ in range(3):
         scene.wait((3, 8), (5, 20))
         scene.add("login_failed")
@@ -186,17 +189,17 @@ def bait_forgetful(scene: Scene) -> None:
     scene.buy(scene.own_card(), scene.product())
 
 
-def bait_gifts(scene: Scene) -> None:
-    """Four presents in ten minutes with one's own card."""
-    scene.home()
+def lookalike_gifts(scene: Scene) -> None:
+    """Resembles card_velocity: four purchases within ten minutes with the user's own card."""
+    scene.use_own_device_at_home()
     for _ in range(4):
         scene.wait((4, 10), (60, 140))
         scene.buy(scene.own_card(), scene.product())
 
 
-def bait_family(scene: Scene) -> None:
-    """Two of a family, new here, one after the other on the family's device."""
-    scene.home()
+def lookalike_family(scene: Scene) -> None:
+    """Resembles coupon_abuse: two new customers of one family use the welcome coupon on the family's device."""
+    scene.use_own_device_at_home()
     scene.device = scene.world.people * 2 + scene.person // c.HOUSEHOLD_SIZE
     for member in (scene.person // 2 * 2, scene.person // 2 * 2 + 1):
         scene.person, scene.session = min(member, scene.world.people - 1), scene.session + 1
@@ -205,17 +208,18 @@ def bait_family(scene: Scene) -> None:
         scene.buy(scene.own_card(), scene.product(), coupon=0)
 
 
-def bait_power_browser(scene: Scene) -> None:
-    """Somebody who looks at very much, but reads."""
-    scene.home()
-    for _ in range(8 if not scene.spread else 60):
+def lookalike_power_browser(scene: Scene) -> None:
+    """Resembles scraping_bot: many views at the pace of a reader."""
+    scene.use_own_device_at_home()
+    views = 60 if scene.spread else 8
+    for _ in range(views):
         scene.wait((3, 6), (3, 8))
         scene.add("view_item", product=scene.product(), quantity=1)
 
 
-def bait_traveller(scene: Scene) -> None:
-    """The same device a moment later behind an address abroad: a private network, no journey."""
-    scene.home()
+def lookalike_traveller(scene: Scene) -> None:
+    """Resembles impossible_travel: the same device continues through a VPN whose address is abroad."""
+    scene.use_own_device_at_home()
     scene.add("login")
     scene.wait((10, 25), (600, 1800))
     scene.place = (scene.place + 5) % len(c.PLACES)
@@ -223,9 +227,16 @@ def bait_traveller(scene: Scene) -> None:
 
 
 STORIES: dict[str, Callable[[Scene], None]] = {
-    story.__name__: story
-    for story in (
-        card_testing, card_velocity, impossible_travel, account_takeover, scraping_bot, coupon_abuse, rapid_fire,
-        bait_forgetful, bait_gifts, bait_family, bait_power_browser, bait_traveller,
-    )
-}  # fmt: skip
+    "card_testing": card_testing,
+    "card_velocity": card_velocity,
+    "impossible_travel": impossible_travel,
+    "account_takeover": account_takeover,
+    "scraping_bot": scraping_bot,
+    "coupon_abuse": coupon_abuse,
+    "rapid_fire": rapid_fire,
+    "lookalike_forgetful": lookalike_forgetful,
+    "lookalike_gifts": lookalike_gifts,
+    "lookalike_family": lookalike_family,
+    "lookalike_power_browser": lookalike_power_browser,
+    "lookalike_traveller": lookalike_traveller,
+}

@@ -1,17 +1,17 @@
-"""The statistics of real shops that the simulator is made to match; every number is a share, a quantile or a shape."""
+"""Statistics of real shops that the simulator reproduces: shares, quantiles and shapes of distributions."""
 
 from typing import Final
 
 # Sessions: views per session (median 2, p75 4, p90 8, p99 21) and seconds between them (median 33, p10 10, p90 115).
 VIEWS_MEDIAN: Final = 1.9
 VIEWS_SIGMA: Final = 1.06
-VIEWS_MOST: Final = 150
+VIEWS_MAX: Final = 150
 VIEWS_MEAN: Final = 3.3
 GAP_MEDIAN_SECONDS: Final = 33.0
 GAP_SIGMA: Final = 0.95
-GAP_LONGEST_SECONDS: Final = 1700.0
+GAP_MAX_SECONDS: Final = 1700.0
 
-# Popularity of ranks: weight = (rank + offset) ** -slope; the offset flattens the head as real shops show it.
+# Popularity by rank: weight = (rank + offset) ** -slope. The offset flattens the head, as in real shops.
 POPULARITY_SLOPE: Final = 0.68
 POPULARITY_OFFSET_SHARE: Final = 0.002
 CLUSTER_SIZE: Final = 40
@@ -40,7 +40,7 @@ PRICES: Final = (1.5, 18.0, 154.0, 1053.0, 1748.0, 2600.0)
 MISSING_BRAND: Final = 0.14
 MISSING_CATEGORY: Final = 0.33
 
-# People: who comes back, who shares what.
+# People: shares of returning visitors, shared devices, offices and mobile carriers.
 RETURN_WITHIN_HOURS: Final = 0.08
 RETURN_MINUTES: Final = (31.0, 180.0)
 ACTIVITY_SIGMA: Final = 0.8
@@ -54,7 +54,7 @@ AT_WORK: Final = 0.5
 MOBILE: Final = 0.2
 TRAVELLING: Final = 0.01
 
-# Flash sale: a cluster sells 30 % cheaper, traffic is ten times the usual for a quarter of an hour, every third day.
+# Flash sale: every third day one cluster is 30 % cheaper for 15 minutes, with ten times the usual traffic.
 SALE_DAYS: Final = 1 / 3
 SALE_MINUTES: Final = 15
 SALE_TRAFFIC: Final = 10

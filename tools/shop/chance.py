@@ -1,4 +1,4 @@
-"""Chance that does not depend on who asked before: named streams, and numbers hashed from what they are about."""
+"""Random numbers that do not depend on the order of the calls: named random streams, and hashes of what a number is about."""
 
 import zlib
 from collections.abc import Sequence
@@ -11,17 +11,18 @@ from tools.shop.rows import Floats, Ints
 
 
 def stream(seed: int, *labels: int | str) -> Generator:
-    """A random stream of its own for each seed and label, so that one new draw does not change all others."""
-    return np.random.default_rng([seed, *(zlib.crc32(x.encode()) if isinstance(x, str) else x for x in labels)])
+    """Returns a random stream for a seed and labels; a new stream does not change the numbers of the others."""
+    label_numbers = [zlib.crc32(label.encode()) if isinstance(label, str) else label for label in labels]
+    return np.random.default_rng([seed, *label_numbers])
 
 
 def draws(seed: int, label: str, count: int) -> Floats:
-    """`count` numbers in [0, 1); a longer draw begins with the shorter one, so a bigger shop keeps its first customers."""
+    """Returns `count` numbers in [0, 1). A longer result begins with the shorter one: a larger shop keeps its first customers."""
     return stream(seed, label).random(count)
 
 
 def hashed(seed: int, *parts: Ints) -> Floats:
-    """One number in [0, 1) for each combination of `parts`: the same at any time and in any order (splitmix64)."""
+    """Returns one number in [0, 1) for each combination of `parts`, the same in every call (splitmix64)."""
     state = np.full(np.broadcast(*parts).shape, seed, np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:
@@ -32,12 +33,12 @@ def hashed(seed: int, *parts: Ints) -> Floats:
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def pick(cumulative: Floats, at: Floats) -> Ints:
-    """Indexes drawn by weight: `cumulative` are running sums of the weights, `at` numbers in [0, 1)."""
-    found = np.searchsorted(cumulative, at * cumulative[-1], side="right")
-    return np.asarray(np.minimum(found, len(cumulative) - 1), np.int64)
+def pick(cumulative: Floats, uniform: Floats) -> Ints:
+    """Returns indexes drawn by weight: `cumulative` holds running sums of the weights, `uniform` numbers in [0, 1)."""
+    indexes = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    return np.asarray(np.minimum(indexes, len(cumulative) - 1), np.int64)
 
 
-def choice(shares: Sequence[float] | NDArray[np.float64], at: Floats) -> Ints:
-    """Indexes drawn by `shares`."""
-    return pick(np.cumsum(np.asarray(shares, float)), at)
+def choice(weights: Sequence[float] | NDArray[np.float64], uniform: Floats) -> Ints:
+    """Returns indexes drawn by `weights` from numbers in [0, 1)."""
+    return pick(np.cumsum(np.asarray(weights, float)), uniform)

@@ -1,4 +1,4 @@
-"""The truth about attacks: which event belongs to which. It goes to a file beside the ledger, never into an event."""
+"""Labels of simulated attacks: which event belongs to which attack. They are written to a file beside the ledger, never into an event."""
 
 import json
 from collections.abc import Iterable
@@ -14,39 +14,38 @@ from tools.ledger.record_kinds import BROKEN, kind_code
 from tools.shop.rows import Rows
 
 ATTACKS = ("card_testing", "card_velocity", "impossible_travel", "account_takeover", "scraping_bot", "coupon_abuse", "rapid_fire")
-BAITS = ("bait_forgetful", "bait_gifts", "bait_family", "bait_power_browser", "bait_traveller")
-KINDS = (*ATTACKS, *BAITS)
+# Legitimate behaviour that resembles an attack: an alert about it is a false alarm.
+LOOKALIKES = ("lookalike_forgetful", "lookalike_gifts", "lookalike_family", "lookalike_power_browser", "lookalike_traveller")
+KINDS = (*ATTACKS, *LOOKALIKES)
 FIRST_BROKEN = kind_code(next(iter(BROKEN)))
-_ROOM, _BITS = 32, 24
+# A label is packed into one number: the window's start in seconds above, below it 2 * number + spread, and the kind in the lowest place.
+_MAX_KINDS, _LOW_BITS = 32, 24
 
 
-def label(kind: str, number: int, spread: bool, window_start: int) -> int:
-    """An attack's number in the rows, unlike any other of the same shop; 0 is nobody's."""
-    return (window_start // 1000 << _BITS) + 1 + KINDS.index(kind) + _ROOM * (2 * number + spread)
+def pack(kind: str, number: int, spread: bool, window_start: int) -> int:
+    """Returns the label of an attack as a number that is unique in a shop. 0 means no label, so labels start at 1."""
+    return (window_start // 1000 << _LOW_BITS) + 1 + KINDS.index(kind) + _MAX_KINDS * (2 * number + spread)
 
 
-def meaning(packed: int) -> dict[str, Any]:
-    """What `label` packed."""
-    window, rest = divmod(packed - 1, 1 << _BITS)
-    order, kind = divmod(rest, _ROOM)
-    return {
-        "attack": f"{KINDS[kind]}-{window}-{order // 2}",
-        "pattern": KINDS[kind],
-        "variant": "spread" if order % 2 else "burst",
-    }
+def unpack(packed: int) -> dict[str, Any]:
+    """Returns the fields of a packed label: the attack's id, its pattern, and its pace (`burst` or `spread`)."""
+    window, rest = divmod(packed - 1, 1 << _LOW_BITS)
+    number_and_spread, kind = divmod(rest, _MAX_KINDS)
+    number, spread = divmod(number_and_spread, 2)
+    return {"attack": f"{KINDS[kind]}-{window}-{number}", "pattern": KINDS[kind], "pace": "spread" if spread else "burst"}
 
 
-class Labels:
-    """A file of labels, one JSON line for each labelled event; a run that is resumed adds to those of its first try."""
+class LabelFile:
+    """A file of labels, one JSON line for each labelled event. A resumed run appends to the file of its first try."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a")
 
-    def note(self, rows: Rows, ids: list[str]) -> None:
-        """Write the labels of `rows`, whose event ids are `ids`."""
+    def write(self, rows: Rows, ids: list[str]) -> None:
+        """Write the labels of `rows`, whose event ids are `ids`; broken records have no label."""
         for i in np.flatnonzero((rows["label"] > 0) & (rows["kind"] < FIRST_BROKEN)).tolist():
-            line = {"event_id": ids[i], "event_time": int(rows["time"][i]), **meaning(int(rows["label"][i]))}
+            line = {"event_id": ids[i], "event_time": int(rows["time"][i]), **unpack(int(rows["label"][i]))}
             self._file.write(json.dumps(line) + "\n")
 
     def __enter__(self) -> Self:
@@ -57,32 +56,33 @@ class Labels:
 
 
 def folder(settings: Settings) -> Path:
-    """Where the labels of a stack's runs are."""
+    """Returns the folder of the label files of a local stack."""
     return Path(settings.stack_dir) / "labels"
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack, or one group of bait: its pattern, and when each of its events happened, in ms since 1970 by event id."""
+    """One attack, or one group of lookalike events: its pattern, and the time of each event in ms since 1970 by event id."""
 
     pattern: str
     events: dict[str, int] = field(default_factory=dict)
 
     @property
-    def is_bait(self) -> bool:
-        return self.pattern in BAITS
+    def is_lookalike(self) -> bool:
+        return self.pattern in LOOKALIKES
 
 
 def read(paths: Iterable[Path]) -> list[Attack]:
-    """All that was planted, from files of labels."""
+    """Returns the attacks and lookalikes of label files."""
     attacks: dict[str, Attack] = {}
     for path in paths:
         with path.open() as file:
             for label in map(json.loads, file):
-                attacks.setdefault(label["attack"], Attack(label["pattern"])).events[label["event_id"]] = label["event_time"]
+                attack = attacks.setdefault(label["attack"], Attack(label["pattern"]))
+                attack.events[label["event_id"]] = label["event_time"]
     return list(attacks.values())
 
 
-def by_event(attacks: Iterable[Attack]) -> dict[str, Attack]:
-    """The attack of each labelled event."""
+def attack_by_event(attacks: Iterable[Attack]) -> dict[str, Attack]:
+    """Returns the attack of each labelled event by event id."""
     return {event: attack for attack in attacks for event in attack.events}

@@ -1,4 +1,4 @@
-"""The compact form of an event while it is made: one numpy record; text appears only when it is encoded."""
+"""The compact form of events in the simulator: numpy records. They become JSON only when they are sent."""
 
 from typing import Final
 
@@ -11,8 +11,12 @@ TYPES: Final = schema.event().field("event_type").choices
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Rows = NDArray[np.void]
 
+# time, arrival: ms since 1970. kind: tools.ledger.record_kinds. type: event type. place: index of calibration.PLACES.
+# person, device, address, payment: numbers that the encoder turns into ids. label: a packed attack label, 0 for none.
+# product, coupon, query, referrer: -1 for none. order: 0 for none.
 ROW = np.dtype(
     [
         ("id", "u8", 2),
@@ -40,10 +44,10 @@ ROW = np.dtype(
 
 
 def type_code(name: str) -> int:
-    """The number of an event type; the contract knows which there are."""
+    """Returns the number of an event type: its position in the contract's list."""
     return TYPES.index(name)
 
 
 def empty() -> Rows:
-    """No rows."""
+    """Returns an array without rows."""
     return np.zeros(0, ROW)

@@ -1,4 +1,4 @@
-"""The stream: windows of traffic one after the other, in order of arrival, what is late held over."""
+"""The shop's stream of records: windows of traffic one after the other, in order of arrival."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,14 +13,21 @@ from tools.shop.rows import Rows, empty
 from tools.shop.shoppers import Window, shoppers
 from tools.shop.world import DAY_MS, World
 
-# Who makes traffic: given the world, a window and its own chance, events without ids. A generator of attacks is one more entry.
-Source = Callable[[World, Window, Generator], Rows]
-SOURCES: tuple[Source, ...] = (shoppers,)
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of traffic. `events` returns a window's events without ids; `name` selects its random stream."""
+
+    name: str
+    events: Callable[[World, Window, Generator], Rows]
+
+
+SOURCES: tuple[Source, ...] = (Source("shoppers", shoppers),)
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A world, what goes wrong in it, and who visits it."""
+    """A shop: its products and people, the faults of its records, and its sources of traffic."""
 
     world: World
     faults: Faults
@@ -28,35 +35,35 @@ class Shop:
 
 
 def days(until: date, count: int, events: int) -> list[Window]:
-    """One window for each of the `count` days up to and with `until`; `events` are spread over them evenly."""
+    """Returns one window for each of the `count` days up to and including `until`; `events` are spread over them evenly."""
     first = int(datetime(until.year, until.month, until.day, tzinfo=UTC).timestamp() * 1000) - (count - 1) * DAY_MS
-    share = [events * (i + 1) // count - events * i // count for i in range(count)]
-    return [Window(first + i * DAY_MS, DAY_MS, n) for i, n in enumerate(share)]
+    events_per_day = [events * (i + 1) // count - events * i // count for i in range(count)]
+    return [Window(first + i * DAY_MS, DAY_MS, n) for i, n in enumerate(events_per_day)]
 
 
 def date_of(window: Window) -> date:
-    """The day a window begins on."""
+    """Returns the day a window begins on."""
     return date(1970, 1, 1) + timedelta(milliseconds=window.start)
 
 
 def traffic(shop: Shop, window: Window) -> Rows:
-    """All records of one window; they depend on the seed, the window and the faults, never on other windows."""
-    # The wanted number belongs to the identity: a day of 10 events is another day than one of 20, so its ids differ too.
-    label = (window.start, window.length, window.events)
-    made = [source(shop.world, window, stream(shop.world.seed, source.__name__, *label)) for source in shop.sources]
-    return apply(np.concatenate(made), shop.faults, stream(shop.world.seed, "faults", *label))
+    """Returns all records of one window. They depend on the seed, the window and the faults, never on other windows."""
+    # The number of events is part of the seed: a day of 10 events has other ids than a day of 20.
+    window_key = (window.start, window.length, window.events)
+    events = [source.events(shop.world, window, stream(shop.world.seed, source.name, *window_key)) for source in shop.sources]
+    return apply(np.concatenate(events), shop.faults, stream(shop.world.seed, "faults", *window_key))
 
 
 def arrivals(shop: Shop, windows: Iterable[Window]) -> Iterator[Rows]:
-    """The records in order of arrival, one piece for each window and one for what remains."""
-    held = empty()
+    """Yields the records in order of arrival, one array for each window and one for the records that arrive after the last."""
+    not_arrived = empty()
     for window in windows:
-        rows = np.concatenate([held, traffic(shop, window)])
-        now = rows["arrival"] < window.start + window.length
-        yield _sorted(rows[now])
-        held = rows[~now]
-    yield _sorted(held)
+        rows = np.concatenate([not_arrived, traffic(shop, window)])
+        has_arrived = rows["arrival"] < window.start + window.length
+        yield _by_arrival(rows[has_arrived])
+        not_arrived = rows[~has_arrived]
+    yield _by_arrival(not_arrived)
 
 
-def _sorted(rows: Rows) -> Rows:
+def _by_arrival(rows: Rows) -> Rows:
     return rows[np.argsort(rows["arrival"], kind="stable")]

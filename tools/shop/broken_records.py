@@ -1,4 +1,4 @@
-"""How a good event is broken, one way for each kind."""
+"""Makes a broken record out of a valid event, one way for each kind of `record_kinds.BROKEN`."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -7,15 +7,32 @@ import orjson
 
 Event = dict[str, Any]
 HUGE_BYTES: Final = 5_000_000
+YEAR_2100_MS: Final = 4_102_444_800_000
 
 
 def _truncated(event: Event) -> bytes:
     return orjson.dumps(event)[:-7]
 
 
+def _array(event: Event) -> bytes:
+    return orjson.dumps([event["event_id"], event["event_type"]])
+
+
 def _bad_utf8(event: Event) -> bytes:
-    # Inside a string: a reader that replaces bad bytes would take this for good JSON.
+    # The bad bytes are inside a string: a parser that replaces them would accept the record as valid JSON.
     return orjson.dumps(event | {"referrer": "@@"}).replace(b"@@", b"\xff\xfe")
+
+
+def _no_value(event: Event) -> None:
+    return None
+
+
+def _year_1970(event: Event) -> bytes:
+    return orjson.dumps(event | {"event_time": event["event_time"] % 1_000_000})
+
+
+def _year_2100(event: Event) -> bytes:
+    return orjson.dumps(event | {"event_time": event["event_time"] % 1_000_000 + YEAR_2100_MS})
 
 
 def _with(**changes: Any) -> Callable[[Event], bytes]:
@@ -28,9 +45,9 @@ def _without(name: str) -> Callable[[Event], bytes]:
 
 BREAKERS: Final[dict[str, Callable[[Event], bytes | None]]] = {
     "truncated": _truncated,
-    "no_object": lambda event: orjson.dumps([event["event_id"], event["event_type"]]),
+    "no_object": _array,
     "bad_utf8": _bad_utf8,
-    "no_value": lambda event: None,
+    "no_value": _no_value,
     "version_99": _with(schema_version=99),
     "no_session": _without("session_id"),
     "no_type": _without("event_type"),
@@ -38,12 +55,12 @@ BREAKERS: Final[dict[str, Callable[[Event], bytes | None]]] = {
     "time_is_text": _with(event_time="yesterday"),
     "unknown_type": _with(event_type="teleport"),
     "negative_quantity": _with(quantity=-3),
-    "year_1970": lambda event: orjson.dumps(event | {"event_time": event["event_time"] % 1_000_000}),
-    "year_2100": lambda event: orjson.dumps(event | {"event_time": event["event_time"] % 1_000_000 + 4_102_444_800_000}),
+    "year_1970": _year_1970,
+    "year_2100": _year_2100,
     "huge": _with(search_query="x" * HUGE_BYTES),
 }
 
 
-def break_event(kind: str, event: Event) -> bytes | None:
-    """The value of a broken record; None is a record without a value."""
+def broken_value(kind: str, event: Event) -> bytes | None:
+    """Returns the Kafka value of a broken record; None is a record without a value."""
     return BREAKERS[kind](event)
