@@ -47,9 +47,9 @@ def measure(sessions: Sessions, item_count: int, queries: Queries, recipe: Recip
 
     V-SKNN and VSTAN share their postings; the time to make them counts for V-SKNN.
     """
-    settings = recipe.retrieval
-    index, results = Index(sessions.shortened(settings.longest_session), item_count, settings), {}
-    for name in (POPULARITY, *settings.candidates_from):
+    retrieval = recipe.retrieval
+    index, results = Index(sessions.shortened(retrieval.longest_session), item_count, retrieval), {}
+    for name in (POPULARITY, *retrieval.candidates_from):
         begin = time.perf_counter()
         index.retriever(name)
         results[name] = _test(name, partial(index.rank, name), queries, time.perf_counter() - begin, progress)

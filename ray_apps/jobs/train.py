@@ -116,10 +116,10 @@ def _methods(candidate: Model, champion: Artefact | None) -> dict[str, Rank]:
 
 
 def _index_for(champion: Model, index: Index) -> Index:
-    """The candidate's index if the champion has the same retrieval settings, else one with the champion's settings."""
-    if champion.index.settings == index.settings:
+    """The candidate's index if the champion has the same retrieval configuration, else one with the champion's."""
+    if champion.index.retrieval == index.retrieval:
         return index
-    return Index(index.sessions, index.item_count, champion.index.settings)
+    return Index(index.sessions, index.item_count, champion.index.retrieval)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ LightGBM's text format, and `retriever_NAME.npz` the arrays of a retriever that 
 last, so a folder without it is not a model. It carries the sha256 of each file and of itself. No file is used that the
 manifest does not list, and no format is read that can run code (npz without pickle).
 
-The manifest also carries the retrieval settings, and a model that is read is built from them: its sha256 fixes its
+The manifest also carries the retrieval configuration, and a model that is read is built from it: its sha256 fixes its
 recommendations as long as the code is the same. A digest of the code is in the manifest too, but if it differs from
 that of the running code, `read` only logs a warning. Most changes of the code do not change a recommendation, and a
 refusal would take all models out of service with each deployment.
@@ -31,7 +31,7 @@ from ray_apps.recommender.features import FeatureError, feature_names
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.retriever import Arrays
-from ray_apps.recommender.retrievers import RetrievalSettings, RetrieverError
+from ray_apps.recommender.retrievers import RetrievalConfig, RetrieverError
 from ray_apps.recommender.sessions import Sessions
 
 MANIFEST = "manifest.json"
@@ -50,7 +50,7 @@ class ArtefactError(ValueError):
 class Manifest:
     """What a model was made from and its metrics. `write` fills in what it takes from the model: see `_sealed`.
 
-    `retrieval` are the retrieval settings, `features` the names of the trees' features, `source` is the digest of the
+    `retrieval` is the retrieval configuration, `features` the names of the trees' features, `source` is the digest of the
     recommender's code, `files` has the sha256 of each file.
     """
 
@@ -103,7 +103,7 @@ def read(storage: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
     manifest = _manifest(_read_file(storage, folder, MANIFEST), folder)
     if sha256 and manifest.sha256 != sha256:
         raise ArtefactError(f"{folder}: holds model {manifest.sha256[:12]}, not {sha256[:12]}")
-    settings = _settings(manifest, folder)
+    retrieval = _retrieval(manifest, folder)
     contents = {name: _read_file(storage, folder, name) for name in manifest.files}
     for name, content in contents.items():
         if _sha256(content) != manifest.files[name]:
@@ -112,7 +112,7 @@ def read(storage: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
         log.warning("%s: model %s was made by other code of the recommender; it may rank differently", folder, manifest.sha256[:12])
     ids = pa.ipc.open_file(contents[ITEMS]).read_all()["id"].to_numpy()
     stored = {_retriever(name): _arrays(content) for name, content in contents.items() if name not in REQUIRED_FILES}
-    index = Index(Sessions(**_arrays(contents[SESSIONS])), len(ids), settings, stored)
+    index = Index(Sessions(**_arrays(contents[SESSIONS])), len(ids), retrieval, stored)
     model = Model(index, lgb.Booster(model_str=contents[RANKER].decode()))
     if model.features != tuple(manifest.features):
         raise ArtefactError(f"{folder}/{RANKER}: its features differ from the manifest's")
@@ -139,26 +139,26 @@ def _sealed(artefact: Artefact, contents: dict[str, bytes]) -> Manifest:
     model = artefact.model
     return replace(
         artefact.manifest,
-        retrieval=model.index.settings.to_json(),
+        retrieval=model.index.retrieval.to_json(),
         features=model.features,
         files={name: _sha256(content) for name, content in contents.items()},
     )
 
 
-def _settings(manifest: Manifest, folder: str) -> RetrievalSettings:
-    """The retrieval settings of a manifest. Raises ArtefactError if this code cannot build the model."""
+def _retrieval(manifest: Manifest, folder: str) -> RetrievalConfig:
+    """The retrieval configuration of a manifest. Raises ArtefactError if this code cannot build the model."""
     try:
-        settings = RetrievalSettings.from_json(manifest.retrieval)
-        known = feature_names(settings)
+        retrieval = RetrievalConfig.from_json(manifest.retrieval)
+        known = feature_names(retrieval)
         if unknown := sorted(set(manifest.features) - set(known)):
             raise FeatureError(f"unknown feature {', '.join(unknown)}")
     except (RetrieverError, FeatureError) as error:
         raise ArtefactError(f"{folder}: this code cannot build the model: {error}; train a new one, or run the code that made it") from None
-    expected = {*REQUIRED_FILES, *(_file(name) for name in settings.parameters)}
+    expected = {*REQUIRED_FILES, *(_file(name) for name in retrieval.parameters)}
     files = set(manifest.files)
     if not files >= set(REQUIRED_FILES) or not files <= expected:
         raise ArtefactError(f"{folder}/{MANIFEST}: lists the files {', '.join(sorted(files))}; a model has {', '.join(REQUIRED_FILES)}")
-    return settings
+    return retrieval
 
 
 def _manifest(content: bytes, folder: str) -> Manifest:

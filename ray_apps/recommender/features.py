@@ -9,7 +9,7 @@ from ray_apps.recommender.compiled import compiled
 from ray_apps.recommender.covisitation import Links
 from ray_apps.recommender.index import Index, ItemCounts
 from ray_apps.recommender.kernels import clear_steps, mark_steps
-from ray_apps.recommender.retrievers import RetrievalSettings
+from ray_apps.recommender.retrievers import RetrievalConfig
 from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries
 
 # Link features are computed for the last view of the query and the one before it.
@@ -19,7 +19,7 @@ FeatureTable = NDArray[np.float32]
 
 
 class FeatureError(ValueError):
-    """A ranker wants a feature that this code does not compute for these retrieval settings."""
+    """A ranker wants a feature that this code does not compute with this retrieval configuration."""
 
 
 class Columns(NamedTuple):
@@ -59,22 +59,22 @@ class CandidateRows(NamedTuple):
         return np.equal(self.items, labels[self.owners])
 
 
-def feature_names(settings: RetrievalSettings) -> tuple[str, ...]:
+def feature_names(retrieval: RetrievalConfig) -> tuple[str, ...]:
     """Names of the features in the order of the table's columns."""
-    names = [f"{retriever}_{kind}" for retriever in settings.candidates_from for kind in ("score", "share", "rank")]
-    names += [f"{links}_{view}_{kind}" for links in settings.links_from for view in LINKED_VIEWS for kind in ("weight", "cosine")]
+    names = [f"{retriever}_{kind}" for retriever in retrieval.candidates_from for kind in ("score", "share", "rank")]
+    names += [f"{links}_{view}_{kind}" for links in retrieval.links_from for view in LINKED_VIEWS for kind in ("weight", "cosine")]
     return (*names, "times_seen", "steps_since_seen", "query_views", "query_items", "log_views", "recent_share")
 
 
-def columns_of(settings: RetrievalSettings) -> Columns:
+def columns_of(retrieval: RetrievalConfig) -> Columns:
     """The column numbers by the features' names."""
-    column = {name: number for number, name in enumerate(feature_names(settings))}
+    column = {name: number for number, name in enumerate(feature_names(retrieval))}
 
     def of_retrievers(kind: str) -> Longs:
-        return np.array([column[f"{retriever}_{kind}"] for retriever in settings.candidates_from], np.int64)
+        return np.array([column[f"{retriever}_{kind}"] for retriever in retrieval.candidates_from], np.int64)
 
     def of_links(kind: str) -> Longs:
-        return np.array([[column[f"{links}_{view}_{kind}"] for view in LINKED_VIEWS] for links in settings.links_from], np.int64)
+        return np.array([[column[f"{links}_{view}_{kind}"] for view in LINKED_VIEWS] for links in retrieval.links_from], np.int64)
 
     return Columns(
         score=of_retrievers("score"),
@@ -91,27 +91,27 @@ def columns_of(settings: RetrievalSettings) -> Columns:
     )
 
 
-def select(features: FeatureTable, settings: RetrievalSettings, names: tuple[str, ...]) -> FeatureTable:
+def select(features: FeatureTable, retrieval: RetrievalConfig, names: tuple[str, ...]) -> FeatureTable:
     """The columns with these names, in this order. Raises FeatureError if one of them is not in the table."""
-    table = feature_names(settings)
+    table = feature_names(retrieval)
     if names == table:
         return features
     if unknown := [name for name in names if name not in table]:
-        raise FeatureError(f"unknown feature {', '.join(unknown)}: the retrieval settings give {', '.join(table)}")
+        raise FeatureError(f"unknown feature {', '.join(unknown)}: the retrieval configuration gives {', '.join(table)}")
     return features[:, [table.index(name) for name in names]]
 
 
 def candidate_rows(index: Index, queries: Queries) -> CandidateRows:
     """The candidates of all retrievers and the items of the query itself, with the features of `feature_names`."""
-    settings, queries = index.settings, queries.shortened(index.settings.longest_query)
-    candidates = [index.candidates(name, queries, settings.candidates) for name in settings.candidates_from]
-    most = len(queries) * (len(candidates) * settings.candidates + settings.longest_query)
-    features = np.zeros((most, len(feature_names(settings))), np.float32)
+    retrieval, queries = index.retrieval, queries.shortened(index.retrieval.longest_query)
+    candidates = [index.candidates(name, queries, retrieval.candidates) for name in retrieval.candidates_from]
+    most = len(queries) * (len(candidates) * retrieval.candidates + retrieval.longest_query)
+    features = np.zeros((most, len(feature_names(retrieval))), np.float32)
     items, offsets = np.empty(most, np.int32), np.zeros(len(queries) + 1, np.int64)
     _fill(
         index.counts,
-        tuple(index.links(name) for name in settings.links_from),
-        columns_of(settings),
+        tuple(index.links(name) for name in retrieval.links_from),
+        columns_of(retrieval),
         queries.items,
         queries.begin,
         queries.end,

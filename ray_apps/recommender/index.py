@@ -10,7 +10,7 @@ import numpy as np
 from ray_apps.recommender.covisitation import CoVisitationRetriever, Links
 from ray_apps.recommender.popularity import PopularityRetriever
 from ray_apps.recommender.retriever import Arrays, Candidates, Retriever
-from ray_apps.recommender.retrievers import POPULARITY, RetrievalSettings, parameters_from, registered
+from ray_apps.recommender.retrievers import POPULARITY, RetrievalConfig, parameters_from, registered
 from ray_apps.recommender.sessions import Floats, Ints, Queries, Sessions
 
 
@@ -31,14 +31,14 @@ class Index:
 
     sessions: Sessions
     item_count: int
-    settings: RetrievalSettings = field(default_factory=RetrievalSettings)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     stored: Mapping[str, Arrays] = field(default_factory=dict)
     _made: dict[str, Retriever] = field(default_factory=dict, init=False, repr=False)
 
     def retriever(self, name: str) -> Retriever:
-        """The retriever of this name. Raises RetrieverError if the settings do not have it."""
+        """The retriever of this name. Raises RetrieverError if the retrieval configuration does not have it."""
         if name not in self._made:
-            parameters = parameters_from(name, self.settings.parameters.get(name, {}))
+            parameters = parameters_from(name, self.retrieval.parameters.get(name, {}))
             retriever = registered(name).retriever
             if name in self.stored:
                 self._made[name] = retriever.load(self.stored[name], self.sessions, self.item_count, parameters)
@@ -64,14 +64,14 @@ class Index:
         """Counts per item. The share of recent views is smoothed: one view is added to the recent ones of each item."""
         views = _views(self.sessions, self.item_count)
         count = len(self.sessions)
-        newest = self.sessions.between(int(count * (1 - self.settings.recent_share)), count)
+        newest = self.sessions.between(int(count * (1 - self.retrieval.recent_share)), count)
         recent = _views(newest, self.item_count)
         recent_share = (recent + 1) / (views + len(self.sessions.items) / max(recent.sum(), 1))
         return ItemCounts(np.maximum(views, 1), np.log1p(views), recent_share)
 
     def candidates(self, name: str, queries: Queries, top: int) -> Candidates:
         """The `top` candidates of one retriever for each query."""
-        return self.retriever(name).candidates(queries.shortened(self.settings.longest_query), top)
+        return self.retriever(name).candidates(queries.shortened(self.retrieval.longest_query), top)
 
     def rank(self, name: str, queries: Queries, top: int) -> Ints:
         """The `top` items of one retriever for each query, filled up with the most viewed ones."""
@@ -79,7 +79,7 @@ class Index:
 
     def arrays(self) -> dict[str, Arrays]:
         """By retriever what the artefact stores of it; without those that are fitted again from the sessions."""
-        stored = {name: self.retriever(name).arrays() for name in self.settings.parameters}
+        stored = {name: self.retriever(name).arrays() for name in self.retrieval.parameters}
         return {name: arrays for name, arrays in stored.items() if arrays}
 
 

@@ -17,7 +17,7 @@ from ray_apps.common.progress import Progress
 from ray_apps.recommender.covisitation import linked
 from ray_apps.recommender.features import CandidateRows, FeatureTable, candidate_rows, feature_names, select
 from ray_apps.recommender.index import Index
-from ray_apps.recommender.retrievers import COVISITATION, RetrievalSettings
+from ray_apps.recommender.retrievers import COVISITATION, RetrievalConfig
 from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries, Sessions, prefixes
 
 PARAMETERS: dict[str, Any] = {
@@ -59,7 +59,7 @@ class Recipe:
     patience: int = 40
     seed: int = 7
     parameters: dict[str, Any] = field(default_factory=lambda: PARAMETERS)
-    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
 
 
 class TrainingRows(NamedTuple):
@@ -112,12 +112,12 @@ class Model:
         # LightGBM raises an error for a table without rows.
         scores = np.zeros(0)
         if len(rows.features):
-            scores = np.asarray(self.booster.predict(select(rows.features, self.index.settings, self.features)))
+            scores = np.asarray(self.booster.predict(select(rows.features, self.index.retrieval, self.features)))
         return self.index.popularity.fill(_highest(rows, scores, top))
 
     def similar(self, item: int, top: int) -> tuple[Ints, Floats]:
         """The `top` other items that are co-visited with this one most, and how much; none if the model has no co-visitation."""
-        if COVISITATION not in self.index.settings.links_from:
+        if COVISITATION not in self.index.retrieval.links_from:
             return np.zeros(0, np.int32), np.zeros(0)
         items, weights = linked(self.index.links(COVISITATION), item)
         others = items != item
@@ -190,7 +190,7 @@ def rows_of(index: Index, queries: Queries, negatives_share: float, seed: int, p
         drawn = generator.random(len(rows.items)) < negatives_share
         batches.append(_with_label(rows, rows.are_labels(batch.labels), drawn))
     features, labels, sizes = (np.concatenate(column) for column in zip(*batches, strict=True))
-    return TrainingRows(features, labels, sizes, feature_names(index.settings))
+    return TrainingRows(features, labels, sizes, feature_names(index.retrieval))
 
 
 def _with_label(rows: CandidateRows, is_label: Bools, drawn: Bools) -> tuple[FeatureTable, Ints, Longs]:

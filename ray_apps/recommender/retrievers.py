@@ -1,7 +1,7 @@
-"""The registry of retrievers, and the retrieval settings of a model as data.
+"""The registry of retrievers, and the retrieval configuration of a model.
 
 A new retriever needs one line in RETRIEVERS: new models then use it. A model that is read from an artefact gets the
-settings of its manifest, never the defaults of this file.
+configuration of its manifest, never the defaults of this file.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ray_apps.recommender.sessions import LONGEST_QUERY, LONGEST_SESSION
 
 
 class RetrieverError(ValueError):
-    """Retrieval settings name a retriever or a parameter that this code does not have."""
+    """A retrieval configuration names a retriever or a parameter that this code does not have."""
 
 
 class Registered(NamedTuple):
@@ -74,7 +74,7 @@ def _default_links_from() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class RetrievalSettings:
+class RetrievalConfig:
     """The first stage of a model as data.
 
     `parameters` holds those of each retriever by its name. The retrievers in `candidates_from` find `candidates` items
@@ -101,15 +101,15 @@ class RetrievalSettings:
                 raise RetrieverError(f"retriever {name!r} has no links between items")
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain values."""
+        """The configuration as plain values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from plain values. Raises RetrieverError unless there is a value for each of them."""
+        """A configuration from plain values. Raises RetrieverError unless there is a value for each of them."""
         wanted = {setting.name for setting in fields(cls)}
         if set(values) != wanted:
             different = ", ".join(sorted(set(values) ^ wanted))
-            raise RetrieverError(f"retrieval settings differ from this code's in {different}")
+            raise RetrieverError(f"the retrieval configuration differs from this code's in {different}")
         tuples = {name: tuple(values[name]) for name in ("candidates_from", "links_from")}
         return cls(**{**values, **tuples})

@@ -26,7 +26,7 @@ class Scorer:
 
         Empty if the model knows none of the views. Viewed items are left out unless `seen` is true.
         """
-        viewed = self._numbers_of(views)[-self.artefact.model.index.settings.longest_query :]
+        viewed = self._numbers_of(views)[-self.artefact.model.index.retrieval.longest_query :]
         if not len(viewed):
             return []
         if seen:

@@ -20,7 +20,7 @@ from ray_apps.recommender.artefacts import MANIFEST, REQUIRED_FILES, Artefact, A
 from ray_apps.recommender.evaluation import evaluate
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe
-from ray_apps.recommender.retrievers import RetrievalSettings
+from ray_apps.recommender.retrievers import RetrievalConfig
 from ray_apps.recommender.sessions import prefixes
 from tests.ray_apps import shop
 
@@ -127,18 +127,18 @@ def test_a_model_is_built_with_the_parameters_of_its_manifest(artefact: Artefact
     entry = retrievers.RETRIEVERS["covisitation"]
     changed = entry._replace(parameters=replace(entry.parameters, decay=0.1, per_item=3, window=1))
     monkeypatch.setitem(retrievers.RETRIEVERS, "covisitation", changed)
-    assert RetrievalSettings().parameters["covisitation"]["decay"] == 0.1
+    assert RetrievalConfig().parameters["covisitation"]["decay"] == 0.1
     read = artefacts.read(DISK, str(written))
-    assert read.model.index.settings == artefact.model.index.settings
-    assert read.model.index.settings.parameters["covisitation"]["decay"] == 0.7
+    assert read.model.index.retrieval == artefact.model.index.retrieval
+    assert read.model.index.retrieval.parameters["covisitation"]["decay"] == 0.7
     assert (read.model.rank(QUERIES, TOP) == artefact.model.rank(QUERIES, TOP)).all()
 
 
 def test_each_retrieval_parameter_is_part_of_the_sha256(artefact: Artefact, written: Path, tmp_path: Path) -> None:
-    settings = artefact.model.index.settings
-    parameters = {name: dict(values) for name, values in settings.parameters.items()}
+    retrieval = artefact.model.index.retrieval
+    parameters = {name: dict(values) for name, values in retrieval.parameters.items()}
     parameters["vstan"]["neighbours"] = 499
-    index = replace(artefact.model.index, settings=replace(settings, parameters=parameters))
+    index = replace(artefact.model.index, retrieval=replace(retrieval, parameters=parameters))
     manifest = artefacts.write(replace(artefact, model=replace(artefact.model, index=index)), DISK, str(tmp_path / "other"))
     assert manifest.sha256 != artefacts.read(DISK, str(written)).manifest.sha256
 
@@ -149,7 +149,7 @@ UNKNOWN: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "no parameter": (lambda body: body["retrieval"]["parameters"]["vsknn"].pop("idf"), "retriever 'vsknn' lacks the parameter idf"),
     "no retriever": (lambda body: body["retrieval"]["parameters"].pop("vstan"), "no parameters for the retriever vstan"),
     "no links": (lambda body: body["retrieval"]["links_from"].append("vstan"), "retriever 'vstan' has no links"),
-    "setting": (lambda body: body["retrieval"].update(temperature=1), "differ from this code's in temperature"),
+    "setting": (lambda body: body["retrieval"].update(temperature=1), "differs from this code's in temperature"),
     "feature": (lambda body: body["features"].append("price"), "unknown feature price"),
     "file": (lambda body: body["files"].update({"code.py": "0"}), "lists the files code.py"),
     "manifest": (lambda body: body.pop("retrieval"), "written by another version of this code"),

@@ -11,13 +11,13 @@ from ray_apps.recommender.features import FeatureError, candidate_rows, feature_
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.metrics import TOP, label_ranks, per_query
 from ray_apps.recommender.ranker import Model, Recipe, TooFewSessions, TrainingRows
-from ray_apps.recommender.retrievers import RetrievalSettings
+from ray_apps.recommender.retrievers import RetrievalConfig
 from ray_apps.recommender.sessions import Queries, Sessions, prefixes
 from tests.ray_apps import shop
 
 QUIET = Progress(silent=True)
 RECIPE = Recipe(rounds=15)
-SETTINGS = RetrievalSettings()
+RETRIEVAL = RetrievalConfig()
 ITEMS = 240
 LISTS = shop.visits(1500, items=ITEMS)
 SESSIONS = shop.sessions(LISTS)
@@ -61,7 +61,7 @@ def test_features_have_the_values_that_their_names_say() -> None:
     index = Index(shop.sessions([[0, 1, 2], [0, 1], [3, 1]]), 4)
     query = Queries.single(np.array([0, 1, 0], np.int32))
     rows = candidate_rows(index, query)
-    names = feature_names(SETTINGS)
+    names = feature_names(RETRIEVAL)
     features = {item: dict(zip(names, row.tolist(), strict=True)) for item, row in zip(rows.items.tolist(), rows.features, strict=True)}
     assert set(features) == {0, 1, 2, 3}
     assert features[0] | {"times_seen": 2, "steps_since_seen": 1, "query_views": 3, "query_items": 2} == features[0]
@@ -81,12 +81,12 @@ def test_features_have_the_values_that_their_names_say() -> None:
 
 
 def test_features_are_selected_by_name_in_the_order_of_the_trees() -> None:
-    names = feature_names(SETTINGS)
+    names = feature_names(RETRIEVAL)
     table = np.arange(2 * len(names), dtype=np.float32).reshape(2, -1)
-    assert select(table, SETTINGS, names) is table
-    assert select(table, SETTINGS, (names[3], names[0])).tolist() == table[:, [3, 0]].tolist()
+    assert select(table, RETRIEVAL, names) is table
+    assert select(table, RETRIEVAL, (names[3], names[0])).tolist() == table[:, [3, 0]].tolist()
     with pytest.raises(FeatureError, match="unknown feature price"):
-        select(table, SETTINGS, ("price",))
+        select(table, RETRIEVAL, ("price",))
 
 
 def test_the_same_sessions_give_the_same_model(model: Model) -> None:
