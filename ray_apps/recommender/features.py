@@ -105,57 +105,75 @@ def candidate_rows(index: Index, queries: Queries) -> CandidateRows:
     """The candidates of all retrievers and the items of the query itself, with the features of `feature_names`."""
     retrieval, queries = index.retrieval, queries.shortened(index.retrieval.longest_query)
     candidates = [index.candidates(name, queries, retrieval.candidates) for name in retrieval.candidates_from]
+    candidate_items = np.stack([of_retriever.items for of_retriever in candidates])
+    scores = np.stack([of_retriever.scores for of_retriever in candidates])
+
     most = len(queries) * (len(candidates) * retrieval.candidates + retrieval.longest_query)
     features = np.zeros((most, len(feature_names(retrieval))), np.float32)
     items, offsets = np.empty(most, np.int32), np.zeros(len(queries) + 1, np.int64)
-    _fill(
-        index.counts,
-        tuple(index.links(name) for name in retrieval.links_from),
-        columns_of(retrieval),
-        queries.items,
-        queries.begin,
-        queries.end,
-        np.stack([of_retriever.items for of_retriever in candidates]),
-        np.stack([of_retriever.scores for of_retriever in candidates]),
-        offsets,
-        items,
-        features,
-    )
+    columns, views = columns_of(retrieval), (queries.items, queries.begin, queries.end)
+    # Scratch array of the kernels: the row of each item within the rows of one query; -1 for items that are not a candidate.
+    row_of = np.full(index.item_count, -1)
+    _fill(index.counts, columns, *views, candidate_items, scores, row_of, offsets, items, features)
+    for number, name in enumerate(retrieval.links_from):
+        weight_columns, cosine_columns = columns.weight[number], columns.cosine[number]
+        _fill_links(index.links(name), index.counts.views, *views, row_of, offsets, items, features, weight_columns, cosine_columns)
     return CandidateRows(offsets, items[: offsets[-1]].copy(), features[: offsets[-1]].copy())
 
 
 @compiled
 def _fill(
     counts: ItemCounts,
-    all_links: tuple[Links, ...],
     columns: Columns,
     views: Ints,
     begin: Longs,
     end: Longs,
     candidates: Ints,
     scores: Floats,
+    row_of: Longs,
     offsets: Longs,
     items: Ints,
     features: FeatureTable,
 ) -> None:
-    """Write each query's candidates, their features and where they end. `candidates[r, q]` are those of retriever r for query q."""
-    item_count = len(counts.views)
-    # The row of each item within the rows of the present query; -1 for items that are not a candidate.
-    row_of = np.full(item_count, -1)
-    steps = np.zeros(item_count, np.int64)
+    """Write each query's candidates, where they end, and all features but those of links.
+
+    `candidates[r, q]` are those of retriever r for query q, and `scores[r, q]` their scores.
+    """
+    steps = np.zeros(len(counts.views), np.int64)
     for number in range(len(begin)):
         query, first = views[begin[number] : end[number]], offsets[number]
         mark_steps(query, steps)
         count = _add_candidates(query, candidates[:, number], scores[:, number], columns, row_of, items[first:], features[first:])
-        rows = features[first : first + count]
-        for retriever, links in enumerate(all_links):
-            for back in range(min(columns.weight.shape[1], len(query))):
-                weight, cosine = columns.weight[retriever, back], columns.cosine[retriever, back]
-                _add_links(links, counts.views, query[-1 - back], row_of, rows, weight, cosine)
-        _add_counts(counts, query, steps, row_of, items[first : first + count], columns, rows)
+        rows = slice(first, first + count)
+        _add_counts(counts, query, steps, row_of, items[rows], columns, features[rows])
         clear_steps(query, steps)
-        row_of[items[first : first + count]] = -1
+        row_of[items[rows]] = -1
         offsets[number + 1] = first + count
+
+
+@compiled
+def _fill_links(
+    links: Links,
+    item_views: Floats,
+    views: Ints,
+    begin: Longs,
+    end: Longs,
+    row_of: Longs,
+    offsets: Longs,
+    items: Ints,
+    features: FeatureTable,
+    weight_columns: Longs,
+    cosine_columns: Longs,
+) -> None:
+    """Write the link features of one retriever: from the last views of the query to each of its candidates."""
+    for number in range(len(begin)):
+        query = views[begin[number] : end[number]]
+        for row in range(offsets[number], offsets[number + 1]):
+            row_of[items[row]] = row
+        for back in range(min(len(weight_columns), len(query))):
+            _add_links(links, item_views, query[-1 - back], row_of, features, weight_columns[back], cosine_columns[back])
+        for row in range(offsets[number], offsets[number + 1]):
+            row_of[items[row]] = -1
 
 
 @compiled
