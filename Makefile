@@ -84,7 +84,7 @@ lock: setup-tools ## Resolve all requirements again and write the lock files
 clean: ## Stop the stack and delete its state, the environments and the jars
 	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools rendered
 
-setup:
+setup: ## Make all environments and download the jars
 	@$(PYTHON) -m tools.localstack.bootstrap
 
 setup-tools:

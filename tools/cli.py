@@ -28,17 +28,17 @@ class Entry:
 
 COMMANDS = {
     "stack": Entry("Start, stop and inspect the local stack.", "tools.localstack.__main__"),
-    "demo": Entry("Start everything, send simulated days, publish, train, roll out and print what happened.", "tools.demo.__main__"),
-    "shop": Entry("Send the events of a simulated shop, or write them to files.", "tools.shop.__main__"),
+    "demo": Entry("Start everything and run the whole pipeline once.", "tools.demo.__main__"),
+    "shop": Entry("Send a simulated shop's events, or write them to files.", "tools.shop.__main__"),
     "replay": Entry("Send your own event file.", "tools.replay.__main__"),
-    "ledger": Entry("Compare what was sent with what the lake holds, or wait until the lake has it.", "tools.ledger.__main__"),
-    "refs": Entry("List, compare and drop branches, tags and commits of the lake.", "tools.lake.refs"),
-    "trace": Entry("Show where an alert, a score, a release or a model comes from.", "tools.lake.trace"),
-    "recommend": Entry("Ask for users' recommendations before and after they view products.", "tools.rollout.recommend"),
+    "ledger": Entry("Check that the lake holds exactly what was sent.", "tools.ledger.__main__"),
+    "refs": Entry("List, compare and drop branches and tags of the lake.", "tools.lake.refs"),
+    "trace": Entry("Show where an alert, score, release or model comes from.", "tools.lake.trace"),
+    "recommend": Entry("Show how views of products change recommendations.", "tools.rollout.recommend"),
     "rollout": Entry("Compare the variants of a rollout.", "tools.rollout.__main__"),
-    "fraud-report": Entry("Run labelled attacks through the fraud rules and report how many are detected.", "tools.fraud.report"),
+    "fraud-report": Entry("Count the labelled attacks that the fraud rules detect.", "tools.fraud.report"),
     "lake": Entry(
-        "Create the lake's bucket, tables and topics, and test that they can be read.",
+        "Create the lake's tables and topics, or test them.",
         commands={
             "bootstrap": Entry("Create the bucket, tables and topics that are missing.", "tools.lake.bootstrap"),
             "smoke-test": Entry("Read every table and topic, and print their row counts.", "tools.lake.smoke_test"),

@@ -21,7 +21,7 @@ class UsageError(ValueError):
     """The caller's input cannot be used; the text names the value, where it stands and the fix."""
 
 
-def new_app(help: str) -> typer.Typer:
+def new_app(help: str | None) -> typer.Typer:
     """Returns an empty command line: plain help pages, no tracebacks drawn in colours, no completion of its own."""
     return typer.Typer(help=help, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
 

@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tools.common.command import run_app
+from tools.common.command import new_app, run_app
 from tools.fraud.flink_process import PYTHON, REPO, environment
 from tools.shop.labels import ATTACKS, Attack, attack_by_event, read
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+app = new_app(__doc__)
 RESULT = REPO / "bench/results/fraud.json"
 SEEDS = [1, 2, 3]
 DAY = "2026-01-05"

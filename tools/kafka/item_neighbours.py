@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka import compacted
 from tools.kafka.producer import SendError
@@ -26,7 +26,7 @@ from tools.lake.object_store import write_text
 
 TABLE = "features.item_neighbours"
 ORDER = [("product_id", "ascending"), ("position", "ascending")]
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+app = new_app(__doc__)
 
 
 @app.command()

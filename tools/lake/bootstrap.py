@@ -3,11 +3,11 @@
 import typer
 from confluent_kafka import KafkaException
 
-from tools.common.command import current_settings, report_errors, run_app
+from tools.common.command import current_settings, new_app, report_errors, run_app
 from tools.kafka import topics
 from tools.lake import catalog
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, add_completion=False)
+app = new_app(__doc__)
 
 
 @app.command()

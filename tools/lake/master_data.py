@@ -15,14 +15,14 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.lake import catalog
 
 USERS, PRODUCTS = "landing.users", "landing.products"
 # The updated_at of a state without a date: it always held. A fixed date keeps a second load from adding it again.
 ALWAYS = "2000-01-01T00:00:00Z"
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+app = new_app(__doc__)
 
 
 # Two shops may append at the same time: the one whose commit fails reads the table again and repeats the whole append.

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from clickstream_contracts import names
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.lake import catalog, nessie
 
-app = typer.Typer(help="Branches, tags and commits of the lake.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = new_app("Branches, tags and commits of the lake.")
 # Piped output is wide enough to keep names and hashes whole: they are copied into the next command.
 PIPE_WIDTH = 200
 MESSAGE_LENGTH = 90

@@ -15,11 +15,11 @@ from rich.tree import Tree
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.lake import catalog, nessie
 from tools.lake.object_store import s3_client
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+app = new_app(__doc__)
 Row = dict[str, Any]
 # Ids are put between quotes in a row filter, so nothing else is accepted.
 ID = re.compile(r"[\w.:-]+")

@@ -8,7 +8,7 @@ import typer
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from tools.common.command import current_settings, report_errors, run_app
+from tools.common.command import current_settings, new_app, report_errors, run_app
 from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka.producer import SendError
 from tools.kafka.reader import end_offsets
@@ -17,7 +17,7 @@ from tools.lake.catalog import connect
 from tools.lake.object_store import write_text
 from tools.ledger import balance, lake_state, reader, wait
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
+app = new_app(__doc__)
 
 
 @app.command()

@@ -17,14 +17,14 @@ from confluent_kafka import KafkaException
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.kafka.producer import Records, Sender, SendError
 from tools.lake.catalog import connect
 from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED
 from tools.rollout.serve_client import ServeClient, ServeError
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+app = new_app(__doc__)
 POLL_SECONDS, TIMEOUT_SECONDS = 0.01, 10.0
 # Lists are compared at their maximum length: a view of a product with few neighbours may leave the first places unchanged.
 MAX_LIST_LENGTH = 100

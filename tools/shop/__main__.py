@@ -12,7 +12,7 @@ from rich.console import Console
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.common.command import UsageError, current_settings, report_errors, run_app
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.kafka.producer import Sender, SendError, require_topic
 from tools.lake import master_data
 from tools.ledger.journal import Journal
@@ -25,7 +25,7 @@ from tools.shop.faults import Faults
 from tools.shop.labels import LabelFile, folder
 from tools.shop.world import DAY_MS, World
 
-app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+app = new_app(__doc__)
 EVENTS_PER_DAY = 20_000
 
 Days = Annotated[int, typer.Option(min=1, help="Number of days.")]
