@@ -1,4 +1,4 @@
-"""Replay: shipped mappings give the events one expects, and every line of any file is sent or rejected with a reason."""
+"""Replay: the bundled mappings give the expected events, and every line of a file is sent or rejected with a reason."""
 
 import gzip
 import io
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tools.common.command import UsageError
 from tools.replay import mapping as mappings
 from tools.replay import sources
-from tools.replay.__main__ import Account, app
+from tools.replay.__main__ import LineCounts, app
 from tools.replay.events import Mapped, Products, Rejected, derive_sessions, map_lines
 
 REES46 = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -25,12 +25,13 @@ CART = "2019-10-01 00:00:05 UTC,cart,44600062,2103807459595387724,,shiseido,35.7
 
 
 def mapped(path: Path, name: str) -> tuple[list[dict[str, Any]], list[Rejected], Products]:
-    """The events of a file, its rejected lines and the products it tells."""
+    """Returns the events of a file, its rejected lines and its product states."""
     rules, products = mappings.load(name), Products()
     rules.require_columns(sources.columns(path), str(path))
     sessions = derive_sessions(sources.read(path), rules) if rules.derives_sessions else None
-    found = list(map_lines(sources.read(path), rules, sessions, products))
-    return [e for m in found if isinstance(m, Mapped) for e in m.events], [r for r in found if isinstance(r, Rejected)], products
+    results = list(map_lines(sources.read(path), rules, sessions, products))
+    events = [event for result in results if isinstance(result, Mapped) for event in result.events]
+    return events, [result for result in results if isinstance(result, Rejected)], products
 
 
 def write(path: Path, text: str) -> Path:
@@ -43,7 +44,7 @@ def jsonl(path: Path, *lines: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize("name", ["f.csv", "f.csv.gz"])
-def test_rees46_golden(tmp_path: Path, name: str) -> None:
+def test_rees46_events(tmp_path: Path, name: str) -> None:
     events, rejected, products = mapped(write(tmp_path / name, REES46 + VIEW + CART), "rees46")
     assert rejected == []
     assert events[0] == {
@@ -74,47 +75,48 @@ def test_equal_lines_are_one_event_and_the_same_file_gives_the_same_ids(tmp_path
     ("line", "reason"),
     [
         ("2019-10-01 02:50:00 UTC,view,10900305,205", "4 values for 9 columns"),
-        (VIEW.replace("view", "stare"), "event_type is not in the mapping"),
-        (VIEW.replace("2019-10-01 00", "yesterday"), "event_time is no time"),
-        (VIEW.replace("35.79", "cheap"), "price is no number"),
-        (VIEW.replace("72d76fde", ""), "no session_id"),
-        (VIEW.replace("35.79", "nan"), "price is no number"),
+        (VIEW.replace("view", "stare"), "event_type: value is not in the mapping"),
+        (VIEW.replace("2019-10-01 00", "yesterday"), "event_time: not a time"),
+        (VIEW.replace("35.79", "cheap"), "price: not a number"),
+        (VIEW.replace("72d76fde", ""), "session_id: no value"),
+        (VIEW.replace("35.79", "nan"), "price: not a number"),
     ],
 )
 def test_a_line_that_cannot_be_mapped_is_rejected_with_number_and_reason(tmp_path: Path, line: str, reason: str) -> None:
-    events, rejected, _ = mapped(write(tmp_path / "f.csv", REES46 + VIEW + line + "\n" * (not line.endswith("\n")) + CART), "rees46")
+    path = write(tmp_path / "f.csv", REES46 + VIEW + line.removesuffix("\n") + "\n" + CART)
+    events, rejected, _ = mapped(path, "rees46")
     assert len(events) == 2
     assert [(r.line.number, r.reason) for r in rejected] == [(3, reason)]
     assert rejected[0].line.text == line.rstrip("\n")
 
 
-def test_a_quoted_line_break_keeps_numbers_and_texts_right(tmp_path: Path) -> None:
+def test_line_numbers_and_texts_are_right_after_a_quoted_line_break(tmp_path: Path) -> None:
     _, rejected, products = mapped(write(tmp_path / "f.csv", REES46 + VIEW.replace("shiseido", '"shi\nseido"') + "cut,off\n"), "rees46")
     assert products.states[0]["brand"] == "shi\nseido"
     assert [(r.line.number, r.line.text) for r in rejected] == [(4, "cut,off")]
 
 
-def test_bytes_that_are_no_utf8_are_rejected_as_they_stood(tmp_path: Path) -> None:
+def test_lines_that_are_not_utf8_are_rejected_unchanged(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_bytes((REES46 + VIEW).encode() + VIEW.encode().replace(b"shiseido", b"\xff\xfe"))
     events, rejected, _ = mapped(tmp_path / "f.csv", "rees46")
     assert (len(events), [r.reason for r in rejected]) == (1, ["not UTF-8"])
     assert b"\xff\xfe" in rejected[0].line.text.encode(errors="surrogateescape")
 
 
-def test_the_reject_file_and_the_counts_account_for_every_line(tmp_path: Path) -> None:
+def test_every_line_is_counted_and_rejected_ones_are_in_the_reject_file(tmp_path: Path) -> None:
     path = write(tmp_path / "f.csv", REES46 + VIEW + "cut,off\n" + CART + "\n")
     rejects = io.StringIO()
     rejects.name = "rejects.csv"
-    account = Account(rejects)
-    events = list(account.accepted(map_lines(sources.read(path), mappings.load("rees46"), None, Products())))
-    assert account.facts() | {"reasons": 0} == {
+    counts = LineCounts(rejects)
+    events = list(counts.events_of(map_lines(sources.read(path), mappings.load("rees46"), None, Products())))
+    assert counts.summary() | {"reasons": 0} == {
         "lines": 3, "sent": 2, "events": 2, "rejected": 1, "reasons": 0, "rejects_file": "rejects.csv",
     }  # fmt: skip
     assert len(events) == 2
     assert rejects.getvalue().splitlines()[1:] == ['3,2 values for 9 columns,"cut,off"']
 
 
-def test_jsonlog_golden_with_derived_sessions(tmp_path: Path) -> None:
+def test_jsonlog_events_have_derived_sessions(tmp_path: Path) -> None:
     def line(time: str | int, user: str | None, kind: str = "view") -> dict[str, Any]:
         return {"timestamp": time, "user_id": user, "product_id": 17.0, "event_type": kind}
 
@@ -133,20 +135,20 @@ def test_jsonlog_golden_with_derived_sessions(tmp_path: Path) -> None:
     assert events[0]["product_id"] == "17"
     assert events[4]["event_time"] == events[5]["event_time"] == events[1]["event_time"]
     sessions = [event["session_id"] for event in events]
-    # 10:00, 10:25 and 10:40 belong together in whatever order they stand; 11:20:01 is more than 30 minutes later.
+    # 10:00, 10:25 and 10:40 are one session in any order of the lines; 11:20:01 is more than 30 minutes later.
     assert sessions[0] == sessions[1] == sessions[3]
     assert len(set(sessions)) == 4
 
 
-def test_jsonlog_rejects_what_is_no_object(tmp_path: Path) -> None:
+def test_jsonlog_lines_that_are_no_json_object_are_rejected(tmp_path: Path) -> None:
     good = json.dumps({"timestamp": "2026-01-01T10:00:00Z", "user_id": "u", "product_id": "p", "event_type": "view"})
     path = write(tmp_path / "log.jsonl", f'{good}\n{good[:-5]}\n[1]\n\n{{"timestamp": 5}}\n')
     events, rejected, _ = mapped(path, "jsonlog")
     assert len(events) == 1
-    assert [(r.line.number, r.reason) for r in rejected] == [(2, "not JSON"), (3, "not a JSON object"), (5, "no event_type")]
+    assert [(r.line.number, r.reason) for r in rejected] == [(2, "not JSON"), (3, "not a JSON object"), (5, "event_type: no value")]
 
 
-def test_ga4_golden_one_event_for_each_item(tmp_path: Path) -> None:
+def test_ga4_lines_give_one_event_for_each_item(tmp_path: Path) -> None:
     purchase = {
         "event_name": "purchase",
         "event_timestamp": "1767312000123456",
@@ -167,11 +169,11 @@ def test_ga4_golden_one_event_for_each_item(tmp_path: Path) -> None:
     }
     assert len({e["event_id"] for e in events}) == 3
     assert "product_id" not in events[2]
-    assert [r.text for r in rejected] == ["event_type is not in the mapping: 'scroll'"]
+    assert [r.message for r in rejected] == ["event_type: value is not in the mapping: 'scroll', add it to `values` of event_type"]
     assert [s["name"] for s in products.states] == ["Cup", None]
 
 
-def test_parquet_with_typed_columns(tmp_path: Path) -> None:
+def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
     own = {"fields": {"event_time": "at", "event_type": "what", "session_id": "visit", "price": {"from": "price", "optional": True}}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
     table = pa.table(
@@ -183,10 +185,10 @@ def test_parquet_with_typed_columns(tmp_path: Path) -> None:
     assert [(e["event_time"], e["session_id"], e.get("price")) for e in events] == [(1767225600000, "1", None), (1767225600000, "2", 3.0)]
 
 
-def test_the_real_file_is_accounted_for(data_dir: Path) -> None:
+def test_every_line_of_the_real_file_is_counted(data_dir: Path) -> None:
     path = data_dir / "rees46-sample" / "events_2019-10-01_first3h.csv.gz"
     if not path.exists():
-        pytest.skip(f"{path} is absent: point CLICKSTREAM_DATA_DIR at the evaluation data")
+        pytest.skip(f"{path} does not exist: set CLICKSTREAM_DATA_DIR to the evaluation data")
     events, rejected, products = mapped(path, "rees46")
     assert len(events) + len(rejected) == 17_435
     assert [(r.line.number, r.reason) for r in rejected] == [(17_436, "8 values for 9 columns")]
@@ -196,46 +198,48 @@ def test_the_real_file_is_accounted_for(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("fields: {event_time: t}", "event_type is missing"),
-        ("fields: {event_time: t, event_type: e, colour: c}", "unknown 'colour'"),
-        ("fields: {event_time: t, event_type: e}", "map session_id, or user_id"),
+        ("fields: {event_time: t, event_type: e, colour: c}", "unknown key 'colour'"),
+        ("fields: {event_time: t, event_type: e}", "session_id is missing: add it, or user_id"),
         ("fields: {event_time: {from: t, time: stardate}, event_type: e, session_id: s}", "time 'stardate'"),
-        ("fields: {event_time: {}, event_type: e, session_id: s}", "give from or constant"),
-        ("fields: [", "not YAML"),
-        ("hello", "a mapping needs `fields`"),
+        ("fields: {event_time: {}, event_type: e, session_id: s}", "give `from` or `constant`"),
+        ("fields: [", "not valid YAML"),
+        ("hello", "key `fields` is missing"),
     ],
 )
-def test_a_wrong_mapping_is_one_clear_line(tmp_path: Path, content: str, words: str) -> None:
+def test_the_error_for_a_wrong_mapping_names_the_key(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(content)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         mappings.load(str(path))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "mapping", "words"),
+    ("name", "content", "mapping", "message"),
     [
         ("f.csv", b"event_time,event_type,product_id,price,user_id\n1,2,3,4,5\n", "rees46", "no column 'user_session'"),
-        ("f.csv", b"", "rees46", "holds no line of data"),
-        ("f.csv", REES46.encode(), "rees46", "holds no line of data"),
-        ("f.xlsx", b"x", "rees46", "the name does not tell the format"),
+        ("f.csv", b"", "rees46", "the file has no line of data"),
+        ("f.csv", REES46.encode(), "rees46", "the file has no line of data"),
+        ("f.xlsx", b"x", "rees46", "unknown suffix '.xlsx'"),
         ("f.csv", b"x", "rees64", "no mapping 'rees64': use ga4, jsonlog, rees46"),
         ("f.csv.gz", b"no gzip", "rees46", "damaged"),
         ("f.parquet", b"no parquet", "rees46", "damaged"),
         ("f.jsonl", b'{"timestamp": 1, "user_id": 2, "product_id": 3}\n', "jsonlog", "no column 'event_type'"),
     ],
 )
-def test_wrong_input_is_one_clear_line_before_anything_is_sent(tmp_path: Path, name: str, content: bytes, mapping: str, words: str) -> None:
+def test_an_unusable_file_is_reported_in_one_line_before_anything_is_sent(
+    tmp_path: Path, name: str, content: bytes, mapping: str, message: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     done = CliRunner().invoke(app, ["--file", str(tmp_path / name), "--mapping", mapping])
     assert done.exit_code == 2
-    assert words in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_items_of_a_line_keep_ids_of_their_own_when_the_file_names_the_line() -> None:
+def test_events_of_one_line_have_different_ids_when_the_file_has_an_event_id() -> None:
     from tools.replay.events import _complete
 
     ids = [_complete({"event_id": "line-7", "event_time": 0}, "hash", number, None)["event_id"] for number in range(3)]

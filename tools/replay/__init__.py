@@ -1,1 +1,1 @@
-"""Replay: somebody's own event file goes through the shop's door, each line accounted for."""
+"""Replay: sends events from a user's own file to Kafka; every line is sent or rejected with a reason."""

@@ -1,4 +1,4 @@
-"""From the values of a file to the types of the contract."""
+"""Converts values of a file to the types of the event contract."""
 
 import math
 from collections.abc import Callable
@@ -8,102 +8,113 @@ from typing import Any, Final
 from clickstream_contracts.schema import Field
 
 Value = Any
-TIMES: Final = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
+Converter = Callable[[Value], Value]
+# How a time may be written in a file, beside a strptime pattern. `auto` decides for each value.
+TIME_FORMATS: Final = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
+TYPE_NAMES: Final = {"timestamptz": "time", "int": "whole number", "long": "whole number"}
+# Times below are taken for seconds since 1970 (until the year 5138), or milliseconds (until 5138 too).
+MAX_SECONDS, MAX_MILLISECONDS = 1e11, 1e14
 
 
-class Unmappable(ValueError):
-    """A line cannot become an event; `reason` is short enough to be counted, `detail` names the value."""
+class RejectedLine(ValueError):
+    """A line cannot become an event. `reason` holds no values, so that equal reasons can be counted; the text adds the value."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
 
 
-def converter(field: Field, time: str, values: dict[Any, str] | None) -> Callable[[Value], Value]:
-    """A function that gives a value the field's type, or raises Unmappable."""
-    convert = _plain(field, time)
+def converter(field: Field, time_format: str, values: dict[Any, str] | None) -> Converter:
+    """Returns a function that converts a value to the field's type, or raises RejectedLine.
+
+    `values` translates the file's values to those of the field; a field with a fixed list of values accepts no others.
+    """
     if values is None and field.choices:
         values = {choice: choice for choice in field.choices}
     if values is None:
-        return convert
-    known = {str(key): value for key, value in values.items()}
+        return _type_converter(field, time_format)
+    translations = {str(key): value for key, value in values.items()}
 
     def translate(value: Value) -> Value:
-        try:
-            return known[str(value)]
-        except KeyError:
-            raise Unmappable(f"{field.name} is not in the mapping", repr(value)) from None
+        if str(value) not in translations:
+            raise RejectedLine(f"{field.name}: value is not in the mapping", f"{value!r}, add it to `values` of {field.name}")
+        return translations[str(value)]
 
     return translate
 
 
-def _plain(field: Field, time: str) -> Callable[[Value], Value]:
+def _type_converter(field: Field, time_format: str) -> Converter:
     if field.type == "timestamptz":
-        return lambda value: _checked(field, lambda: milliseconds(value, time), value)
+        return _rejecting(field, lambda value: milliseconds(value, time_format))
     if field.type in ("int", "long"):
-        return lambda value: _checked(field, lambda: whole(value), value)
+        return _rejecting(field, whole_number)
     if field.type in ("double", "decimal(18,2)"):
-        return lambda value: _checked(field, lambda: number(value), value)
+        return _rejecting(field, number)
     return text
 
 
-def _checked(field: Field, convert: Callable[[], Value], value: Value) -> Value:
-    try:
-        return convert()
-    except (ValueError, OverflowError, OSError, TypeError):
-        raise Unmappable(f"{field.name} is no {_kind(field)}", repr(value)) from None
+def _rejecting(field: Field, convert: Converter) -> Converter:
+    """Returns `convert` with its errors turned into RejectedLine."""
 
+    def convert_or_reject(value: Value) -> Value:
+        try:
+            return convert(value)
+        except (ValueError, OverflowError, OSError, TypeError):
+            raise RejectedLine(f"{field.name}: not a {TYPE_NAMES.get(field.type, 'number')}", repr(value)) from None
 
-def _kind(field: Field) -> str:
-    return {"timestamptz": "time", "int": "whole number", "long": "whole number"}.get(field.type, "number")
+    return convert_or_reject
 
 
 def text(value: Value) -> str:
-    """Texts as they are; whole floats, as some exports write ids, without their `.0`."""
+    """Returns the value as text; whole floats, as some exports write ids, without their `.0`."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def whole(value: Value) -> int:
-    """A whole number from a number or text."""
-    found = number(value)
-    if found != int(found):
+def whole_number(value: Value) -> int:
+    """Returns a number or text as an int. Raises ValueError if it has decimals."""
+    parsed = number(value)
+    if parsed != int(parsed):
         raise ValueError(value)
-    return int(found)
+    return int(parsed)
 
 
 def number(value: Value) -> float:
-    """A finite number from a number or text."""
+    """Returns a number or text as a float. Raises ValueError for booleans, NaN and infinity."""
     if isinstance(value, bool):
         raise ValueError(value)
-    found = float(value)
-    if not math.isfinite(found):
+    parsed = float(value)
+    if not math.isfinite(parsed):
         raise ValueError(value)
-    return found
+    return parsed
 
 
-def milliseconds(value: Value, time: str) -> int:
-    """Milliseconds since 1970. A time without a zone is UTC."""
+def milliseconds(value: Value, time_format: str) -> int:
+    """Returns a time in milliseconds since 1970. A time without a zone is UTC."""
     if isinstance(value, datetime):
-        return _epoch(value)
-    if time == "auto":
-        time = _unit(value)
-    if time == "iso":
-        return _epoch(datetime.fromisoformat(str(value).removesuffix(" UTC")))
-    if time == "epoch_s":
+        return _epoch_ms(value)
+    if time_format == "auto":
+        time_format = _detect_format(value)
+    if time_format == "iso":
+        return _epoch_ms(datetime.fromisoformat(str(value).removesuffix(" UTC")))
+    if time_format == "epoch_s":
         return round(float(value) * 1000)
-    if time in TIMES:
-        return int(value) // (1000 if time == "epoch_us" else 1)
-    return _epoch(datetime.strptime(str(value), time))
+    if time_format == "epoch_ms":
+        return int(value)
+    if time_format == "epoch_us":
+        return int(value) // 1000
+    return _epoch_ms(datetime.strptime(str(value), time_format))
 
 
-def _unit(value: Value) -> str:
-    """How a time is written: as text, or as seconds, milliseconds or microseconds since 1970, told by their size."""
+def _detect_format(value: Value) -> str:
+    """Returns the format of a time: text is ISO 8601; a number is in seconds, milliseconds or microseconds by its size."""
     try:
         size = abs(float(value))
     except ValueError:
         return "iso"
-    return "epoch_s" if size < 1e11 else "epoch_ms" if size < 1e14 else "epoch_us"
+    if size < MAX_SECONDS:
+        return "epoch_s"
+    return "epoch_ms" if size < MAX_MILLISECONDS else "epoch_us"
 
 
-def _epoch(moment: datetime) -> int:
+def _epoch_ms(moment: datetime) -> int:
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

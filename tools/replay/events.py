@@ -1,4 +1,4 @@
-"""From lines to events: ids, sessions where the file has none, and product states on the way."""
+"""Turns lines into events: ids, sessions if the file has none, and the product states that the events contain."""
 
 import hashlib
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from clickstream_contracts import names
-from tools.replay.convert import Unmappable
+from tools.replay.convert import RejectedLine
 from tools.replay.mapping import Mapping
 from tools.replay.sources import Line
 
@@ -28,102 +28,116 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A line that cannot become an event: why, in words that can be counted, and with the value."""
+    """A line that cannot become an event: the reason without values, and the message with the value."""
 
     line: Line
     reason: str
-    text: str
+    message: str
 
 
 @dataclass
 class Products:
-    """States of products as the events tell them, one for each change in the order of the file."""
+    """Product states from the events, one for each change in the order of the file."""
 
     states: list[dict[str, Any]] = field(default_factory=list)
-    _last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _latest: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def note(self, state: dict[str, Any], since: int) -> None:
-        if state.get("product_id") and self._last.get(state["product_id"]) != state:
-            self._last[state["product_id"]] = state
-            self.states.append({**state, "updated_at": since})
+    def add(self, state: dict[str, Any], valid_from: int) -> None:
+        """Add a state if it differs from the product's latest one; valid_from: ms since 1970."""
+        if state.get("product_id") and self._latest.get(state["product_id"]) != state:
+            self._latest[state["product_id"]] = state
+            self.states.append({**state, "updated_at": valid_from})
 
     def table(self) -> pa.Table:
-        """The states as the landing table wants them."""
+        """Returns the states with the columns of the landing table."""
         columns = {name: pa.array([state[name] for state in self.states]) for name in self.states[0]}
-        return pa.table(columns | {"updated_at": columns["updated_at"].cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "UTC"))})
+        updated_at = columns["updated_at"].cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "UTC"))
+        return pa.table(columns | {"updated_at": updated_at})
 
 
 @dataclass
 class Sessions:
-    """Sessions of users by the rule of the gap; the order of the file does not matter."""
+    """Sessions of users: a new one begins after a gap of `gap_ms`. The order of the file does not matter."""
 
     gap_ms: int
     _times: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _starts: dict[str, list[int]] = field(default_factory=dict)
 
-    def note(self, user: str, time: int) -> None:
+    def add(self, user: str, time: int) -> None:
+        """Add the time of an event of a user (ms since 1970)."""
         self._times[user].append(time)
 
-    def close(self) -> None:
-        """Work out where sessions begin, after all events were noted."""
+    def find_starts(self) -> None:
+        """Compute where sessions begin, after all events were added."""
         for user, times in self._times.items():
             times.sort()
-            self._starts[user] = [times[0], *(b for a, b in pairwise(times) if b - a > self.gap_ms)]
+            after_gaps = [later for earlier, later in pairwise(times) if later - earlier > self.gap_ms]
+            self._starts[user] = [times[0], *after_gaps]
         self._times.clear()
 
-    def of(self, user: str, time: int) -> str:
+    def session_id(self, user: str, time: int) -> str:
+        """Returns the id of the session that holds an event of a user."""
         starts = self._starts[user]
-        return "s-" + _hash(f"{user}|{starts[bisect_right(starts, time) - 1]}")
+        start = starts[bisect_right(starts, time) - 1]
+        return "s-" + _hash(f"{user}|{start}")
 
 
 def derive_sessions(lines: Iterable[Line], mapping: Mapping) -> Sessions:
-    """Read a file once to learn its sessions."""
+    """Read all lines of a file and return its sessions."""
     sessions = Sessions(mapping.session_gap_minutes * 60_000)
     for line in lines:
-        mapped = map_line(line, mapping, None)
-        for event in mapped.events if isinstance(mapped, Mapped) else []:
+        result = map_line(line, mapping, None)
+        if isinstance(result, Rejected):
+            continue
+        for event in result.events:
             if "user_id" in event:
-                sessions.note(event["user_id"], event["event_time"])
-    sessions.close()
+                sessions.add(event["user_id"], event["event_time"])
+    sessions.find_starts()
     return sessions
 
 
 def map_lines(lines: Iterable[Line], mapping: Mapping, sessions: Sessions | None, products: Products) -> Iterator[Mapped | Rejected]:
-    """Each line as its events, or rejected."""
+    """Yields each line with its events, or rejected. Product states are added to `products`."""
     for line in lines:
-        mapped = map_line(line, mapping, sessions)
-        if isinstance(mapped, Mapped) and mapping.products:
-            _note_products(mapped, mapping, products)
-        yield mapped
+        result = map_line(line, mapping, sessions)
+        if isinstance(result, Mapped) and mapping.products:
+            _add_products(result, mapping, products)
+        yield result
 
 
 def map_line(line: Line, mapping: Mapping, sessions: Sessions | None) -> Mapped | Rejected:
-    """One line as its events, or rejected."""
+    """Returns one line with its events, or rejected."""
     if line.values is None:
-        return Rejected(line, line.fault.split(":")[0], line.fault)
-    identity = _hash(line.text)
+        return Rejected(line, line.error.split(":")[0], line.error)
+    line_hash = _hash(line.text)
     try:
-        made = [_complete(mapping.event(part), identity, i, sessions) for i, part in enumerate(mapping.parts(line.values))]
-    except Unmappable as error:
+        elements = enumerate(mapping.elements(line.values))
+        events = [_complete(mapping.event(values), line_hash, number, sessions) for number, values in elements]
+    except RejectedLine as error:
         return Rejected(line, error.reason, str(error))
-    return Mapped(line, made)
+    return Mapped(line, events)
 
 
-def _complete(event: Event, identity: str, number: int, sessions: Sessions | None) -> Event:
-    """Add what the line does not hold: an id that its text decides, and a session."""
-    whole = event.get("event_id", identity)
-    event["event_id"] = f"{whole}-{number}" if number else whole
+def _complete(event: Event, line_hash: str, number: int, sessions: Sessions | None) -> Event:
+    """Add what the line does not hold: an event_id that is a hash of the line, a session, and the schema version.
+
+    number: position of the event among the events of its line.
+    """
+    line_id = event.get("event_id", line_hash)
+    event["event_id"] = f"{line_id}-{number}" if number else line_id
     if sessions is not None:
-        event["session_id"] = sessions.of(event["user_id"], event["event_time"]) if "user_id" in event else event["event_id"]
+        # An event without a user is a session of its own.
+        event["session_id"] = sessions.session_id(event["user_id"], event["event_time"]) if "user_id" in event else event["event_id"]
     event["schema_version"] = names.EVENT_VERSION
     return event
 
 
-def _note_products(mapped: Mapped, mapping: Mapping, products: Products) -> None:
-    for part, event in zip(mapping.parts(mapped.line.values or {}), mapped.events, strict=True):
+def _add_products(mapped: Mapped, mapping: Mapping, products: Products) -> None:
+    for values, event in zip(mapping.elements(mapped.line.values or {}), mapped.events, strict=True):
         try:
-            products.note(mapping.product(part), event["event_time"])
-        except Unmappable:
+            products.add(mapping.product(values), event["event_time"])
+        except RejectedLine:
+            # The event is sent; only its product state cannot be read.
             continue
 
 

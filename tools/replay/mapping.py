@@ -1,4 +1,4 @@
-"""A mapping: which column of somebody's file becomes which field of the event, written as YAML."""
+"""A mapping, written as YAML: which column of a file becomes which field of the event."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,23 +9,27 @@ import yaml
 
 from clickstream_contracts import schema
 from tools.common.command import UsageError
-from tools.replay.convert import TIMES, Unmappable, converter
+from tools.replay.convert import TIME_FORMATS, RejectedLine, converter
 
-SHIPPED: Final = Path(__file__).parent / "mappings"
+BUNDLED: Final = Path(__file__).parent / "mappings"
 KEYS: Final = {"description", "fields", "each", "session_gap_minutes", "products"}
-SPEC_KEYS: Final = {"from", "constant", "time", "values", "join", "optional"}
+FIELD_KEYS: Final = {"from", "constant", "time", "values", "join", "optional"}
 EVENT_FIELDS: Final = {f.name for f in schema.event().fields}
 PRODUCT_FIELDS: Final = {f.name for f in schema.tables()["landing.products"].fields} - {"updated_at"}
-# The replay makes these itself when the mapping does not.
-MADE: Final = {"event_id", "session_id", "schema_version"}
+# The replay derives these if the mapping has no rule for them.
+DERIVED_FIELDS: Final = {"event_id", "session_id", "schema_version"}
+# Fields without which a line is rejected.
+REQUIRED_FIELDS: Final = {f.name for f in schema.event().fields if f.required} - {"event_id", "schema_version"}
+# The current element of the list named by `each` is read as `each.<column>`.
+EACH: Final = "each"
 
 Value = Any
-Read = Callable[[dict[str, Any]], Value]
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where one field comes from: a constant, one of several columns, or several joined."""
+class FieldRule:
+    """Where the value of a field comes from: a constant, the first of several columns that has a value, or several joined."""
 
     name: str
     paths: tuple[str, ...] = ()
@@ -34,148 +38,158 @@ class Source:
     optional: bool = False
     convert: Callable[[Value], Value] = field(default=lambda value: value, compare=False)
 
-    def read(self, values: dict[str, Any]) -> Value:
-        """The field's value, None where the line has none. Raises Unmappable."""
+    def read(self, values: Values) -> Value:
+        """Returns the field's value, None if the line has none. Raises RejectedLine if it cannot be converted."""
         if self.constant is not None:
             return self.constant
-        found = [value for path in self.paths if (value := look_up(values, path)) not in (None, "")]
-        if not found or (self.join is not None and len(found) < len(self.paths)):
-            return None
-        return self.convert(self.join.join(map(str, found)) if self.join is not None else found[0])
+        present = [value for path in self.paths if (value := look_up(values, path)) not in (None, "")]
+        if self.join is not None:
+            is_complete = len(present) == len(self.paths)
+            return self.convert(self.join.join(map(str, present))) if present and is_complete else None
+        return self.convert(present[0]) if present else None
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(path.split(".")[0] for path in self.paths)
+    def missing_column(self, columns: set[str]) -> str | None:
+        """Returns a column that the rule needs and the file lacks; None if the field can be read or is optional."""
+        needed = [path.split(".")[0] for path in self.paths]
+        missing = [column for column in needed if column not in columns and column != EACH]
+        if not missing or self.optional:
+            return None
+        # Without `join` one of the columns is enough.
+        is_one_enough = self.join is None and len(missing) < len(needed)
+        return None if is_one_enough else missing[0]
 
 
 def look_up(values: Any, path: str) -> Value:
-    """The value at a dotted path. A list of {key, value} pairs, as in GA4 exports, is read like an object."""
-    for part in path.split("."):
+    """Returns the value at a dotted path. A list of {key, value} pairs, as in GA4 exports, is read like an object."""
+    for step in path.split("."):
         if isinstance(values, list):
-            values = _in_list(values, part)
+            values = _look_up_in_list(values, step)
         elif isinstance(values, dict):
-            values = values.get(part)
+            values = values.get(step)
         else:
             return None
     return values
 
 
-def _in_list(values: list[Any], part: str) -> Value:
-    if part.isdigit():
-        return values[int(part)] if int(part) < len(values) else None
-    pair = next((v for v in values if isinstance(v, dict) and v.get("key") == part), {})
-    inner = pair.get("value")
-    return next((v for v in inner.values() if v is not None), None) if isinstance(inner, dict) else inner
+def _look_up_in_list(values: list[Any], step: str) -> Value:
+    """Returns the element at an index, or the value of the pair with a key."""
+    if step.isdigit():
+        return values[int(step)] if int(step) < len(values) else None
+    pair = next((v for v in values if isinstance(v, dict) and v.get("key") == step), {})
+    value = pair.get("value")
+    # GA4 wraps the value: {"string_value": "EUR"} or {"int_value": 99}.
+    return next((v for v in value.values() if v is not None), None) if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """How lines become events: `each` names a list whose elements become one event each, read as `each.<column>`."""
+    """Rules for the fields of events and products. `each` names a list in the line whose elements become one event each."""
 
     name: str
-    fields: tuple[Source, ...]
-    products: tuple[Source, ...] = ()
+    fields: tuple[FieldRule, ...]
+    products: tuple[FieldRule, ...] = ()
     each: str = ""
     session_gap_minutes: int = 30
 
     @property
     def derives_sessions(self) -> bool:
-        return all(source.name != "session_id" for source in self.fields)
+        return all(rule.name != "session_id" for rule in self.fields)
 
-    def require_columns(self, there: set[str], where: str) -> None:
-        """Raise UsageError when a column that the mapping needs is not there."""
-        for source in (*self.fields, *self.products):
-            wanted = source.columns if source.join is not None else source.columns[:1]
-            alternatives = source.join is None and any(c in there or c == "each" for c in source.columns)
-            missing = [c for c in wanted if c not in there and c != "each"]
-            if missing and not alternatives and not source.optional:
-                has = ", ".join(sorted(there)) or "none"
-                raise UsageError(f"{where}: no column {missing[0]!r}, which mapping {self.name} needs for {source.name}; it has {has}")
+    def require_columns(self, columns: set[str], file: str) -> None:
+        """Raises UsageError if the file lacks a column that the mapping needs."""
+        for rule in (*self.fields, *self.products):
+            missing = rule.missing_column(columns)
+            if missing is not None:
+                existing = ", ".join(sorted(columns)) or "none"
+                raise UsageError(
+                    f"{file}: no column {missing!r}, which mapping {self.name} reads {rule.name} from; the columns are {existing}:"
+                    " use another mapping, or write your own"
+                )
 
-    def parts(self, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The parts of a line that become one event each."""
+    def elements(self, values: Values) -> Iterator[Values]:
+        """Yields the values for each event of a line: one for each element of the list `each`, or the line's values."""
         elements = values.get(self.each) if self.each else None
         if elements and isinstance(elements, list):
-            yield from ({**values, "each": element} for element in elements)
+            yield from ({**values, EACH: element} for element in elements)
         else:
             yield values
 
-    def event(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The event's fields that the part has a value for. Raises Unmappable when one that is needed has none."""
+    def event(self, values: Values) -> Values:
+        """Returns the event's fields that have a value. Raises RejectedLine if a required one has none."""
         event = {}
-        for source in self.fields:
-            value = source.read(values)
+        for rule in self.fields:
+            value = rule.read(values)
             if value is not None:
-                event[source.name] = value
-            elif source.name in NEEDED:
-                raise Unmappable(f"no {source.name}")
+                event[rule.name] = value
+            elif rule.name in REQUIRED_FIELDS:
+                raise RejectedLine(f"{rule.name}: no value")
         return event
 
-    def product(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The state of the product that the part tells about."""
-        return {source.name: source.read(values) for source in self.products}
-
-
-NEEDED: Final = {f.name for f in schema.event().fields if f.required} - {"event_id", "schema_version"}
+    def product(self, values: Values) -> Values:
+        """Returns the state of the product in an event's values."""
+        return {rule.name: rule.read(values) for rule in self.products}
 
 
 def load(name: str) -> Mapping:
-    """A shipped mapping by name, or one's own by path. Raises UsageError that names the file and the place."""
-    own = name.endswith((".yaml", ".yml"))
-    path = Path(name) if own else SHIPPED / f"{name}.yaml"
+    """Returns a bundled mapping by name, or a user's own by path. Raises UsageError that names the file, the key and the value."""
+    is_path = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_path else BUNDLED / f"{name}.yaml"
     try:
-        raw = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text())
     except OSError:
-        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
-        raise UsageError(f"no mapping {name!r}: use {shipped}, or the path of a .yaml file") from None
+        bundled = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
+        raise UsageError(f"no mapping {name!r}: use {bundled}, or the path of a .yaml file") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not YAML: {error}") from None
-    return parse(raw, path.stem, str(path))
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse(content, path.stem, str(path))
 
 
-def parse(raw: Any, name: str, where: str) -> Mapping:
-    """A mapping from its YAML content. Raises UsageError."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("fields"), dict):
-        raise UsageError(f"{where}: a mapping needs `fields`")
-    _refuse(set(raw) - KEYS, KEYS, where)
-    _refuse(set(raw["fields"]) - EVENT_FIELDS, EVENT_FIELDS, f"{where}: fields")
-    _refuse(set(raw.get("products", {})) - PRODUCT_FIELDS, PRODUCT_FIELDS, f"{where}: products")
-    missing = sorted(NEEDED - MADE - set(raw["fields"]))
+def parse(content: Any, name: str, file: str) -> Mapping:
+    """Returns a mapping from its YAML content. Raises UsageError."""
+    if not isinstance(content, dict) or not isinstance(content.get("fields"), dict):
+        raise UsageError(f"{file}: key `fields` is missing: a mapping needs an object of event fields and their columns")
+    _check_keys(set(content), KEYS, file)
+    _check_keys(set(content["fields"]), EVENT_FIELDS, f"{file}: fields")
+    _check_keys(set(content.get("products", {})), PRODUCT_FIELDS, f"{file}: products")
+    missing = sorted(REQUIRED_FIELDS - DERIVED_FIELDS - set(content["fields"]))
     if missing:
-        raise UsageError(f"{where}: fields: {missing[0]} is missing; every event needs it")
-    if "session_id" not in raw["fields"] and "user_id" not in raw["fields"]:
-        raise UsageError(f"{where}: fields: map session_id, or user_id to derive sessions from")
+        raise UsageError(f"{file}: fields: {missing[0]} is missing: every event needs it, add the column it is read from")
+    if "session_id" not in content["fields"] and "user_id" not in content["fields"]:
+        raise UsageError(f"{file}: fields: session_id is missing: add it, or user_id to derive sessions from")
+    products = schema.tables()["landing.products"]
     return Mapping(
         name=name,
-        fields=tuple(_source(field, spec, schema.event(), where) for field, spec in raw["fields"].items()),
-        products=tuple(_source(f, spec, schema.tables()["landing.products"], where) for f, spec in raw.get("products", {}).items()),
-        each=raw.get("each", ""),
-        session_gap_minutes=raw.get("session_gap_minutes", 30),
+        fields=tuple(_rule(field, spec, schema.event(), file) for field, spec in content["fields"].items()),
+        products=tuple(_rule(field, spec, products, file) for field, spec in content.get("products", {}).items()),
+        each=content.get("each", ""),
+        session_gap_minutes=content.get("session_gap_minutes", 30),
     )
 
 
-def _refuse(unknown: set[str], known: set[str], where: str) -> None:
+def _check_keys(keys: set[str], allowed: set[str], location: str) -> None:
+    unknown = sorted(map(str, keys - allowed))
     if unknown:
-        raise UsageError(f"{where}: unknown {sorted(map(str, unknown))[0]!r}; known are {', '.join(sorted(known))}")
+        raise UsageError(f"{location}: unknown key {unknown[0]!r}: use {', '.join(sorted(allowed))}")
 
 
-def _source(name: str, spec: Any, contract: schema.Contract, where: str) -> Source:
-    """`spec` is a column's name, or an object with from, constant, time, values, join, optional."""
+def _rule(name: str, spec: Any, contract: schema.Contract, file: str) -> FieldRule:
+    """Returns the rule of a field. `spec` is a column's name, or an object with the keys FIELD_KEYS."""
+    location = f"{file}: {name}"
     spec = {"from": spec} if isinstance(spec, str) else spec
     if not isinstance(spec, dict):
-        raise UsageError(f"{where}: {name}: give a column's name, or an object with from or constant")
-    _refuse(set(spec) - SPEC_KEYS, SPEC_KEYS, f"{where}: {name}")
+        raise UsageError(f"{location}: {spec!r} is no rule: give the name of a column, or an object with `from` or `constant`")
+    _check_keys(set(spec), FIELD_KEYS, location)
     paths = spec.get("from", [])
     if not paths and "constant" not in spec:
-        raise UsageError(f"{where}: {name}: give from or constant")
-    time = spec.get("time", "iso")
-    if time not in TIMES and "%" not in time:
-        raise UsageError(f"{where}: {name}: time {time!r}: use {', '.join(TIMES)}, or a pattern like %d.%m.%Y %H:%M")
-    return Source(
+        raise UsageError(f"{location}: give `from` or `constant`")
+    time_format = spec.get("time", "iso")
+    if time_format not in TIME_FORMATS and "%" not in time_format:
+        raise UsageError(f"{location}: unknown time {time_format!r}: use {', '.join(TIME_FORMATS)}, or a pattern like %d.%m.%Y %H:%M")
+    return FieldRule(
         name=name,
         paths=(paths,) if isinstance(paths, str) else tuple(paths),
         constant=spec.get("constant"),
         join=spec.get("join"),
         optional=spec.get("optional", False),
-        convert=converter(contract.field(name), time, spec.get("values")),
+        convert=converter(contract.field(name), time_format, spec.get("values")),
     )

@@ -1,4 +1,4 @@
-"""Event files line by line: CSV, JSON lines and Parquet, plain or gzipped."""
+"""Reads event files line by line: CSV, JSON lines and Parquet; the first two may be gzipped."""
 
 import csv
 import gzip
@@ -16,81 +16,84 @@ import pyarrow.parquet as pq
 from tools.common.command import UsageError
 
 FORMATS = {".csv": "csv", ".json": "jsonl", ".jsonl": "jsonl", ".ndjson": "jsonl", ".log": "jsonl", ".parquet": "parquet"}
-LOOK_AHEAD = 200
+# Lines from which the columns of a JSON lines file are collected.
+HEAD_LINES = 200
+PARQUET_BATCH = 10_000
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a file: its number, its text as it stood there, and its values, or why it has none."""
+    """One line of a file: its number, its unchanged text, and its values, or the error that kept it from being parsed."""
 
     number: int
     text: str
     values: dict[str, Any] | None
-    fault: str = ""
+    error: str = ""
 
 
 def read(path: Path) -> Iterator[Line]:
-    """The lines of a file that hold data. Raises UsageError when the file cannot be read at all, or ends in the middle of its gzip."""
+    """Yields the lines of a file that are not empty. Raises UsageError if the file cannot be read or is truncated."""
     number = 0
     try:
         for line in _reader(path):
             number = line.number
             yield line
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
-        raise UsageError(f"{path}: damaged after line {number}: {error}") from None
+        raise UsageError(f"{path}: damaged after line {number}: {error}: get the file again, lines up to there are valid") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _reader(path: Path) -> Iterator[Line]:
-    suffixes = path.suffixes[-2:]
-    plain = suffixes[0] if suffixes and suffixes[-1] == ".gz" else path.suffix
-    if plain not in FORMATS:
-        raise UsageError(f"{path}: the name does not tell the format; use one of {', '.join(FORMATS)}, with .gz if it is compressed")
-    if FORMATS[plain] == "parquet":
-        return _parquet(path)
-    return _csv(path) if FORMATS[plain] == "csv" else _jsonl(path)
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if suffix not in FORMATS:
+        raise UsageError(f"{path}: unknown suffix {suffix!r}: rename the file to one of {', '.join(FORMATS)}, with .gz if it is compressed")
+    readers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+    return readers[FORMATS[suffix]](path)
 
 
 def _open(path: Path) -> IO[str]:
     opener = gzip.open if path.suffix == ".gz" else open
-    # Bytes that are no UTF-8 survive as surrogates, so that the line can be rejected as it stood.
+    # Bytes that are not UTF-8 are kept as surrogates, so that the line is written to the reject file unchanged.
     return opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def _csv(path: Path) -> Iterator[Line]:
     with _open(path) as file:
-        taken: list[str] = []
-        rows = csv.reader(_remember(file, taken))
+        # A row may span several lines of the file; these are the lines of the current row.
+        row_lines: list[str] = []
+        rows = csv.reader(_copy_lines(file, row_lines))
         header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
-        taken.clear()
+        row_lines.clear()
         while True:
-            number, row, fault = rows.line_num + 1, None, ""
+            number, row, error_text = rows.line_num + 1, None, ""
             try:
                 row = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                fault = f"not CSV: {error}"
-            text = "".join(taken).rstrip("\r\n")
-            taken.clear()
-            if text or fault:
-                yield _csv_line(number, text, header, row, fault)
+                error_text = f"not CSV: {error}"
+            text = "".join(row_lines).rstrip("\r\n")
+            row_lines.clear()
+            if text or error_text:
+                yield _csv_line(number, text, header, row, error_text)
 
 
-def _remember(file: IO[str], taken: list[str]) -> Iterator[str]:
-    """The file's lines; what the CSV reader took for its current row is in `taken`."""
+def _copy_lines(file: IO[str], copies: list[str]) -> Iterator[str]:
+    """Yields the lines of a file and appends each to `copies`."""
     for line in file:
-        taken.append(line)
+        copies.append(line)
         yield line
 
 
-def _csv_line(number: int, text: str, header: list[str], row: list[str] | None, fault: str) -> Line:
+def _csv_line(number: int, text: str, header: list[str], row: list[str] | None, error: str) -> Line:
     if not _is_utf8(text):
         return Line(number, text, None, "not UTF-8")
-    if row is not None and len(row) != len(header):
+    if row is None:
+        return Line(number, text, None, error)
+    if len(row) != len(header):
         return Line(number, text, None, f"{len(row)} values for {len(header)} columns")
-    return Line(number, text, dict(zip(header, row, strict=True)) if row is not None else None, fault)
+    return Line(number, text, dict(zip(header, row, strict=True)))
 
 
 def _jsonl(path: Path) -> Iterator[Line]:
@@ -112,24 +115,22 @@ def _json_line(number: int, text: str) -> Line:
 
 
 def _is_utf8(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+    """Returns whether the text was valid UTF-8: invalid bytes were read as surrogates."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _parquet(path: Path) -> Iterator[Line]:
     number = 0
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(10_000):
+        for batch in file.iter_batches(PARQUET_BATCH):
             for values in batch.to_pylist():
                 number += 1
                 yield Line(number, orjson.dumps(values, default=str).decode(), values)
 
 
 def columns(path: Path) -> set[str]:
-    """Names that occur in the first lines of a file; for CSV and Parquet those are all there are. Raises UsageError on an empty file."""
-    found: set[str] = set()
-    lines = list(islice(read(path), LOOK_AHEAD))
-    for line in lines:
-        found |= set(line.values or {})
+    """Returns the columns in the first lines of a file; for CSV and Parquet these are all. Raises UsageError if the file has no data."""
+    lines = list(islice(read(path), HEAD_LINES))
     if not lines:
-        raise UsageError(f"{path}: holds no line of data")
-    return found
+        raise UsageError(f"{path}: the file has no line of data")
+    return {column for line in lines for column in line.values or {}}
