@@ -1,1 +1,1 @@
-"""The contract: one event, its tables, every setting and every name. Imports the standard library and PyYAML only."""
+"""What all packages share: event, tables, names, settings, receipts, fraud rules. Imports the standard library, PyYAML and Jinja2."""

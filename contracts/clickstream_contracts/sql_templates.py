@@ -4,6 +4,7 @@ An undefined variable is an error (StrictUndefined). Nothing is escaped: values 
 filter, and table names come from the contracts.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,4 +55,12 @@ def _render(load: Callable[[], jinja2.Template], values: Mapping[str, Any], plac
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"{error.filename or place}: line {error.lineno}: {error.message}") from None
     except jinja2.TemplateError as error:
-        raise TemplateError(f"{place}: {error.message}") from None
+        raise TemplateError(f"{_template_line(error) or place}: {error.message}") from None
+
+
+def _template_line(error: jinja2.TemplateError) -> str:
+    """Returns the file and line of the innermost template in the traceback; '' for a template that is no file."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.endswith(".sql"):
+            return f"{frame.filename}: line {frame.lineno}"
+    return ""
