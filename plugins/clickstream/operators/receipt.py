@@ -56,7 +56,7 @@ class ReceiptStore:
 
 
 class ReceiptMixin(BaseOperator):
-    """Comes before an operator that runs an app: adds `--receipt URI` to the app's arguments, and fails the task without a receipt."""
+    """Mixin before an operator that runs an app: adds `--receipt URI` to its arguments, and fails the task without a valid receipt."""
 
     def add_arguments(self, arguments: list[str]) -> None:
         """Appends to the app's arguments, and removes those that rendered to the empty string."""
