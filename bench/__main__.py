@@ -1,4 +1,4 @@
-"""Runs every benchmark, or those that are named, and prints a table: `python -m bench [NAME ...]`. About 40 minutes on two cores."""
+"""Runs all benchmarks, or the named ones, and prints their figures: `python -m bench [NAME ...]`. About 40 minutes on two cores."""
 
 import json
 import signal
@@ -11,29 +11,29 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("shop", "flink_lake", "streams", "night", "batch", "serve")
+BENCHMARKS = ("shop", "flink_lake", "streams", "nightly", "batch", "serve")
 
 
 def main(argv: list[str]) -> int:
-    """Run the named benchmarks one after the other; each writes bench/results/<name>.json."""
+    """Run the named benchmarks one after the other; each writes bench/results/<name>.json. Returns the exit code."""
     unknown = [name for name in argv if name not in BENCHMARKS]
     if unknown:
-        print(f"error: no benchmark {unknown[0]!r}: use {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"error: no benchmark {unknown[0]!r}: use one of {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
-    # A stopped run takes its stack along.
+    # SystemExit unwinds temporary_stack, which stops the stack of a terminated run.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     RESULTS.mkdir(exist_ok=True)
     for name in argv or BENCHMARKS:
-        found: dict[str, Any] = import_module(f"bench.{name}").measure()
-        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-        show(name, found)
+        figures: dict[str, Any] = import_module(f"bench.{name}").measure()
+        (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")
+        show(name, figures)
     return 0
 
 
-def show(title: str, values: dict[str, Any]) -> None:
-    """Print one benchmark's figures."""
+def show(title: str, figures: dict[str, Any]) -> None:
+    """Print the figures of one benchmark as a table."""
     table = Table("figure", "value", title=title, title_justify="left", show_header=False)
-    for name, value in values.items():
+    for name, value in figures.items():
         table.add_row(name, json.dumps(value) if isinstance(value, dict | list) else str(value))
     Console().print(table)
 

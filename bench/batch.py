@@ -19,7 +19,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.stack import a_stack
+from bench.stack import temporary_stack
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings, read_secret
 from tools.lake import catalog
@@ -59,7 +59,7 @@ def total(figures: dict[str, float]) -> float:
 
 def one(size: int) -> dict[str, float]:
     """One size on a fresh stack."""
-    with a_stack(*PARTS) as env:
+    with temporary_stack(*PARTS) as env:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
         catalog.ensure(settings)
         rows = fill(settings, size)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.stack import a_stack
+from bench.stack import temporary_stack
 from clickstream_contracts.settings import Settings
 from tools.fraud.flink_process import PYTHON, environment
 from tools.kafka.reader import end_offsets
@@ -19,7 +19,7 @@ SHOP = ("history", "--days", "1", "--events", "400000", "--until", "2026-01-02",
 
 def measure() -> dict[str, Any]:
     """Measure the microseconds of CPU per event of each job, and ratios that do not depend on the machine."""
-    with a_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
+    with temporary_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
         env |= settings.to_env() | environment(Path(folder))
         subprocess.run([sys.executable, "-m", "tools.shop", *SHOP], cwd=REPO, env=env, check=True, stdout=subprocess.DEVNULL)

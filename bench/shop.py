@@ -1,4 +1,4 @@
-"""How fast one core makes and encodes the shop's events, with and without the faults of the stream."""
+"""How many simulated events one core generates and encodes per second, with and without simulated faults."""
 
 import time
 from datetime import date
@@ -14,7 +14,7 @@ EVENTS = 300_000
 
 
 def measure() -> dict[str, Any]:
-    """Events per CPU-second, ready to send; the default faults against none."""
+    """Returns events per CPU-second, encoded for Kafka: with the default faults, and with none."""
     return {name: rate(faults) for name, faults in (("with_faults", Faults()), ("without_faults", Faults(0, 0, 0, 0)))}
 
 
@@ -22,9 +22,9 @@ def rate(faults: Faults) -> int:
     """Events per CPU-second of one process."""
     shop = stream.Shop(World(7, 50_000, 10_000), faults)
     encoder = Encoder(shop.world)
-    begin, made = time.process_time(), 0
+    begin, count = time.process_time(), 0
     for rows in stream.arrivals(shop, stream.days(date(2026, 1, 2), 1, EVENTS)):
         for batch in batches(rows):
             encoder.records(batch)
-            made += len(batch)
-    return round(made / (time.process_time() - begin))
+            count += len(batch)
+    return round(count / (time.process_time() - begin))

@@ -1,4 +1,4 @@
-"""A stack of the benchmark's own, on free ports in a temporary folder."""
+"""A local stack for one benchmark, on free ports in a temporary folder."""
 
 import os
 import shutil
@@ -12,15 +12,15 @@ from tests.ports import free_ports
 
 
 @contextmanager
-def a_stack(*parts: str) -> Iterator[dict[str, str]]:
-    """The named parts, or all; gives the environment in which the project's commands meet this stack. Gone afterwards."""
-    home = tempfile.mkdtemp(prefix="bench-")
+def temporary_stack(*components: str) -> Iterator[dict[str, str]]:
+    """Start the named components, or all; yields the environment that makes commands use this stack. Stopped and deleted afterwards."""
+    folder = tempfile.mkdtemp(prefix="bench-")
     ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    env = {**os.environ, **ports, "CLICKSTREAM_STACK_DIR": home}
+    env = {**os.environ, **ports, "CLICKSTREAM_STACK_DIR": folder}
     stack = [sys.executable, "-m", "tools.localstack"]
     try:
-        subprocess.run([*stack, "up", "--only", ",".join(parts)], check=True, env=env)
+        subprocess.run([*stack, "up", "--only", ",".join(components)], check=True, env=env)
         yield env
     finally:
         subprocess.run([*stack, "down"], check=False, env=env)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

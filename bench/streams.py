@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.flink_lake import REPO, count
-from bench.stack import a_stack
+from bench.stack import temporary_stack
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.fraud.flink_process import PYTHON, environment
@@ -34,7 +34,7 @@ def measure(sizes: dict[str, int] | None = None) -> dict[str, Any]:
     sizes: replaces entries of SIZES; `rate` is in events per second.
     """
     sizes = SIZES | (sizes or {})
-    with a_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
+    with temporary_stack("s3", "nessie", "kafka") as env, tempfile.TemporaryDirectory() as folder:
         settings = running(env["CLICKSTREAM_STACK_DIR"])
         env |= settings.to_env() | environment(Path(folder))
         topics.ensure(settings)

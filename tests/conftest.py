@@ -1,4 +1,4 @@
-"""The shared stack: every engine for real, started once a session on free ports in a temporary folder."""
+"""The shared local stack: all engines for real, started once per session on free ports in a temporary folder."""
 
 import os
 import shutil
@@ -17,17 +17,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses the shared stack, or a Nessie of its own, starts engines."""
+    """Mark the tests that use the shared stack or a Nessie server with `engine`."""
     for item in items:
         if {"stack_env", "nessie_uri"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.engine)
-    # After a million events each night takes longer, so they come last.
+    # After a million events each nightly run takes longer, so this test comes last.
     items.sort(key=lambda item: "test_million" in item.nodeid)
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The evaluation data; tests that need a file of it are skipped where it is absent."""
+    """The folder of the evaluation data; tests that need a file of it are skipped where it is missing."""
     from clickstream_contracts.settings import Settings
 
     return (ROOT / Settings.from_env().data_dir).resolve()
@@ -35,13 +35,13 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a running stack. TEST_STACK_DIR names one that is up already and is left as it is."""
+    """The environment of a running stack. TEST_STACK_DIR names a running one, which is neither started nor stopped."""
     from tests.ports import free_ports
 
-    kept = os.environ.get("TEST_STACK_DIR")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home)}
-    if not kept:
+    running = os.environ.get("TEST_STACK_DIR")
+    folder = Path(running) if running else tmp_path_factory.mktemp("stack")
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(folder)}
+    if not running:
         env |= {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
         env |= {"CLICKSTREAM_CHECKPOINT_SECONDS": "5"}
     stack = [sys.executable, "-m", "tools.localstack"]
@@ -49,17 +49,17 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         subprocess.run([*stack, "up"], cwd=ROOT, env=env, check=True)
         yield env
     finally:
-        if not kept:
+        if not running:
             logs = ROOT / ".stack-test-logs"
             shutil.rmtree(logs, ignore_errors=True)
-            shutil.copytree(home / "logs", logs, dirs_exist_ok=True)
+            shutil.copytree(folder / "logs", logs, dirs_exist_ok=True)
             subprocess.run([*stack, "down"], cwd=ROOT, env=env, check=False)
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def shop(stack_env: dict[str, str]) -> "Iterator[Shop]":
-    """The running stack as a test's user sees it: its commands, its Airflow, its tables."""
+    """The running stack through its commands, its Airflow and its tables; the streams are deployed."""
     from tests.shop_day import Shop
 
     shop = Shop(stack_env)

@@ -2,11 +2,11 @@
 
 from tools.localstack.ports import GRPC_OFFSET, is_in_use
 
-# Offsets of each part inside a block; SeaweedFS also takes the ports 10000 above its own, which must stay below the
-# range from which the system hands out ports by itself (32768 and up).
+# Offset of each setting's port inside a block. SeaweedFS also uses the ports 10000 above its own, which must stay below the
+# ephemeral ports of Linux (32768 and up).
 BLOCK = 40
 FIRST, LAST = 20_000, 22_600
-PARTS = {
+OFFSETS = {
     "airflow_port": 0,
     "flink_port": 1,
     "flink_rpc_port": 2,
@@ -23,8 +23,8 @@ PARTS = {
 
 
 def free_ports() -> dict[str, int]:
-    """A value for each *_port setting, from the first block in which every port is free."""
+    """Returns a value for each *_port setting, from the first block whose ports are all free."""
     for base in range(FIRST, LAST, BLOCK):
         if not any(is_in_use(base + i) or is_in_use(base + i + GRPC_OFFSET) for i in range(BLOCK)):
-            return {name: base + offset for name, offset in PARTS.items()}
+            return {name: base + offset for name, offset in OFFSETS.items()}
     raise RuntimeError(f"no {BLOCK} free ports in a row between {FIRST} and {LAST}: stop other servers")
