@@ -78,7 +78,7 @@ def _field_changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> lis
     if new_choices is not None:
         lines += [f"choice {choice} was dropped" for choice in old.get("choices", []) if choice not in new_choices]
         if "choices" not in old:
-            lines.append(f"was free and became one of {', '.join(new_choices)}")
+            lines.append(f"had any value and became one of {', '.join(new_choices)}")
     if old["required"] and not new["required"]:
         lines.append("was required and became optional")
     if new["required"] and not old["required"]:

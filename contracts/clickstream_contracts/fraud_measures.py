@@ -20,7 +20,8 @@ events of the same millisecond included. Flink (stream) and Spark (nightly run) 
 
 Events of the same millisecond are in order of MD5(event_id): arbitrary, but the same in both engines and in each run.
 `where` is an SQL condition on one event; events for which it is not true are left out. Conditions and expressions are SQL
-that both engines understand; a cast is written TRY_CAST, since Spark's CAST fails where Flink's gives null.
+that both engines understand; a cast is written TRY_CAST, since CAST stops the job at a value that does not fit.
+In Flink `previous` sorts the values of the window for each event: use it with windows of at most some hundred events.
 """
 
 from collections.abc import Mapping

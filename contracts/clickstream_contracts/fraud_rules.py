@@ -173,7 +173,7 @@ def _check_texts(place: str, pattern: Pattern) -> None:
         try:
             rendered = pattern.render(text, columns)
         except sql_templates.TemplateError as error:
-            known = ", ".join([*columns, *(f"limits.{name}" for name in pattern.limits)])
-            raise RulesError(f"{place}: {text!r}: {error}; use {known}") from None
+            names = ", ".join([*columns, *(f"limits.{name}" for name in pattern.limits)])
+            raise RulesError(f"{place}: {text!r}: {error}; use {names}") from None
         if PLAIN_CAST.search(rendered):
-            raise RulesError(f"{place}: {text!r}: write TRY_CAST instead of CAST: Spark's CAST fails where Flink's gives null")
+            raise RulesError(f"{place}: {text!r}: write TRY_CAST instead of CAST, which stops the job at a value that does not fit")

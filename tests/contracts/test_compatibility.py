@@ -63,7 +63,7 @@ def test_an_optional_field_a_new_table_and_wider_limits_are_additions() -> None:
         (lambda fields: fields["name"].update(required=False), "raw.clicks.name: was required and became optional"),
         (lambda fields: fields.update(x={"type": "int", "required": True}), "raw.clicks.x: a new field must be optional"),
         (lambda fields: fields["kind"].update(choices=["x"]), "raw.clicks.kind: choice y was dropped"),
-        (lambda fields: fields["name"].update(choices=["x"]), "raw.clicks.name: was free and became one of x"),
+        (lambda fields: fields["name"].update(choices=["x"]), "raw.clicks.name: had any value and became one of x"),
         (lambda fields: fields["price"].update(minimum=1), "raw.clicks.price: minimum 0 became 1"),
         (lambda fields: fields["price"].update(maximum=999), "raw.clicks.price: maximum 1000 became 999"),
         (lambda fields: fields["name"].update(max_length=64), "raw.clicks.name: max_length 128 became 64"),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clickstream_contracts.fraud_measures import Measure
-from clickstream_contracts.fraud_rules import RulesError, parse, rules
+from clickstream_contracts.fraud_measures import Measure, RulesError
+from clickstream_contracts.fraud_rules import parse, rules
 
 HEAD = (
     "version: '1'\nreview_from: 0.5\nblock_from: 0.8\nalert_suppression_minutes: 30\nallowed_lateness_seconds: 60\nserver_events: [login]\n"
