@@ -2,5 +2,5 @@
 -- meaning: an event whose event_day is not the UTC day of its event_time
 -- owner: lake
 SELECT event_id, event_time, event_day
-FROM {curated.events}
+FROM {{ table('curated.events') }}
 WHERE event_day <> CAST(event_time AS DATE)

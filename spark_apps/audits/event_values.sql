@@ -1,6 +1,7 @@
 -- severity: error
--- meaning: an event with a negative quantity or price, or a place that is not on earth
+-- meaning: an event with a negative quantity or price, a latitude or longitude out of range, or an amount other than price x quantity
 -- owner: lake
-SELECT event_id, quantity, price, latitude, longitude
-FROM {curated.events}
-WHERE quantity < 0 OR price < 0 OR abs(latitude) > 90 OR abs(longitude) > 180
+{% import "formulas.sql" as formulas %}
+SELECT event_id, quantity, price, amount, latitude, longitude
+FROM {{ table('curated.events') }}
+WHERE quantity < 0 OR price < 0 OR abs(latitude) > 90 OR abs(longitude) > 180 OR amount <> {{ formulas.amount() }}

@@ -2,10 +2,10 @@
 -- meaning: an event that carries another user or product version than the one valid at its time
 -- owner: lake
 SELECT e.event_id, e.event_time, e.user_valid_from, u.valid_from AS user_version, e.product_valid_from, p.valid_from AS product_version
-FROM {curated.events} AS e
-LEFT JOIN {curated.users} AS u
+FROM {{ table('curated.events') }} AS e
+LEFT JOIN {{ table('curated.users') }} AS u
     ON u.user_id = e.user_id AND e.event_time >= u.valid_from AND (u.valid_to IS NULL OR e.event_time < u.valid_to)
-LEFT JOIN {curated.products} AS p
+LEFT JOIN {{ table('curated.products') }} AS p
     ON p.product_id = e.product_id AND e.event_time >= p.valid_from AND (p.valid_to IS NULL OR e.event_time < p.valid_to)
 WHERE NOT (
     struct(e.user_valid_from, e.user_country, e.user_segment) <=> struct(u.valid_from, u.country, u.segment)

@@ -1,13 +1,17 @@
 -- severity: error
--- meaning: a neighbour that does not have its product as neighbour although it has room, or with a weight that no pair of views can give
+-- meaning: a neighbour whose own list is not full and lacks the product, or two weights of one pair that no pair of views can give
 -- owner: features
-WITH kept AS (
-    SELECT *, count(*) OVER (PARTITION BY product_id) AS neighbours FROM {features.item_neighbours}
-), places AS (
-    SELECT DISTINCT product_id, neighbours FROM kept
+-- The two weights of a pair differ at most by the factor backward_weight, as long as the weights are not normalised.
+WITH neighbours AS (
+    SELECT *, count(*) OVER (PARTITION BY product_id) AS neighbour_count FROM {{ table('features.item_neighbours') }}
+), products AS (
+    SELECT DISTINCT product_id, neighbour_count FROM neighbours
 )
-SELECT k.product_id, k.neighbour_id, k.weight, b.weight AS weight_back, p.neighbours AS neighbours_of_neighbour
-FROM kept AS k
-LEFT JOIN places AS p ON p.product_id = k.neighbour_id
-LEFT JOIN kept AS b ON b.product_id = k.neighbour_id AND b.neighbour_id = k.product_id
-WHERE coalesce(NOT k.weight / b.weight BETWEEN 0.3999 AND 2.5001, coalesce(p.neighbours, 0) < 50)
+SELECT n.product_id, n.neighbour_id, n.weight, r.weight AS reverse_weight, p.neighbour_count AS neighbours_of_neighbour
+FROM neighbours AS n
+LEFT JOIN products AS p ON p.product_id = n.neighbour_id
+LEFT JOIN neighbours AS r ON r.product_id = n.neighbour_id AND r.neighbour_id = n.product_id
+WHERE coalesce(
+    NOT n.weight / r.weight BETWEEN {{ neighbours.backward_weight }} - 0.0001 AND 1 / {{ neighbours.backward_weight }} + 0.0001,
+    coalesce(p.neighbour_count, 0) < {{ neighbours.per_item }}
+)

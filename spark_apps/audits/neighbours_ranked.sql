@@ -1,14 +1,19 @@
 -- severity: error
--- meaning: a neighbour out of its place, beyond the fiftieth, named twice, heavier than the one before it, or the product itself
+-- meaning: a neighbour with a wrong or too high position, listed twice, heavier than the one before it, or equal to the product
 -- owner: features
-WITH places AS (
+WITH ranked AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY product_id ORDER BY position) AS place,
-        lag(weight) OVER (PARTITION BY product_id ORDER BY position) AS weight_before,
+        row_number() OVER (PARTITION BY product_id ORDER BY position) AS expected_position,
+        lag(weight) OVER (PARTITION BY product_id ORDER BY position) AS previous_weight,
         count(*) OVER (PARTITION BY product_id, neighbour_id) AS times
-    FROM {features.item_neighbours}
+    FROM {{ table('features.item_neighbours') }}
 )
-SELECT product_id, position, neighbour_id, weight, place, weight_before, times
-FROM places
-WHERE position <> place OR position > 50 OR times > 1 OR weight > weight_before OR NOT weight > 0 OR neighbour_id = product_id
+SELECT product_id, position, neighbour_id, weight, expected_position, previous_weight, times
+FROM ranked
+WHERE position <> expected_position
+    OR position > {{ neighbours.per_item }}
+    OR times > 1
+    OR weight > previous_weight
+    OR NOT weight > 0
+    OR neighbour_id = product_id

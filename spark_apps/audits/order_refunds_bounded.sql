@@ -1,6 +1,6 @@
 -- severity: warn
--- meaning: an order of which more money was given back than it cost
+-- meaning: an order with refunds above its revenue
 -- owner: shop
 SELECT order_id, order_day, revenue, refunded
-FROM {curated.orders}
+FROM {{ table('curated.orders') }}
 WHERE lines > 0 AND refunded > revenue

@@ -1,20 +1,21 @@
 -- severity: error
--- meaning: a payment or sign-in that the newest run took and that neither the stream nor the night has judged, or the night twice
+-- meaning: a payment or sign-in of the newest run without a score of the stream or the nightly run, or with two scores of the nightly run
 -- owner: marts
-WITH taken AS (
-    -- Older runs may be of a time when the night did not judge.
+WITH newest_offsets AS (
+    -- Only the newest run: a nightly run of an earlier release may not have scored late events.
     SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {curated.ingest_ledger}
+    FROM {{ table('curated.ingest_ledger') }}
     GROUP BY kafka_partition
-), judged AS (
-    SELECT event_id, 0 AS by_night FROM {raw.fraud_scores}
+), scores AS (
+    SELECT event_id, 0 AS by_nightly_run FROM {{ table('raw.fraud_scores') }}
     UNION ALL
-    SELECT event_id, 1 FROM {marts.late_fraud_scores}
+    SELECT event_id, 1 FROM {{ table('marts.late_fraud_scores') }}
 )
-SELECT e.event_id, e.event_type, e.event_time, count(j.event_id) AS scores, coalesce(sum(j.by_night), 0) AS by_night
-FROM {curated.events} AS e
-JOIN taken AS t ON t.kafka_partition = e.kafka_partition AND e.kafka_offset >= t.start_offset AND e.kafka_offset < t.end_offset
-LEFT JOIN judged AS j ON j.event_id = e.event_id
-WHERE e.event_type IN ('purchase', 'payment_failed', 'login', 'login_failed')
+SELECT e.event_id, e.event_type, e.event_time, count(s.event_id) AS scores, coalesce(sum(s.by_nightly_run), 0) AS nightly_scores
+FROM {{ table('curated.events') }} AS e
+JOIN newest_offsets AS o
+    ON o.kafka_partition = e.kafka_partition AND e.kafka_offset >= o.start_offset AND e.kafka_offset < o.end_offset
+LEFT JOIN scores AS s ON s.event_id = e.event_id
+WHERE e.event_type IN ({{ scored_events | literal }})
 GROUP BY e.event_id, e.event_type, e.event_time
-HAVING count(j.event_id) = 0 OR coalesce(sum(j.by_night), 0) > 1
+HAVING count(s.event_id) = 0 OR coalesce(sum(s.by_nightly_run), 0) > 1

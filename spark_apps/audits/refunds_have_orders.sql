@@ -1,6 +1,6 @@
 -- severity: warn
--- meaning: a refund of an order whose purchase never came
+-- meaning: a refund of an order without a purchase
 -- owner: shop
 SELECT order_id, order_day, refunded
-FROM {curated.orders}
+FROM {{ table('curated.orders') }}
 WHERE lines = 0

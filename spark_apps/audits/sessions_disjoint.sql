@@ -1,16 +1,16 @@
 -- severity: error
 -- meaning: a session that begins within 30 minutes of the end of another with the same session_id
 -- owner: lake
-WITH neighbours AS (
+WITH with_previous AS (
     SELECT
         session_key,
         session_id,
         started_at,
         ended_at,
         max(ended_at) OVER (PARTITION BY session_id ORDER BY started_at, session_key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-            AS ended_before
-    FROM {curated.sessions}
+            AS previous_end
+    FROM {{ table('curated.sessions') }}
 )
-SELECT session_key, session_id, started_at, ended_at, ended_before
-FROM neighbours
-WHERE started_at <= ended_before + INTERVAL 30 MINUTES OR ended_at < started_at
+SELECT session_key, session_id, started_at, ended_at, previous_end
+FROM with_previous
+WHERE started_at <= previous_end + INTERVAL 30 MINUTES OR ended_at < started_at

@@ -1,8 +1,8 @@
 -- severity: error
--- meaning: a training session that is there twice, holds fewer than two products, or has another day than that of its start
+-- meaning: a training session listed twice, with fewer than two products or a null, or with a day other than that of its start
 -- owner: features
 WITH counted AS (
-    SELECT *, count(*) OVER (PARTITION BY session_id, started_at) AS times FROM {features.training_sessions}
+    SELECT *, count(*) OVER (PARTITION BY session_id, started_at) AS times FROM {{ table('features.training_sessions') }}
 )
 SELECT session_id, started_at, event_day, items, times
 FROM counted

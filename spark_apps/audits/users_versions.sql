@@ -1,8 +1,8 @@
 -- severity: error
--- meaning: a user's version that is empty, does not end where the next begins, or is wrongly marked as current
+-- meaning: a user's version that is empty, does not end where the next version begins, or has a wrong is_current
 -- owner: lake
 WITH versions AS (
-    SELECT *, lead(valid_from) OVER (PARTITION BY user_id ORDER BY valid_from) AS next_from FROM {curated.users}
+    SELECT *, lead(valid_from) OVER (PARTITION BY user_id ORDER BY valid_from) AS next_from FROM {{ table('curated.users') }}
 )
 SELECT user_id, valid_from, valid_to, next_from, is_current
 FROM versions

@@ -1,4 +1,4 @@
-"""One local Spark for all tests, and for each test a lake of its own in a temporary folder."""
+"""One local Spark session for all tests, and a lake of its own for each test."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -8,18 +8,18 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from spark_apps.engine import CATALOG, SESSION
-from tests.spark_apps.little_lake import LittleLake
+from spark_apps.common.session import CATALOG, SESSION_CONF
+from tests.spark_apps.local_lake import LocalLake
 
 JARS = Path(__file__).parents[2] / ".jars" / "spark"
-NUMBERS = count(1)
+LAKE_NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     catalog = f"spark.sql.catalog.{CATALOG}"
     conf = SparkConf(loadDefaults=False).setMaster("local[2]").setAppName("tests")
-    ours = {
+    local_conf = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.extraClassPath": f"{JARS}/*",
@@ -31,15 +31,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         f"{catalog}.warehouse": str(tmp_path_factory.mktemp("warehouse")),
         f"{catalog}.cache-enabled": "false",
     }
-    # Ten rows need no compiled plan; without it a query is several times faster here.
-    small = {
+    # For ten rows, compiling the plan (code generation) takes longer than running it.
+    small_data_conf = {
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    for key, value in {**SESSION, **ours, **small}.items():
+    for key, value in {**SESSION_CONF, **local_conf, **small_data_conf}.items():
         conf.set(key, value)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     yield session
@@ -47,17 +47,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture
-def new_lake(spark: SparkSession, tmp_path: Path) -> Callable[[], LittleLake]:
-    """Makes empty lakes: every table of the contract, nothing in it, nothing published."""
-    return lambda: LittleLake(spark, next(NUMBERS), tmp_path)
+def new_lake(spark: SparkSession, tmp_path: Path) -> Callable[[], LocalLake]:
+    """Returns a function that makes a lake with every table of the contract, empty and published."""
+    return lambda: LocalLake(spark, next(LAKE_NUMBERS), tmp_path)
 
 
 @pytest.fixture
-def lake(new_lake: Callable[[], LittleLake]) -> LittleLake:
+def lake(new_lake: Callable[[], LocalLake]) -> LocalLake:
     return new_lake()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """PySpark leaves the sockets of collect() to the garbage collector."""
+    """Ignores warnings about the sockets of collect(), which PySpark leaves to the garbage collector."""
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
     config.addinivalue_line("filterwarnings", r"ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")

@@ -1,10 +1,10 @@
-"""Versions made of states: repeats, equal neighbours, ties, states that come late."""
+"""Versions of a user from states with repetitions, unchanged neighbours, equal times and late arrival."""
 
-from spark_apps import dimensions
-from tests.spark_apps.little_lake import LittleLake, at
+from spark_apps.dimensions import app as dimensions
+from tests.spark_apps.local_lake import LocalLake, at
 
 
-def versions(lake: LittleLake) -> list[tuple[str, ...]]:
+def versions(lake: LocalLake) -> list[tuple[str, ...]]:
     assert lake.run(dimensions)[0] == 0
     rows = lake.table("curated.users").selectExpr("country", "string(valid_from)", "string(valid_to)", "string(is_current)")
     return sorted(tuple(str(value) for value in row) for row in rows.collect())
@@ -14,7 +14,7 @@ def state(country: str | None, when: str) -> dict[str, object]:
     return {"user_id": "u1", "country": country, "updated_at": at(when)}
 
 
-def test_states_become_versions_without_gap(lake: LittleLake) -> None:
+def test_states_become_versions_without_gaps(lake: LocalLake) -> None:
     lake.insert(
         "landing.users",
         state("DE", "1 00:00"),
@@ -29,11 +29,11 @@ def test_states_become_versions_without_gap(lake: LittleLake) -> None:
         ("None", "2026-01-03 00:00:00", "2026-01-04 00:00:00", "false"),
     ]
     assert versions(lake) == expected
-    commits = lake.snapshots()
+    commits = lake.commits()
     assert versions(lake) == expected
-    assert lake.snapshots() == commits, "nothing new, so nothing written"
+    assert lake.commits() == commits, "an unchanged table is not written"
 
     lake.insert("landing.users", state("FR", "1 12:00"), state("AT", "1 12:00"))
-    found = versions(lake)
-    assert ("AT", "2026-01-01 12:00:00", "2026-01-02 00:00:00", "false") in found, "of two states of one instant always the same wins"
-    assert len(found) == 5
+    changed = versions(lake)
+    assert ("AT", "2026-01-01 12:00:00", "2026-01-02 00:00:00", "false") in changed, "of two states of one instant always the same wins"
+    assert len(changed) == 5

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clickstream_contracts.fraud_rules import rules
-from tests.flink_apps.fraud_oracle import judge
+from tests.flink_apps.fraud_oracle import expected_parts
 from tests.spark_apps.little_lake import LittleLake, at
 
 KINDS = ["purchase", "payment_failed", "login", "login_failed", "view_item", "view_item", "profile_change", "page_view"]
@@ -57,7 +57,7 @@ def for_oracle(event: dict[str, Any]) -> dict[str, Any]:
 def test_what_the_stream_missed_is_judged_as_the_oracle_judges_it(lake: LittleLake) -> None:
     events = random_events(7, 900) + burst()
     lake.send(*(dict(event) for event in events))
-    expected = judge([for_oracle(event) for event in events])
+    expected = expected_parts([for_oracle(event) for event in events])
     by_stream = set(random.Random(1).sample(sorted(expected), len(expected) // 2)) - {"b59"}
     times = {event["event_id"]: at(event["event_time"]) for event in events}
     scores = [{"event_id": name, "event_time": times[name], "decision": "allow", "kafka_partition": 0} for name in sorted(by_stream)]

@@ -1,0 +1,128 @@
+"""Runs the audits of this folder: SQL queries that return no row if the tables are correct."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clickstream_contracts import covisitation
+from clickstream_contracts.fraud_rules import rules
+from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.schema import tables
+from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, error_summary, run_app
+from spark_apps.common.lake import Lake, open_lake
+
+APP = "audits"
+FOLDER = Path(__file__).parent
+SAMPLE_ROWS = 5
+SEVERITIES = ("error", "warn")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One audit: `name` is that of a rule in the contracts, `meaning` says what a returned row means."""
+
+    name: str
+    severity: str
+    meaning: str
+    owner: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """The number of rows that an audit returned, with some of them; `error` if its query failed."""
+
+    audit: Audit
+    rows: int
+    sample: tuple[dict[str, str], ...] = ()
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        # An audit whose query fails has proved nothing, so it fails the run even with severity warn.
+        return bool(self.error) or (self.rows > 0 and self.audit.severity == "error")
+
+
+def read_audit(path: Path) -> Audit:
+    """Reads an audit from its file. Raises ValueError if a header line is missing."""
+    header = dict(re.findall(r"^-- (severity|meaning|owner): (.+)$", path.read_text(), re.M))
+    missing = [key for key in ("severity", "meaning", "owner") if key not in header]
+    if missing or header["severity"] not in SEVERITIES:
+        raise ValueError(f"{path.name}: needs the header lines severity ({' or '.join(SEVERITIES)}), meaning and owner")
+    return Audit(path.stem, header["severity"], header["meaning"], header["owner"], path)
+
+
+def select_audits(folder: Path = FOLDER, namespaces: Sequence[str] = ()) -> list[Audit]:
+    """Returns the audits of the tables of the namespaces, of all tables without any. Raises ValueError if there are none."""
+    # An audit that no contract names runs for every namespace.
+    rules_of_others = {
+        rule.name for contract in tables().values() if namespaces and contract.namespace not in namespaces for rule in contract.rules
+    }
+    audits = [read_audit(path) for path in sorted(folder.glob("*.sql")) if path.stem not in rules_of_others]
+    if not audits:
+        scope = f" for {', '.join(namespaces)}" if namespaces else ""
+        raise ValueError(f"no audits in {folder}{scope}: add an .sql file, or name other namespaces")
+    return audits
+
+
+def namespaces(text: str) -> list[str]:
+    """Parses namespaces of the contracts, separated by commas."""
+    known = sorted({contract.namespace for contract in tables().values()})
+    if unknown := sorted(set(text.split(",")) - set(known)):
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a namespace: use some of {','.join(known)}")
+    return text.split(",")
+
+
+def run_audit(lake: Lake, audit: Audit) -> AuditResult:
+    """Runs one audit on the run's branch."""
+    try:
+        rows = lake.sql(audit.path, neighbours=covisitation.item_neighbours(), scored_events=list(rules().scored_events))
+        sample = rows.limit(SAMPLE_ROWS + 1).collect()
+        count = len(sample) if len(sample) <= SAMPLE_ROWS else rows.count()
+    except Exception as error:
+        return AuditResult(audit, 0, error=error_summary(error))
+    return AuditResult(audit, count, tuple({key: str(value) for key, value in row.asDict().items()} for row in sample[:SAMPLE_ROWS]))
+
+
+def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
+    """Runs the audits, four at a time. Raises AppFailed if one fails."""
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda audit: run_audit(lake, audit), select_audits(folder, args.namespaces)))
+    failures = [result for result in results if result.failed]
+    receipt = Receipt(
+        app=APP,
+        run=args.run,
+        inputs={"ref": args.ref},
+        facts={
+            "audits": [{"name": result.audit.name, "severity": result.audit.severity, "rows": result.rows} for result in results],
+            "failures": [_failure_fact(result) for result in failures],
+        },
+        error="; ".join(_failure_text(result) for result in failures),
+    )
+    if failures:
+        raise AppFailed(receipt)
+    return receipt
+
+
+def _failure_fact(result: AuditResult) -> dict[str, Any]:
+    return {"name": result.audit.name, "meaning": result.error or result.audit.meaning, "sample": list(result.sample)}
+
+
+def _failure_text(result: AuditResult) -> str:
+    return f"{result.audit.name}: {result.error or f'{result.rows} rows: {result.audit.meaning}'}"
+
+
+def arguments() -> ArgumentParser:
+    """Returns the argument parser of this app."""
+    parser = argument_parser(APP, __doc__ or "")
+    parser.add_argument("--namespaces", type=namespaces, default=[], help="run only the audits of their tables; separated by commas")
+    return parser
+
+
+def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
+    """Runs the app with its command line arguments; returns the exit code."""
+    return run_app(APP, arguments(), compute, argv, opener)

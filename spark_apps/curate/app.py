@@ -1,0 +1,100 @@
+"""Curates the clicks that arrived since the last published run: events, sessions, orders and the ingest ledger.
+
+Input is raw and what main has published, never the tables of the run's branch: a second attempt on the same branch gives
+the same result as the first.
+"""
+
+import argparse
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from clickstream_contracts.receipt import Receipt
+from spark_apps.common.cli import ArgumentParser, LakeOpener, argument_parser, run_app
+from spark_apps.common.lake import Lake, open_lake
+from spark_apps.curate.events import events
+from spark_apps.curate.ledger import ledger
+from spark_apps.curate.orders import orders
+from spark_apps.curate.sessions import sessions
+
+APP = "curate"
+DAY_COLUMNS = {events.TABLE: "event_day", sessions.TABLE: "session_day", orders.TABLE: "order_day"}
+
+DaysByTable = dict[str, list[date]]
+
+
+def end_offsets(text: str) -> dict[int, int]:
+    """Parses a JSON object of end offsets by Kafka partition."""
+    try:
+        offsets = {int(partition): int(offset) for partition, offset in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        offsets = {}
+    if not offsets or min(*offsets, *offsets.values()) < 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object of end offsets by Kafka partition: use {{"0": 1200, "1": 1180}}')
+    return offsets
+
+
+def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str, int]]:
+    """Recomputes the affected days; returns the days written by table, and the sums of the run's ledger rows."""
+    offsets = ledger.unpublished_offsets(lake, args.end_offsets)
+    outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
+    if not (offsets.has_records or outdated_days or args.rebuild):
+        return {}, {}
+    ledger.register_offset_ranges(lake, offsets)
+    events.register_new_clicks(lake, offsets.lowest_start)
+    affected_days = set(events.new_click_days(lake)) if offsets.has_records else set()
+    if args.rebuild:
+        affected_days.add(args.day)
+    days_by_table: DaysByTable = {}
+    if affected_days or outdated_days:
+        days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
+    if not offsets.has_records:
+        return days_by_table, {}
+    # The ledger is written last: an attempt that fails before has accounted for nothing.
+    return days_by_table, ledger.write_ledger(lake, offsets, args.run, args.day)
+
+
+def _write_days(lake: Lake, affected_days: list[date], outdated_days: list[date]) -> DaysByTable:
+    superseded_days = events.write_events(lake, sorted({*affected_days, *outdated_days}))
+    # A new user or product version changes the events of a day, but no session and no order.
+    days = sorted({*affected_days, *superseded_days})
+    days_by_table = {events.TABLE: sorted({*days, *outdated_days})}
+    if days:
+        with ThreadPoolExecutor(2) as pool:
+            session_days = pool.submit(sessions.write_sessions, lake, days)
+            order_days = pool.submit(orders.write_orders, lake, days)
+        days_by_table[sessions.TABLE] = session_days.result()
+        days_by_table[orders.TABLE] = order_days.result()
+    return days_by_table
+
+
+def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Curates; the content hashes of the receipt cover the days written."""
+    days_by_table, counts = curate(lake, args)
+    written = {table: lake.table(table).where(F.col(DAY_COLUMNS[table]).isin(days)) for table, days in days_by_table.items() if days}
+    all_days = {str(day) for days in days_by_table.values() for day in days}
+    facts: dict[str, Any] = {"days": sorted(all_days), "end_offsets": args.end_offsets}
+    return Receipt(
+        app=APP,
+        run=args.run,
+        inputs={"ref": args.ref},
+        rows=lake.row_counts([*DAY_COLUMNS, ledger.TABLE]),
+        content=lake.contents(written),
+        facts=facts | counts,
+    )
+
+
+def arguments() -> ArgumentParser:
+    """Returns the argument parser of this app."""
+    parser = argument_parser(APP, "Curates the clicks that arrived since the last published run.")
+    parser.add_argument("--end-offsets", required=True, type=end_offsets, help='JSON of end offsets by Kafka partition, like {"0": 1200}')
+    parser.add_argument("--rebuild", action="store_true", help="recompute the run's day even without new clicks for it")
+    return parser
+
+
+def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
+    """Runs the app with its command line arguments; returns the exit code."""
+    return run_app(APP, arguments(), compute, argv, opener)

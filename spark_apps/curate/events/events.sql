@@ -1,0 +1,30 @@
+-- grain: one row per event_id
+-- The events of the days to recompute, from raw: the first arrival of each event_id, with the user and product versions
+-- valid at its time. An event_id that is published on another day stays there.
+{% import "formulas.sql" as formulas %}
+WITH clicks AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset) AS arrival_number
+    FROM {{ table('raw.clicks') }}
+    JOIN offset_ranges USING (kafka_partition)
+    WHERE kafka_offset < end_offset AND nessie.system.days(event_time) IN ({{ days | literal }})
+)
+SELECT
+    c.*,
+    CAST(c.event_time AS DATE) AS event_day,
+    u.valid_from AS user_valid_from,
+    u.country AS user_country,
+    u.segment AS user_segment,
+    p.valid_from AS product_valid_from,
+    p.category AS product_category,
+    p.brand AS product_brand,
+    p.list_price AS product_list_price,
+    CAST({{ formulas.amount("c.price", "c.quantity") }} AS DECIMAL(18, 2)) AS amount
+FROM clicks AS c
+LEFT ANTI JOIN published_duplicates AS d ON d.event_id = c.event_id
+LEFT JOIN {{ table('curated.users') }} AS u
+    ON u.user_id = c.user_id AND c.event_time >= u.valid_from AND (u.valid_to IS NULL OR c.event_time < u.valid_to)
+LEFT JOIN {{ table('curated.products') }} AS p
+    ON p.product_id = c.product_id AND c.event_time >= p.valid_from AND (p.valid_to IS NULL OR c.event_time < p.valid_to)
+WHERE c.arrival_number = 1

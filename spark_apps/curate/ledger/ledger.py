@@ -1,0 +1,61 @@
+"""The Kafka offsets of a run, and its rows in curated.ingest_ledger, which account for every record."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from pathlib import Path
+
+from pyspark.sql import functions as F
+
+from spark_apps.common.lake import Lake
+
+SQL = Path(__file__).parent
+TABLE = "curated.ingest_ledger"
+COUNTS = ("accepted", "duplicates", "quarantined", "late")
+
+
+@dataclass(frozen=True)
+class OffsetRanges:
+    """The Kafka offsets that a run reads: (partition, start, end) with the end excluded.
+
+    `first_run` is true if no run was published before.
+    """
+
+    ranges: list[tuple[int, int, int]]
+    first_run: bool
+
+    @property
+    def has_records(self) -> bool:
+        return any(end > start for _, start, end in self.ranges)
+
+    @property
+    def lowest_start(self) -> int:
+        return min(start for _, start, _ in self.ranges)
+
+
+def unpublished_offsets(lake: Lake, end_offsets: dict[int, int]) -> OffsetRanges:
+    """Returns the offsets of each partition from the end of the published runs to `end_offsets`.
+
+    The range is empty where the end offset is behind that of the published runs: another run has published those records.
+    """
+    published = {row["kafka_partition"]: row["end_offset"] for row in lake.sql(SQL / "published_offsets.sql").collect()}
+    ranges = []
+    for partition in sorted({*end_offsets, *published}):
+        start = published.get(partition, 0)
+        ranges.append((partition, start, max(end_offsets.get(partition, 0), start)))
+    return OffsetRanges(ranges, first_run=not published)
+
+
+def register_offset_ranges(lake: Lake, offsets: OffsetRanges) -> None:
+    """Registers the view `offset_ranges`."""
+    lake.view(SQL / "offset_ranges.sql", ranges=offsets.ranges)
+
+
+def write_ledger(lake: Lake, offsets: OffsetRanges, run: str, day: date) -> dict[str, int]:
+    """Adds the run's rows to the published ledger; returns the sums of their counts."""
+    rows = lake.sql(SQL / "ingest_ledger.sql", run=run, day=day, lowest_start=offsets.lowest_start).cache()
+    lake.replace(TABLE, rows)
+    rows_of_run = [(F.col("kafka_partition") == partition) & (F.col("start_offset") >= start) for partition, start, _ in offsets.ranges]
+    sums = [F.coalesce(F.sum(count), F.lit(0)).alias(count) for count in COUNTS]
+    [totals] = rows.where(reduce(lambda left, right: left | right, rows_of_run)).agg(*sums).collect()
+    return {count: int(totals[count]) for count in COUNTS}

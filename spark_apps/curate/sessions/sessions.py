@@ -1,0 +1,24 @@
+"""Computes curated.sessions: the events of a session_id, split after pauses of more than 30 minutes."""
+
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import functions as F
+
+from spark_apps.common.lake import Lake
+from spark_apps.curate.days import time_ranges
+
+SQL = Path(__file__).parent
+TABLE = "curated.sessions"
+
+
+def write_sessions(lake: Lake, days: list[date]) -> list[date]:
+    """Recomputes the sessions with events on the days; returns the days of the sessions that changed."""
+    ranges = time_ranges(days)
+    lake.view(SQL / "affected_sessions.sql", ranges=ranges, since=ranges[0][0]).cache()
+    affected_days = lake.column(SQL / "affected_session_days.sql")
+    lake.view(SQL / "recomputed_sessions.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
+    changed_days = lake.column(SQL / "changed_session_days.sql")
+    if changed_days:
+        lake.replace(TABLE, lake.sql(SQL / "sessions.sql", days=changed_days), F.col("session_day").isin(changed_days))
+    return changed_days

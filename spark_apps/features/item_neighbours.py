@@ -1,0 +1,40 @@
+"""The neighbours of each product by the co-visitation formula of the contracts."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from clickstream_contracts.covisitation import CoVisitation
+from spark_apps.common.lake import Lake
+
+SQL = Path(__file__).parent
+TABLE = "features.item_neighbours"
+
+
+@dataclass(frozen=True)
+class WeightUnits:
+    """The weights of the formula as whole numbers of one unit, so that their sum is the same in any order.
+
+    `one` is the weight 1. All three fields can be divided by each distance from 1 to the window without remainder.
+    """
+
+    one: int
+    backward_weight: int
+    self_weight: int
+
+
+def weight_units(parameters: CoVisitation) -> WeightUnits:
+    """Returns the formula's weights in the largest unit in which they and their parts by distance are whole."""
+    # str() gives the decimal number of the YAML file; the double itself has a huge denominator.
+    backward, own = Fraction(str(parameters.backward_weight)), Fraction(str(parameters.self_weight))
+    distances = math.lcm(*range(1, parameters.window + 1))
+    one = distances * math.lcm(backward.denominator, own.denominator)
+    return WeightUnits(one, int(one * backward), int(one * own))
+
+
+def item_neighbours(lake: Lake, parameters: CoVisitation) -> DataFrame:
+    """Returns the heaviest neighbours of each product in the training sessions."""
+    return lake.sql(SQL / "item_neighbours.sql", parameters=parameters, units=weight_units(parameters))

@@ -1,0 +1,68 @@
+"""Computes the marts of the days that curate has written, from the curated tables."""
+
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from clickstream_contracts.receipt import Receipt
+from spark_apps.common.cli import LakeOpener, argument_parser, day, run_app
+from spark_apps.common.lake import Lake, open_lake
+from spark_apps.marts import late_scores
+
+APP = "marts"
+SQL = Path(__file__).parent
+DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
+# Recomputed as a whole: one event can move a user to another cohort, and a fraud score can arrive days after its event.
+WHOLE = ("marts.retention_weekly", "marts.fraud_daily")
+
+
+def days(text: str) -> list[date]:
+    """Parses days separated by commas; an empty text is an empty list."""
+    return sorted({day(part.strip()) for part in text.split(",") if part.strip()})
+
+
+def write_mart(lake: Lake, table: str, chosen_days: list[date]) -> DataFrame:
+    """Writes a mart: a daily one for the days, another one as a whole. Returns the rows written."""
+    path = SQL / f"{table.split('.')[1]}.sql"
+    if table in WHOLE:
+        lake.replace(table, lake.sql(path))
+        return lake.table(table)
+    return write_days(lake, table, lake.sql(path, days=chosen_days), chosen_days)
+
+
+def write_days(lake: Lake, table: str, rows: DataFrame, chosen_days: list[date]) -> DataFrame:
+    """Replaces the days of a daily mart; returns the rows written."""
+    on_days = F.col("day").isin(chosen_days)
+    lake.replace(table, rows, on_days)
+    return lake.table(table).where(on_days)
+
+
+def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Computes all marts, or none without days."""
+    written: dict[str, DataFrame] = {}
+    if args.days:
+        # fraud_daily counts the late scores, so these come first.
+        written[late_scores.TABLE] = write_days(lake, late_scores.TABLE, late_scores.late_scores(lake, args.days), args.days)
+        with ThreadPoolExecutor(4) as pool:
+            futures = {table: pool.submit(write_mart, lake, table, args.days) for table in (*DAILY, *WHOLE)}
+        for table, future in futures.items():
+            written[table] = future.result()
+    return Receipt(
+        app=APP,
+        run=args.run,
+        inputs={"ref": args.ref},
+        rows=lake.row_counts(written),
+        content=lake.contents(written),
+        facts={"days": [str(chosen_day) for chosen_day in args.days]},
+    )
+
+
+def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
+    """Runs the app with its command line arguments; returns the exit code."""
+    parser = argument_parser(APP, __doc__ or "")
+    parser.add_argument("--days", required=True, type=days, help="days to compute, separated by commas; may be empty")
+    return run_app(APP, parser, compute, argv, opener)

@@ -1,0 +1,57 @@
+-- grain: one row per event_id
+-- Fraud scores of the view `unscored_events`, by the rules that the stream applies, over all events of the lake.
+{% import "fraud_macros.sql" as macros %}
+WITH all_events AS (
+    SELECT
+        event_id, event_type, event_day, event_time, user_id, session_id, device_id, order_id, payment_token, coupon,
+        -- As the stream computes it: null without a quantity, other than the column `amount`.
+        CAST(price * quantity AS DOUBLE) AS amount,
+        latitude, longitude,
+        unix_millis(event_time) AS event_ms,
+        -- As in the stream: an event whose clock is ahead of the broker's counts at its arrival.
+        least(event_time, ingested_at) AS ts
+    FROM {{ table('curated.events') }} AS e
+    WHERE e.event_day IN ({{ read_days | literal }})
+        -- An event that shares no entity with an unscored event cannot change the score of one.
+        AND (
+            e.event_id IN (SELECT event_id FROM unscored_events)
+{% for entity in entities %}
+            OR e.{{ entity }} IN (SELECT {{ entity }} FROM unscored_events)
+{% endfor %}
+        )
+),
+{% for pattern, source in all_event_patterns %}
+{{ pattern.name }} AS (
+{{ macros.pattern_query(pattern, source) }}
+),
+{% endfor %}
+risk_events AS (
+    SELECT * FROM {{ last_all_event_pattern }} WHERE event_type NOT IN ({{ rules.browse_events | list | literal }})
+),
+{% for pattern, source in risk_event_patterns %}
+{{ pattern.name }} AS (
+{{ macros.pattern_query(pattern, source) }}
+),
+{% endfor %}
+scored AS (
+    SELECT *, greatest({% for name in pattern_names %}{{ name }}_part{{ "" if loop.last else ", " }}{% endfor %}) AS score
+    FROM {{ last_risk_event_pattern }}
+    WHERE event_id IN (SELECT event_id FROM unscored_events)
+)
+SELECT
+    event_day AS day,
+    event_id,
+    event_type,
+    event_time,
+    user_id,
+    session_id,
+    device_id,
+    order_id,
+    amount,
+    score,
+    CASE WHEN score >= {{ rules.block_from }} THEN 'block' WHEN score >= {{ rules.review_from }} THEN 'review' ELSE 'allow' END AS decision,
+    to_json(named_struct({% for name in pattern_names %}'{{ name }}', {{ name }}_part{{ "" if loop.last else ", " }}{% endfor %})) AS parts,
+    concat_ws(','{% for name in pattern_names %}, IF({{ name }}_part > 0, '{{ name }}', NULL){% endfor %}) AS patterns,
+    concat_ws('; '{% for name in pattern_names %}, {{ name }}_reason{% endfor %}) AS reasons,
+    {{ rules.version | literal }} AS rule_version
+FROM scored

@@ -1,2 +1,0 @@
--- The days of which something arrived.
-SELECT DISTINCT event_day FROM new_clicks

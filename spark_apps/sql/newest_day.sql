@@ -1,2 +1,0 @@
--- The newest day that a run was published for.
-SELECT max(day) FROM {curated.ingest_ledger}
