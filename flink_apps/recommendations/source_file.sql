@@ -1,3 +1,5 @@
+-- `inputs` from a file of JSON lines, for tests.
+-- grain: one row per click, or product with its new neighbours
 CREATE TEMPORARY TABLE inputs (
   event_id STRING,
   event_type STRING,

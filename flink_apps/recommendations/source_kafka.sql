@@ -1,3 +1,4 @@
+-- `inputs` from Kafka: clicks, and the neighbours of products that the features DAG publishes.
 CREATE TEMPORARY TABLE clicks (
   event_id STRING,
   event_type STRING,
