@@ -4,7 +4,7 @@ A measure in rules/fraud.yaml is a mapping of one function to the value that it 
 
     events:    {count: event_id}
     cards:     {count_distinct: payment_token, where: "event_type IN ('purchase', 'payment_failed')"}
-    last_city: {previous: city_id}
+    came_from: {previous: latitude}
 
 The window of an event holds the events of its entity from `window` before its time up to its own time, itself and all
 events of the same millisecond included. Flink (stream) and Spark (nightly run) compute the same numbers:
