@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from clickstream_contracts import covisitation as rules
-from ray_apps.recommender.covisitation import CoVisitationRetriever
+from ray_apps.recommender.covisitation import CoVisitationRetriever, linked
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.retriever import Candidates
 from ray_apps.recommender.session_knn import VSKNN, VSTAN, SessionKnnRetriever
 from ray_apps.recommender.sessions import LONGEST_QUERY, Queries, Sessions, item_numbers, prefixes
+from tests import covisitation_example
 from tests.ray_apps import oracles, shop
 
 LISTS = shop.visits(150)
@@ -47,6 +48,25 @@ def test_vstan_equals_its_formula(neighbours: int) -> None:
 def test_covisitation_equals_its_formula(per_item: int) -> None:
     retriever = CoVisitationRetriever.fit(SESSIONS, ALL, replace(rules.retriever(), per_item=per_item))
     check(retriever.candidates(QUERIES, ALL), QUERIES, lambda query: oracles.covisitation(LISTS, query, per_item))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        (rules.item_neighbours(), covisitation_example.ITEM_NEIGHBOURS),
+        (rules.retriever(), covisitation_example.RETRIEVER),
+    ],
+)
+def test_covisitation_links_equal_the_example_shared_with_spark(
+    parameters: rules.CoVisitation, expected: covisitation_example.Links
+) -> None:
+    products = sorted(expected)
+    lists = [[products.index(product) for product in session] for session in covisitation_example.SESSIONS]
+    links = CoVisitationRetriever.fit(shop.sessions(lists), len(products), parameters).links
+    for number, product in enumerate(products):
+        items, weights = linked(links, number)
+        assert [products[item] for item in items] == [neighbour for neighbour, _ in expected[product]]
+        assert weights.tolist() == pytest.approx([weight for _, weight in expected[product]])
 
 
 def test_popularity_counts_views() -> None:
