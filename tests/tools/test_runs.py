@@ -1,4 +1,4 @@
-"""Which run of a DAG a person at the terminal watches."""
+"""Which run of a scheduled DAG `run_scheduled` follows."""
 
 import pytest
 
@@ -9,15 +9,15 @@ from tools.demo.dag_runs import run_scheduled
 pytestmark = pytest.mark.engine
 
 
-def test_a_run_that_the_schedule_began_is_not_made_twice(shop: Shop) -> None:
-    """The stack of the tests began with it: its streams were deployed by the run that was due."""
+def test_a_due_scheduled_run_is_followed_instead_of_triggering_another(shop: Shop) -> None:
+    """The shared stack was started this way: the scheduled run deployed its streams."""
     *later, first = shop.runs(names.STREAMS)
     assert first["run_type"] == "scheduled"
     assert all(run["queued_at"] > first["end_date"] for run in later)
 
 
-def test_a_run_under_way_will_do(shop: Shop) -> None:
+def test_an_active_run_is_followed_instead_of_triggering_another(shop: Shop) -> None:
     shop.airflow.trigger(names.STREAMS)
-    by_hand = [run["dag_run_id"] for run in shop.runs(names.STREAMS) if run["run_type"] == "manual"]
+    manual = [run["dag_run_id"] for run in shop.runs(names.STREAMS) if run["run_type"] == "manual"]
     run_scheduled(shop.airflow, names.STREAMS, 600)
-    assert [run["dag_run_id"] for run in shop.runs(names.STREAMS) if run["run_type"] == "manual"] == by_hand
+    assert [run["dag_run_id"] for run in shop.runs(names.STREAMS) if run["run_type"] == "manual"] == manual

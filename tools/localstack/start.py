@@ -38,6 +38,7 @@ class Ready:
 def bring_up(stack: Stack, all_units: list[Unit], selected: list[Unit]) -> list[Ready]:
     """Start `selected` in the order of their dependencies and wait until all are healthy. Raises StartError."""
     supervisord.start(stack, [unit for unit in all_units if isinstance(unit, Component)])
+    _require_free_ports(stack, selected)
     futures: dict[str, Future[Ready]] = {}
     with ThreadPoolExecutor(max_workers=len(selected)) as pool:
         for unit in selected:
@@ -47,6 +48,17 @@ def bring_up(stack: Stack, all_units: list[Unit], selected: list[Unit]) -> list[
     if errors:
         raise StartError("\n".join(str(error) for error in errors if not isinstance(error, _Skipped)))
     return [future.result() for future in futures.values()]
+
+
+def _require_free_ports(stack: Stack, selected: list[Unit]) -> None:
+    """Raise StartError before anything starts when another program listens on a port of a component that is not running."""
+    states = supervisord.states(stack)
+    problems = []
+    for unit in selected:
+        if isinstance(unit, Component) and states[unit.name]["statename"] not in ALIVE_STATES:
+            problems += ports.in_use(stack.settings, unit.name)
+    if problems:
+        raise StartError("\n".join(f"{problem}: {fix}" for problem, fix in problems))
 
 
 class _Skipped(Exception):
@@ -79,9 +91,6 @@ def _start(stack: Stack, component: Component) -> Ready:
     supervisor = supervisord.client(stack)
     was_running = supervisor.getProcessInfo(component.name)["statename"] in ALIVE_STATES
     if not was_running:
-        problems = ports.in_use(stack.settings, component.name)
-        if problems:
-            raise StartError("; ".join(f"{problem}: {fix}" for problem, fix in problems))
         missing = not_installed(component)
         if missing:
             raise StartError(f"{missing} is missing: `make up` installs it")
