@@ -12,7 +12,7 @@ from ray_apps.recommender.index import Index
 from ray_apps.recommender.retriever import Candidates
 from ray_apps.recommender.session_knn import VSKNN, VSTAN, SessionKnnRetriever
 from ray_apps.recommender.sessions import LONGEST_QUERY, Queries, Sessions, item_numbers, prefixes
-from tests import covisitation_example
+from tests import covisitation_example as example
 from tests.ray_apps import oracles, shop
 
 LISTS = shop.visits(150)
@@ -52,21 +52,22 @@ def test_covisitation_equals_its_formula(per_item: int) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "expected"),
-    [
-        (rules.item_neighbours(), covisitation_example.ITEM_NEIGHBOURS),
-        (rules.retriever(), covisitation_example.RETRIEVER),
-    ],
+    [(example.PLAIN, example.PLAIN_LINKS), (example.NORMALISED, example.NORMALISED_LINKS)],
+    ids=["plain", "normalised"],
 )
-def test_covisitation_links_equal_the_example_shared_with_spark(
-    parameters: rules.CoVisitation, expected: covisitation_example.Links
-) -> None:
-    products = sorted(expected)
-    lists = [[products.index(product) for product in session] for session in covisitation_example.SESSIONS]
+def test_covisitation_links_equal_the_example_shared_with_spark(parameters: rules.CoVisitation, expected: example.Links) -> None:
+    products = sorted({product for session in example.SESSIONS for product in session})
+    lists = [[products.index(product) for product in session] for session in example.SESSIONS]
     links = CoVisitationRetriever.fit(shop.sessions(lists), len(products), parameters).links
     for number, product in enumerate(products):
         items, weights = linked(links, number)
-        assert [products[item] for item in items] == [neighbour for neighbour, _ in expected[product]]
-        assert weights.tolist() == pytest.approx([weight for _, weight in expected[product]])
+        neighbours = expected.get(product, {})
+        assert [products[item] for item in items] == sorted(neighbours, key=lambda name: (-neighbours[name], name))
+        assert weights.tolist() == pytest.approx(sorted(map(float, neighbours.values()), reverse=True), rel=1e-12)
+
+
+def test_the_retriever_has_the_parameters_of_the_example() -> None:
+    assert rules.retriever() == example.NORMALISED
 
 
 def test_popularity_counts_views() -> None:
