@@ -1,4 +1,4 @@
-"""A view changes the viewer's list on a live stack, with neighbours as the publisher writes them."""
+"""The stream `recommendations` on a running stack: a product view changes the user's list."""
 
 import json
 import time
@@ -15,64 +15,63 @@ from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED
 
 
-def near(product: str, *ids: str) -> bytes:
-    """A product's neighbours, the first one the nearest."""
-    listed = [{"id": one, "weight": 10.0 - place} for place, one in enumerate(ids)]
-    return json.dumps({"product_id": product, "release": "test", "neighbours": listed}).encode()
+def neighbours_value(product: str, *ids: str) -> bytes:
+    """Returns a value of the topic of item neighbours, the nearest first."""
+    neighbours = [{"id": neighbour, "weight": 10.0 - rank} for rank, neighbour in enumerate(ids)]
+    return json.dumps({"product_id": product, "release": "test", "neighbours": neighbours}).encode()
 
 
 def view(shop: Shop, user: str, product: str) -> str:
-    """A product viewed now; returns the event's id."""
+    """Send a view of a product with the current time; returns the event's id."""
     event = f"{user}-{uuid4().hex[:8]}"
-    who = {"event_id": event, "user_id": user, "session_id": user, "schema_version": names.EVENT_VERSION}
-    what = {"event_type": "view_item", "product_id": product, "event_time": int(time.time() * 1000)}
+    ids = {"event_id": event, "user_id": user, "session_id": user, "schema_version": names.EVENT_VERSION}
+    product_view = {"event_type": "view_item", "product_id": product, "event_time": int(time.time() * 1000)}
     with Journal(shop.settings, event, {}) as journal:
         sender = Sender(shop.settings, journal)
-        sender.send(Records([event], [REPLAYED], [user.encode()], [json.dumps(who | what).encode()]), [0])
+        sender.send(Records([event], [REPLAYED], [user.encode()], [json.dumps(ids | product_view).encode()]), [0])
         sender.flush()
     return event
 
 
-def answer(shop: Shop, event: str) -> dict[str, Any]:
-    """The list that an event led to."""
-    found: list[dict[str, Any]] = []
+def recommendations_after(shop: Shop, event: str) -> dict[str, Any]:
+    """Wait for the list that an event caused, and return it."""
 
-    def made() -> bool:
-        found[:] = [one for one in shop.topic(names.RECOMMENDATIONS_TOPIC) if one and one["event_id"] == event]
-        return bool(found)
+    def lists() -> list[dict[str, Any]]:
+        return [value for value in shop.topic(names.RECOMMENDATIONS_TOPIC) if value and value["event_id"] == event]
 
-    eventually(made, f"a list after {event}", seconds=60)
-    return found[0]
+    eventually(lambda: bool(lists()), f"a list after {event}", seconds=60)
+    return lists()[0]
 
 
 @pytest.fixture(scope="module")
 def products(shop: Shop) -> list[str]:
-    """Three products of the test's own that are near one another, published."""
-    one, two, three = (f"p-{uuid4().hex[:8]}" for _ in range(3))
-    values: dict[str, bytes | None] = {one: near(one, two, three), two: near(two, three)}
+    """Three new products that are neighbours of one another, published to the topic."""
+    p1, p2, p3 = (f"p-{uuid4().hex[:8]}" for _ in range(3))
+    values: dict[str, bytes | None] = {p1: neighbours_value(p1, p2, p3), p2: neighbours_value(p2, p3)}
     compacted.write(shop.settings, names.ITEM_NEIGHBOURS_TOPIC, values, print)
-    # the stream reads both topics side by side
+    # The stream reads both topics at the same time: the neighbours must be in its state before the first view.
     time.sleep(5)
-    return [one, two, three]
+    return [p1, p2, p3]
 
 
 def test_a_view_changes_the_list(shop: Shop, products: list[str]) -> None:
-    one, two, three = products
+    p1, p2, p3 = products
     user = f"u-{uuid4().hex[:8]}"
-    first = answer(shop, view(shop, user, one))
-    assert (first["user_id"], first["items"], first["because"]) == (user, [two, three], [one])
-    second = answer(shop, view(shop, user, two))
-    assert (second["items"], second["because"]) == ([three, two], [one, two])
+    first = recommendations_after(shop, view(shop, user, p1))
+    assert (first["user_id"], first["items"], first["because"]) == (user, [p2, p3], [p1])
+    second = recommendations_after(shop, view(shop, user, p2))
+    assert (second["items"], second["because"]) == ([p3, p2], [p1, p2])
     assert 0 <= second["updated_at"] - second["event_time"] < 5_000
 
 
-def test_a_product_that_was_taken_away_counts_no_more(shop: Shop, products: list[str]) -> None:
-    one, two, three = products
-    compacted.write(shop.settings, names.ITEM_NEIGHBOURS_TOPIC, {two: None}, print)
+def test_a_product_with_a_tombstone_has_no_neighbours_any_more(shop: Shop, products: list[str]) -> None:
+    p1, p2, p3 = products
+    compacted.write(shop.settings, names.ITEM_NEIGHBOURS_TOPIC, {p2: None}, print)
     time.sleep(5)
     user = f"u-{uuid4().hex[:8]}"
-    view(shop, user, two)
-    last = answer(shop, view(shop, user, one))
-    assert last["because"] == [two, one]
-    assert last["items"] == [two, three]
-    assert [event["because"] for event in shop.topic(names.RECOMMENDATIONS_TOPIC) if event and event["user_id"] == user] == [[two, one]]
+    view(shop, user, p2)
+    last = recommendations_after(shop, view(shop, user, p1))
+    assert last["because"] == [p2, p1]
+    assert last["items"] == [p2, p3]
+    user_lists = [value for value in shop.topic(names.RECOMMENDATIONS_TOPIC) if value and value["user_id"] == user]
+    assert [value["because"] for value in user_lists] == [[p2, p1]]

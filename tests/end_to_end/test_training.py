@@ -1,4 +1,4 @@
-"""From published tables to a list in a shop: features, training, gate, rollout, and what stands behind an answer."""
+"""From published tables to recommendations: features, training, gate, rollout, and the trace of a release and an alert."""
 
 import json
 from typing import Any
@@ -9,18 +9,18 @@ from clickstream_contracts import names
 from tests.shop_day import Shop, eventually
 from tools.demo.dag_runs import ReleaseChain
 
-# Part of `make faults`: a night, the features, a training and a rollout take a quarter of an hour on two cores.
+# Part of `make faults`: a nightly run, features, training and rollout take a quarter of an hour on two cores.
 pytestmark = pytest.mark.long
 
 DAY = "2026-05-04"
-# Enough visits for the gate to judge by.
-VISITS = ("history", "--days", "1", "--events", "30000", "--until", DAY, "--seed", "21", "--users", "4000", "--products", "1000")
+# Enough sessions for the gate's comparison.
+HISTORY = ("history", "--days", "1", "--events", "30000", "--until", DAY, "--seed", "21", "--users", "4000", "--products", "1000")
 
 
 @pytest.fixture(scope="module")
 def model(shop: Shop) -> dict[str, Any]:
-    """A night is published, which starts the features, which start the training, which starts the rollout."""
-    shop.run("tools.shop", *VISITS)
+    """The model after a nightly run, which starts the features, which start the training, which starts the rollout."""
+    shop.run("tools.shop", *HISTORY)
     chain = ReleaseChain(shop.airflow)
     shop.nightly(DAY)
     for dag_id in (names.FEATURES, names.TRAIN, names.ROLLOUT):
@@ -39,30 +39,30 @@ def test_a_release_is_one_model_one_commit_and_one_tag(shop: Shop, model: dict[s
     assert actions == ["start", "step", "step", "finish"]
 
 
-def test_an_answer_leads_back_to_the_offsets(shop: Shop, model: dict[str, Any]) -> None:
-    found = json.loads(shop.run("tools.lake.trace", model["release"], "--json").stdout)
-    assert found["model"]["model_sha256"] == model["model"]
-    assert found["model"]["data_tag"] in shop.references("TAG")
-    assert any("train, " in account for account in found["training"]["receipts"].values())
-    assert any("features, " in account for account in found["data"]["run"]["receipts"].values())
-    assert found["data"]["offsets"]
-    wrong = shop.run("tools.lake.trace", "nothing-of-that-name", ok=False)
-    assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
+def test_a_release_is_traced_to_its_kafka_offsets(shop: Shop, model: dict[str, Any]) -> None:
+    trace = json.loads(shop.run("tools.lake.trace", model["release"], "--json").stdout)
+    assert trace["model"]["model_sha256"] == model["model"]
+    assert trace["model"]["data_tag"] in shop.references("TAG")
+    assert any("train, " in receipt for receipt in trace["training"]["receipts"].values())
+    assert any("features, " in receipt for receipt in trace["data"]["run"]["receipts"].values())
+    assert trace["data"]["offsets"]
+    unknown_id = shop.run("tools.lake.trace", "no-such-id", ok=False)
+    assert (unknown_id.returncode, "Traceback" in unknown_id.stderr) == (2, False)
 
 
-def test_a_view_changes_the_list_that_the_release_answers(shop: Shop, model: dict[str, Any]) -> None:
-    found = json.loads(shop.run("tools.rollout.recommend", "--users", "3", "--views", "2", "--json").stdout)
-    assert len(found["changes"]) == 6
-    assert {change["answer"]["release"] for change in found["changes"]} == {model["release"]}
-    assert all(change["after"] for change in found["changes"])
+def test_a_view_changes_the_recommendations_of_the_release(shop: Shop, model: dict[str, Any]) -> None:
+    result = json.loads(shop.run("tools.rollout.recommend", "--users", "3", "--views", "2", "--json").stdout)
+    assert len(result["changes"]) == 6
+    assert {change["response"]["release"] for change in result["changes"]} == {model["release"]}
+    assert all(change["after"] for change in result["changes"])
 
 
-def test_an_alert_leads_back_to_its_rule_and_its_place(shop: Shop) -> None:
-    """The shop is under attack for a minute, into which all attacks fall; the first alert is asked about."""
+def test_an_alert_is_traced_to_its_rule_and_its_kafka_offset(shop: Shop) -> None:
+    """All attacks happen within the minute that the shop is open; the first alert is traced."""
     shop.run("tools.shop", "live", "--rate", "200", "--seconds", "60", "--seed", "78", "--attacks", "1")
     eventually(lambda: shop.table("raw.fraud_alerts").num_rows > 0, "an alert in the lake")
     alert = shop.table("raw.fraud_alerts", columns=("alert_id", "pattern", "rule_version")).to_pylist()[0]
-    found = json.loads(shop.run("tools.lake.trace", alert["alert_id"], "--json").stdout)
-    assert (found["alert"]["pattern"], found["alert"]["rule_version"]) == (alert["pattern"], alert["rule_version"])
-    assert found["event"]["topic"] == names.CLICKS_TOPIC
-    assert found["event"]["kafka_offset"] >= 0
+    trace = json.loads(shop.run("tools.lake.trace", alert["alert_id"], "--json").stdout)
+    assert (trace["alert"]["pattern"], trace["alert"]["rule_version"]) == (alert["pattern"], alert["rule_version"])
+    assert trace["event"]["topic"] == names.CLICKS_TOPIC
+    assert trace["event"]["kafka_offset"] >= 0

@@ -1,4 +1,4 @@
-"""The Airflow page in a real headless browser: signed in, looked through, and used to trigger a night."""
+"""The Airflow UI in a headless browser: sign in, and trigger a nightly run with the form."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 DAY = "2026-04-02"
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: install it to test the page")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed, and the test needs it")
 
 
 @pytest.fixture(scope="module")
-def problems() -> list[str]:
-    """Errors on the browser's console since the login."""
+def console_errors() -> list[str]:
+    """Errors in the browser's console since the login."""
     return []
 
 
 @pytest.fixture(scope="module")
-def page(shop: Shop, problems: list[str]) -> Iterator[Page]:
+def page(shop: Shop, console_errors: list[str]) -> Iterator[Page]:
     """A signed-in page of the running Airflow."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
@@ -35,7 +35,7 @@ def page(shop: Shop, problems: list[str]) -> Iterator[Page]:
         page.fill('input[name="password"]', shop.password)
         page.keyboard.press("Enter")
         page.get_by_text("Dags").first.wait_for()
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
         yield page
         browser.close()
 
@@ -52,7 +52,7 @@ def test_each_dag_has_docs_and_tags(shop: Shop, dag_id: str) -> None:
     assert details["tags"]
 
 
-def test_a_wrong_parameter_is_refused_with_its_name(shop: Shop) -> None:
+def test_the_error_for_a_wrong_parameter_names_it(shop: Shop) -> None:
     from tools.demo.airflow_api import AirflowError
 
     with pytest.raises(AirflowError, match=r"400.*day"):
@@ -61,7 +61,7 @@ def test_a_wrong_parameter_is_refused_with_its_name(shop: Shop) -> None:
         shop.airflow.trigger(names.NIGHTLY, {"rebuild": "perhaps"})
 
 
-def test_a_night_is_triggered_from_the_form(shop: Shop, page: Page, problems: list[str], tmp_path: Path) -> None:
+def test_a_nightly_run_is_triggered_with_the_form(shop: Shop, page: Page, console_errors: list[str], tmp_path: Path) -> None:
     shop.airflow.unpause(names.NIGHTLY)
     state, tags = shop.curated_state(), shop.references("TAG")
     before = {run["dag_run_id"] for run in shop.runs(names.NIGHTLY)}
@@ -74,16 +74,16 @@ def test_a_night_is_triggered_from_the_form(shop: Shop, page: Page, problems: li
     [run] = [run for run in shop.runs(names.NIGHTLY) if run["dag_run_id"] not in before]
     assert run["conf"]["day"] == DAY
     shop.finish(names.NIGHTLY, run["dag_run_id"])
-    # Nothing arrived since the night of the files before this one: a quiet night publishes nothing.
+    # No event arrived since the last nightly run, so there is nothing to publish.
     assert shop.task_state(run["dag_run_id"], "merge") == "skipped"
     assert (shop.curated_state(), shop.references("TAG")) == (state, tags)
     page.goto(f"{shop.airflow.base}/dags/{names.NIGHTLY}/runs/{run['dag_run_id']}")
     page.get_by_text("wait_for_lake").first.wait_for()
     page.screenshot(path=tmp_path / "run.png")
-    assert problems == []
+    assert console_errors == []
 
 
-def test_strangers_are_asked_to_sign_in(shop: Shop) -> None:
+def test_the_api_rejects_requests_without_a_login(shop: Shop) -> None:
     import httpx
 
     assert httpx.get(f"{shop.airflow.base}/api/v2/dags", timeout=30).status_code == 401

@@ -1,4 +1,4 @@
-"""The stream's definition changes while a shop sends: whatever becomes of the new one, each record is in the lake once."""
+"""Deployments of changed streams between events: each record is in the lake once, whether the new definition runs or not."""
 
 import os
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ SMALL = ("--users", "2000", "--products", "500")
 
 @pytest.fixture
 def sql() -> Iterator[Path]:
-    """The lake job's statements, to be changed for the time of a test."""
-    with kept(SQL):
+    """The SQL of clicks_to_lake, which a test may change."""
+    with restored(SQL):
         yield SQL
 
 
 @contextmanager
-def kept(path: Path) -> Iterator[None]:
-    """Afterwards the file is as it was."""
+def restored(path: Path) -> Iterator[None]:
+    """Restores the file at the end."""
     original = path.read_text()
     try:
         yield
@@ -35,63 +35,66 @@ def kept(path: Path) -> Iterator[None]:
 
 
 def send(shop: Shop) -> None:
+    """Send events of a random seed."""
     seed = str(int.from_bytes(os.urandom(2)))
     shop.run("tools.shop", "live", "--rate", "500", "--seconds", "4", "--seed", seed, *SMALL)
 
 
 def deploy(shop: Shop, expect: str = "success", app: str = names.CLICKS_TO_LAKE_JOB, **params: bool) -> dict[str, str]:
-    """One run of the streams' DAG; what the deploy task of one stream returned."""
+    """Run the streams' DAG; returns the receipt of a stream's deploy task, or its log if the run is expected to fail."""
     run_id = shop.finish(names.STREAMS, shop.airflow.trigger(names.STREAMS, params), expect)
     task = f"deploy_{app}"
-    return shop.receipt(run_id, task, names.STREAMS) if expect == "success" else {"log": shop.task_log(run_id, task, names.STREAMS)}
+    if expect == "success":
+        return shop.receipt(run_id, task, names.STREAMS)
+    return {"log": shop.task_log(run_id, task, names.STREAMS)}
 
 
-def running(shop: Shop, app: str = names.CLICKS_TO_LAKE_JOB) -> dict[str, str]:
-    """The names of a stream's running jobs, by their ids."""
-    found = httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"]
-    return {job["jid"]: job["name"] for job in found if job["state"] == "RUNNING" and job["name"].startswith(f"{app}@")}
+def running_jobs(shop: Shop, app: str = names.CLICKS_TO_LAKE_JOB) -> dict[str, str]:
+    """Returns the names of a stream's running jobs by job id."""
+    overview = httpx.get(f"{shop.settings.flink_uri}/jobs/overview", timeout=30).json()["jobs"]
+    return {job["jid"]: job["name"] for job in overview if job["state"] == "RUNNING" and job["name"].startswith(f"{app}@")}
 
 
-def jobs(shop: Shop) -> list[str]:
-    return list(running(shop).values())
+def job_names(shop: Shop) -> list[str]:
+    return list(running_jobs(shop).values())
 
 
 def cancel(shop: Shop, app: str) -> None:
-    """End a stream without a savepoint."""
-    [job] = running(shop, app)
+    """Cancel a stream without a savepoint."""
+    [job] = running_jobs(shop, app)
     httpx.patch(f"{shop.settings.flink_uri}/jobs/{job}", params={"mode": "cancel"}, timeout=30).raise_for_status()
-    eventually(lambda: not running(shop, app), "the job has ended")
+    eventually(lambda: not running_jobs(shop, app), "the job has ended")
 
 
 def balances(shop: Shop) -> bool:
     return shop.run("tools.ledger", "check", ok=False).returncode == 0
 
 
-def test_a_definition_that_cannot_take_the_state_over_goes_on_where_the_lake_ends(shop: Shop, sql: Path) -> None:
+def test_a_definition_that_cannot_restore_the_state_starts_at_the_end_offsets_of_the_lake(shop: Shop, sql: Path) -> None:
     send(shop)
-    [before] = jobs(shop)
+    [before] = job_names(shop)
     sql.write_text(sql.read_text().replace("FROM records CROSS JOIN", "FROM (SELECT * FROM records WHERE kafka_offset >= 0) CROSS JOIN"))
     receipt = deploy(shop)
     assert receipt["restored_from"].startswith("the end offsets of the lake")
     assert receipt["replaced"] == before
-    assert jobs(shop) == [receipt["name"]] != [before]
+    assert job_names(shop) == [receipt["name"]] != [before]
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
 
 
-def test_a_definition_that_does_not_run_is_taken_back(shop: Shop, sql: Path) -> None:
+def test_a_definition_that_does_not_run_is_rolled_back(shop: Shop, sql: Path) -> None:
     deploy(shop)
-    [before] = jobs(shop)
+    [before] = job_names(shop)
     sql.write_text(sql.read_text().replace("FROM records CROSS JOIN", "FROM nowhere CROSS JOIN"))
     assert f"{before} runs again" in deploy(shop, "failed")["log"]
-    assert jobs(shop) == [before]
-    # The next run does not try it again.
+    assert job_names(shop) == [before]
+    # The next run refuses to deploy the failed definition again.
     assert "retry_refused" in deploy(shop, "failed")["log"]
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
 
 
-def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
+def test_a_stream_without_state_starts_at_the_end_offsets_of_the_lake(shop: Shop) -> None:
     deploy(shop)
     send(shop)
     eventually(lambda: balances(shop), "the ledger balances")
@@ -101,13 +104,13 @@ def test_a_stream_without_state_goes_on_where_the_lake_ends(shop: Shop) -> None:
     eventually(lambda: balances(shop), "the ledger balances")
 
 
-def test_a_stream_outside_the_lake_begins_anew_when_nobody_can_read_its_state(shop: Shop) -> None:
-    """A checkpoint is no savepoint, but this stream has nothing to commit."""
+def test_a_stream_that_writes_no_table_uses_its_own_start_offsets_when_the_state_cannot_be_restored(shop: Shop) -> None:
+    """After a cancel there is only a checkpoint. This stream has no commits to the lake that it could repeat."""
     deploy(shop)
     cancel(shop, names.FRAUD_SCORES_JOB)
-    with kept(PATTERN):
+    with restored(PATTERN):
         matched = "matched AS (\n  SELECT *,"
         PATTERN.write_text(PATTERN.read_text().replace(matched, f"{matched} 'more' AS {{{{ pattern.name }}}}_more,"))
         assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "the app's own start offsets"
-    # with the savepoint of a stop the way back is the same
+    # The rollback to the original SQL, this time from the savepoint of a stop, cannot restore the state either.
     assert deploy(shop, app=names.FRAUD_SCORES_JOB)["restored_from"] == "the app's own start offsets"
