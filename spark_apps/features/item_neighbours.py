@@ -18,7 +18,7 @@ TABLE = "features.item_neighbours"
 class WeightUnits:
     """The weights of the formula as whole numbers of one unit, so that their sum is the same in any order.
 
-    `one` is the weight 1. All three fields can be divided by each distance from 1 to the window without remainder.
+    `one` is the weight 1. All fields are multiples of each distance from 1 to the window.
     """
 
     one: int

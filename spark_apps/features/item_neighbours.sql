@@ -10,7 +10,9 @@ WITH views AS (
     FROM views AS v
     LATERAL VIEW posexplode(slice(v.items, v.view_index + 2, {{ parameters.window }})) following AS step, product_id
 {% if not parameters.repeats %}
+{% if not parameters.repeats %}
     WHERE v.product_id <> following.product_id
+{% endif %}
 {% endif %}
 ), links AS (
     SELECT earlier AS product_id, later AS neighbour_id, {{ units.one }} DIV distance AS weight FROM pairs

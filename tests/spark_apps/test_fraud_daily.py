@@ -1,30 +1,34 @@
-"""The fraud mart counts each event and each alert once, by the first that arrived, on the day it happened."""
+"""marts.fraud_daily counts each event and each alert once, by its first arrival, on the day of the event."""
 
 from decimal import Decimal
 from typing import Any
 
-from tests.spark_apps.little_lake import LittleLake, at
+from tests.spark_apps.local_lake import LocalLake, at
 
 OFFSETS = iter(range(10_000))
 
 
+def kafka_columns() -> dict[str, Any]:
+    return {"kafka_partition": 0, "kafka_offset": next(OFFSETS), "ingested_at": at("9 00:00")}
+
+
 def score(event_id: str, when: str, decision: str, patterns: str, **more: Any) -> dict[str, Any]:
-    place = {"kafka_partition": 0, "kafka_offset": next(OFFSETS), "ingested_at": at("9 00:00")}
-    judged = {"event_id": event_id, "event_time": at(when), "decision": decision, "patterns": patterns, "event_type": "purchase"}
-    return place | judged | {"amount": 10.1} | more
+    result = {"event_id": event_id, "event_time": at(when), "decision": decision, "patterns": patterns}
+    return kafka_columns() | result | {"event_type": "purchase", "amount": 10.1} | more
 
 
 def alert(alert_id: str, when: str, pattern: str, entity: str, **more: Any) -> dict[str, Any]:
-    place = {"kafka_partition": 0, "kafka_offset": next(OFFSETS), "ingested_at": at("9 00:00")}
-    return place | {"alert_id": alert_id, "event_time": at(when), "pattern": pattern, "entity_type": "user_id", "entity": entity} | more
+    columns = {"alert_id": alert_id, "event_time": at(when), "pattern": pattern, "entity_type": "user_id", "entity": entity}
+    return kafka_columns() | columns | more
 
 
-def found(lake: LittleLake) -> dict[tuple[str, str], tuple[Any, ...]]:
+def fraud_daily(lake: LocalLake) -> dict[tuple[str, str], tuple[Any, ...]]:
     columns = ("string(day)", "pattern", "alerts", "entities", "events", "reviewed", "blocked", "amount_blocked")
-    return {(day, pattern): tuple(rest) for day, pattern, *rest in lake.table("marts.fraud_daily").selectExpr(*columns).collect()}
+    rows = lake.table("marts.fraud_daily").selectExpr(*columns).collect()
+    return {(day, pattern): tuple(counts) for day, pattern, *counts in rows}
 
 
-def test_each_event_and_each_alert_counts_once_on_its_day(lake: LittleLake) -> None:
+def test_each_event_and_each_alert_counts_once_on_its_day(lake: LocalLake) -> None:
     lake.send({"event_id": "x", "event_type": "page_view", "event_time": "2 10:00", "session_id": "s"})
     lake.insert(
         "raw.fraud_scores",
@@ -32,7 +36,7 @@ def test_each_event_and_each_alert_counts_once_on_its_day(lake: LittleLake) -> N
         score("b", "2 11:00", "block", "card_testing", event_type="login"),
         score("c", "2 23:59:59.999", "review", "rapid_fire"),
         score("d", "3 00:00", "allow", ""),
-        # Given twice after a recovery, and once more by other rules: the first stands.
+        # Written twice after a restart of the stream, and once more by other rules: the first arrival counts.
         score("a", "2 10:00", "block", "card_testing,rapid_fire"),
         score("a", "2 10:00", "allow", "", ingested_at=at("9 00:01")),
         {"kafka_partition": 1, "kafka_offset": 0, "ingested_at": at("9 00:00"), "payload": bytearray(b"not json")},
@@ -43,11 +47,11 @@ def test_each_event_and_each_alert_counts_once_on_its_day(lake: LittleLake) -> N
         alert("2", "2 10:01", "rapid_fire", "u1"),
         alert("3", "2 10:02", "rapid_fire", "u2"),
         alert("3", "2 10:02", "rapid_fire", "u2"),
-        # Of an event that is no payment and no sign-in, which has no score.
+        # The alert of an event without a score: it is neither a payment nor a sign-in.
         alert("4", "4 10:00", "scraping_bot", "d1", entity_type="device_id"),
     )
-    lake.night()
-    assert found(lake) == {
+    lake.nightly()
+    assert fraud_daily(lake) == {
         ("2026-01-02", "all"): (3, 2, 3, 1, 2, Decimal("10.10")),
         ("2026-01-02", "card_testing"): (1, 1, 2, 0, 2, Decimal("10.10")),
         ("2026-01-02", "rapid_fire"): (2, 2, 2, 1, 1, Decimal("10.10")),
@@ -57,11 +61,11 @@ def test_each_event_and_each_alert_counts_once_on_its_day(lake: LittleLake) -> N
     }
 
 
-def test_scores_that_reach_the_lake_late_are_counted_by_the_next_night(lake: LittleLake) -> None:
+def test_scores_that_reach_the_lake_late_are_counted_by_the_next_run(lake: LocalLake) -> None:
     lake.send({"event_id": "x", "event_type": "page_view", "event_time": "2 10:00", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("a", "2 10:00", "allow", ""))
-    lake.night(run="one", day="2026-01-02")
+    lake.nightly(run="one", day="2026-01-02")
     lake.send({"event_id": "y", "event_type": "page_view", "event_time": "3 10:00", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("b", "2 10:01", "review", "rapid_fire"))
-    lake.night(run="two", day="2026-01-03")
-    assert found(lake)["2026-01-02", "all"] == (0, 0, 2, 1, 0, Decimal("0.00"))
+    lake.nightly(run="two", day="2026-01-03")
+    assert fraud_daily(lake)["2026-01-02", "all"] == (0, 0, 2, 1, 0, Decimal("0.00"))

@@ -66,8 +66,6 @@ def test_an_amount_of_a_row_without_the_column_is_computed(render: Render) -> No
 
 def test_every_model_begins_with_its_grain() -> None:
     models = {path for path in SPARK_APPS.rglob("*.sql") if path.parent.name != "audits"}
-    without_grain = {
-        str(path.relative_to(SPARK_APPS)) for path in models if not path.read_text().startswith("-- grain: one row per ")
-    }
+    without_grain = {str(path.relative_to(SPARK_APPS)) for path in models if not path.read_text().startswith("-- grain: one row per ")}
     assert without_grain == MACRO_FILES
     assert len(models) > 30
