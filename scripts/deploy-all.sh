@@ -53,10 +53,12 @@ create_secrets() {
   done < <(awk '!/^#/ {print $1, $2}' "$ROOT/manifests/secrets.tsv" | sort -u)
 }
 
-wait_for_workloads() {
-  for namespace in $(namespaces <<<"$RENDERED"); do
+wait_for_workloads() { # NAMESPACES...
+  local namespace workload workloads
+  for namespace in "$@"; do
     if [ -n "$DRY_RUN" ]; then run kubectl -n "$namespace" rollout status ...; continue; fi
-    for workload in $(kubectl -n "$namespace" get statefulsets,deployments -l app.kubernetes.io/part-of=clickstream -o name); do
+    workloads=$(kubectl -n "$namespace" get statefulsets,deployments -l app.kubernetes.io/part-of=clickstream -o name)
+    for workload in $workloads; do
       kubectl -n "$namespace" rollout status "$workload" --timeout "${TIMEOUT}s" \
         || die "$namespace: $workload is not ready after $TIMEOUT s; run: kubectl -n $namespace describe pods"
     done
@@ -68,7 +70,11 @@ RENDERED=$(render) || die "manifests/overlays/$OVERLAY does not render: see the 
 deploy_operators
 run kubectl apply --server-side --force-conflicts -f - <<<"$RENDERED"
 create_secrets
+mapfile -t ALL < <(namespaces <<<"$RENDERED")
+mapfile -t STORES < <(printf '%s\n' "${ALL[@]}" | grep -E 'object-store|nessie|kafka')
+# A connection to a Service without endpoints is dropped and hangs, so the stores must be ready before the first job.
+wait_for_workloads "${STORES[@]}"
 run_job clickstream-tools lake-bootstrap "$TIMEOUT"
-wait_for_workloads
+wait_for_workloads "${ALL[@]}"
 log "deployed; next: scripts/validate-deployment.sh"
 if [ "$OVERLAY" = local ]; then log "Airflow logins: $SECRETS_DIR/airflow_passwords"; fi

@@ -43,8 +43,9 @@ run_job() { # NAMESPACE CRONJOB SECONDS
   name=$2-$(date +%s)
   run kubectl -n "$1" create job "$name" --from="cronjob/$2"
   [ -z "$DRY_RUN" ] || return 0
+  # SuccessCriteriaMet and FailureTarget come before Complete and Failed, and are not the end.
   local end=$((SECONDS + $3)) state=''
-  until [ -n "$state" ] || [ $SECONDS -ge $end ]; do
+  until [[ $state =~ Complete|Failed ]] || [ $SECONDS -ge $end ]; do
     sleep 2
     state=$(kubectl -n "$1" get job "$name" -o jsonpath='{.status.conditions[?(@.status=="True")].type}')
   done

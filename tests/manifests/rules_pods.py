@@ -112,4 +112,10 @@ def secrets_are_files(pod: Pod) -> Iterator[str]:
             yield f"{container['name']}: a secret in its environment"
 
 
-RULES = (restricted, read_only, sized, heap_fits, probed, tokenless, secrets_are_files)
+def no_service_links(pod: Pod) -> Iterator[str]:
+    """No variables of Services: one named clickstream-x would inject CLICKSTREAM_X_*, which the settings refuse as unknown."""
+    if pod.spec.get("enableServiceLinks") is not False:
+        yield "enableServiceLinks is not false"
+
+
+RULES = (no_service_links, restricted, read_only, sized, heap_fits, probed, tokenless, secrets_are_files)

@@ -11,6 +11,7 @@ from tests.manifests import secrets
 from tests.manifests.pods import pods
 from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, identity, objects
 from tests.manifests.rules_pods import TOKENS
+from tests.manifests.runtime import airflow_resources
 
 FORBIDDEN = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token", "nodes", "*"}
 STRONG = {"*", "escalate", "bind", "impersonate"}
@@ -53,7 +54,13 @@ def test_only_three_accounts_have_permissions_and_tokens(render: str) -> None:
     accounts = [t for t in objects(render) if t["kind"] == "ServiceAccount"]
     assert [identity(t) for t in accounts if t.get("automountServiceAccountToken") is not False] == []
     mounted = {p.spec["serviceAccountName"] for p in pods(objects(render)) if p.spec["automountServiceAccountToken"]}
-    assert mounted <= TOKENS
+    assert mounted == {"airflow-scheduler", "ray-head"}
+
+
+def test_spark_drivers_have_a_token() -> None:
+    """The driver creates its executors through the API server; the executors call nobody."""
+    mounted = {pod.spec["serviceAccountName"] for pod in pods(airflow_resources()) if pod.spec["automountServiceAccountToken"]}
+    assert mounted == {"spark-driver"}
 
 
 @pytest.mark.parametrize("render", RENDERS)

@@ -48,8 +48,10 @@ def deployed(server: Server, stack_dir: Path) -> subprocess.CompletedProcess[str
 
 def test_a_cluster_without_nodes_is_reported_in_one_line(deployed: subprocess.CompletedProcess[str]) -> None:
     assert deployed.returncode == 1, deployed.stderr
-    assert "error: job clickstream-tools/lake-bootstrap-" in deployed.stderr
-    assert "not finished after 3 s; run: kubectl -n clickstream-tools describe job" in deployed.stderr
+    assert (
+        "error: clickstream-kafka: statefulset.apps/kafka is not ready after 3 s; run: kubectl -n clickstream-kafka describe pods"
+        in deployed.stderr
+    )
 
 
 def test_every_secret_is_created_and_its_files_are_private(server: Server, deployed: Any, stack_dir: Path) -> None:

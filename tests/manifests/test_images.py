@@ -129,3 +129,9 @@ def test_every_image_is_in_the_image_list() -> None:
     listed_images = {f"{entry['newName']}:{entry['newTag']}" for entry in image_list}
     used = {image for render in ("local", "production", "composed") for resource in objects(render) for image in images(resource)}
     assert used == listed_images
+
+
+def test_the_ray_image_has_the_openmp_runtime_of_lightgbm() -> None:
+    """The wheel of LightGBM links to libgomp.so.1, which Debian's slim image lacks; scikit-learn's wheel would bring its own."""
+    assert locked_version("ray_apps/requirements.lock", "lightgbm")
+    assert "libgomp1" in (ROOT / "ray_apps" / "Dockerfile").read_text()

@@ -1,7 +1,9 @@
 """Every pod, also inside custom resources, satisfies every rule; each rule is tested on a planted violation."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +59,7 @@ metadata: {name: good, namespace: x}
 spec:
   serviceAccountName: good
   automountServiceAccountToken: false
+  enableServiceLinks: false
   securityContext: {runAsNonRoot: true, runAsUser: 10001, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: main
@@ -73,6 +76,8 @@ spec:
 """)
 
 PLANTED: list[tuple[Rule, str, Any]] = [
+    (rules.no_service_links, "spec.enableServiceLinks", True),
+    (rules.no_service_links, "spec.enableServiceLinks", None),
     (rules.restricted, "spec.hostNetwork", True),
     (rules.restricted, "spec.securityContext.runAsUser", 999),
     (rules.restricted, "spec.securityContext.seccompProfile", {}),
@@ -114,3 +119,22 @@ def test_each_rule_finds_a_planted_violation(rule: Rule, path: str, value: Any) 
 @pytest.mark.parametrize("rule", rules.RULES)
 def test_a_good_pod_satisfies_every_rule(rule: Rule) -> None:
     assert list(rule(next(of(GOOD)))) == []
+
+
+def test_the_airflow_password_file_is_writable_after_each_start(tmp_path: Path) -> None:
+    """The api-server opens it for appending, and a restarted container replaces the copy of its last start."""
+    api_server = next(
+        resource
+        for resource in objects("local")
+        if resource["kind"] == "Deployment" and resource["metadata"]["name"] == "airflow-api-server"
+    )
+    command = api_server["spec"]["template"]["spec"]["containers"][0]["command"][-1].split(" && exec ")[0]
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "home").mkdir()
+    secret = tmp_path / "secret" / "passwords.json"
+    secret.write_text("{}")
+    secret.chmod(0o440)
+    copy = command.replace("/etc/clickstream/airflow", str(tmp_path / "secret")).replace("/opt/airflow", str(tmp_path / "home"))
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", copy], check=True)
+        assert (tmp_path / "home" / "passwords.json").stat().st_mode & 0o777 == 0o600

@@ -79,3 +79,35 @@ def test_missing_programs_are_reported(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "kubectl is not on PATH" in result.stderr
     assert "openssl is not on PATH" in result.stderr
+
+
+KUBECTL_WITH_JOB_STATES = """#!/bin/bash
+case "$*" in
+  *"get job"*) head -n 1 "$STATES"; sed -i 1d "$STATES" ;;
+  *logs*) echo "log of the job" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("states", "exit_code"),
+    [("\nSuccessCriteriaMet\nSuccessCriteriaMet Complete\n", 0), ("FailureTarget\nFailureTarget Failed\n", 1)],
+)
+def test_a_job_has_ended_only_when_it_is_complete_or_failed(tmp_path: Path, states: str, exit_code: int) -> None:
+    """Kubernetes 1.31 sets SuccessCriteriaMet and FailureTarget some time before Complete and Failed."""
+    (tmp_path / "kubectl").write_text(KUBECTL_WITH_JOB_STATES)
+    (tmp_path / "kubectl").chmod(0o755)
+    (tmp_path / "states").write_text(states)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATES": str(tmp_path / "states")}
+    run_job = f"source {ROOT / 'scripts' / 'lib.sh'}; run_job clickstream-tools smoke-test 30"
+    result = subprocess.run(["bash", "-c", run_job], env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == exit_code, result.stderr
+    assert "log of the job" in result.stderr
+    assert (tmp_path / "states").read_text() == ""
+
+
+def test_the_stores_are_ready_before_the_first_job() -> None:
+    lines = script("deploy-all", "--overlay", "local", "--dry-run", "--skip-check").stderr.splitlines()
+    first_job = next(i for i, line in enumerate(lines) if "create job lake-bootstrap" in line)
+    waited_for = {line.split()[3] for line in lines[:first_job] if "rollout status" in line}
+    assert {"clickstream-object-store", "clickstream-nessie", "clickstream-kafka"} <= waited_for

@@ -39,6 +39,8 @@ def pod_spec(service_account: str, container: dict[str, Any], **fields: Any) -> 
     return {
         "serviceAccountName": service_account,
         "automountServiceAccountToken": False,
+        # Otherwise a Service named clickstream-x would inject CLICKSTREAM_X_* variables, which Settings refuses as unknown.
+        "enableServiceLinks": False,
         "restartPolicy": "Never",
         "securityContext": {
             "runAsNonRoot": True,
