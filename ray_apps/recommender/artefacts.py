@@ -131,7 +131,7 @@ def _contents(artefact: Artefact) -> dict[str, bytes]:
         ITEMS: ids.getvalue().to_pybytes(),
         RANKER: model.booster.model_to_string().encode(),
     }
-    return contents | {_file(retriever): _npz(arrays) for retriever, arrays in model.index.arrays().items()}
+    return contents | {_file(retriever): _npz(arrays) for retriever, arrays in model.index.save().items()}
 
 
 def _sealed(artefact: Artefact, contents: dict[str, bytes]) -> Manifest:

@@ -77,9 +77,9 @@ class Index:
         """The `top` items of one retriever for each query, filled up with the most viewed ones."""
         return self.popularity.fill(self.candidates(name, queries, top).items)
 
-    def arrays(self) -> dict[str, Arrays]:
-        """By retriever what the artefact stores of it; without those that are fitted again from the sessions."""
-        stored = {name: self.retriever(name).arrays() for name in self.retrieval.parameters}
+    def save(self) -> dict[str, Arrays]:
+        """Returns what the artefact stores of each retriever; without those that are fitted again from the sessions."""
+        stored = {name: self.retriever(name).save() for name in self.retrieval.parameters}
         return {name: arrays for name, arrays in stored.items() if arrays}
 
 

@@ -34,8 +34,8 @@ class Retriever(Protocol):
         """Learn from sessions of the items 0 .. item_count - 1; the same input gives the same retriever."""
         ...
 
-    def arrays(self) -> Arrays:
-        """What the artefact stores of it, without objects; empty if `load` can fit it again from the stored sessions."""
+    def save(self) -> Arrays:
+        """Returns what the artefact stores of it, without objects; empty if `load` can fit it again from the stored sessions."""
         return {}
 
     @classmethod

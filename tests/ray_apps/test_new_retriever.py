@@ -44,7 +44,7 @@ class NextItemsRetriever(Retriever):
         steps = np.arange(1, parameters.count + 1)
         return cls(((np.arange(item_count)[:, None] + steps) % item_count).astype(np.int32))
 
-    def arrays(self) -> Arrays:
+    def save(self) -> Arrays:
         return {"table": self._table}
 
     @classmethod

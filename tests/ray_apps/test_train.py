@@ -11,9 +11,15 @@ import pytest
 from pyarrow import fs
 
 from clickstream_contracts.receipt import Receipt
+from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate, train, training_data
 from ray_apps.jobs.train import EVALUATION
-from ray_apps.recommender import artefacts
+from ray_apps.recommender import artefacts, ranker
+from ray_apps.recommender.evaluation import Evaluation
+from ray_apps.recommender.index import Index
+from ray_apps.recommender.ranker import Model, Recipe, Search
+from ray_apps.recommender.retrievers import RetrievalConfig
+from ray_apps.recommender.sessions import Sessions
 from tests.ray_apps import shop
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -76,6 +82,33 @@ def test_a_training_writes_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
     arguments = ["--model", str(folder), "--sha256", sha256, "--evaluation", str(folder / EVALUATION), "--champion", sha256]
     assert gate.main(arguments) == 0, capsys.readouterr().out
     assert json.loads(capsys.readouterr().out)["numbers"]["all_hr20_over_champion"] == 0
+
+
+@pytest.mark.usefixtures("shuffled")
+def test_the_evaluated_model_has_not_seen_the_held_out_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_ranker, trained_on = ranker.train, []
+
+    def spy(sessions: Sessions, *arguments: Any) -> tuple[Model, Search]:
+        model, search = train_ranker(sessions, *arguments)
+        trained_on.append((len(sessions), len(model.index.sessions)))
+        return model, search
+
+    monkeypatch.setattr(ranker, "train", spy)
+    assert train.main(command(tmp_path)) == 0
+    past = int(len(LISTS) * (1 - train.HELD_OUT))
+    assert trained_on == [(past, past)]
+    evaluation = Evaluation.from_bytes((tmp_path / "model" / EVALUATION).read_bytes())
+    assert len(evaluation.groups) == sum(len(visit) - 1 for visit in LISTS[past:])
+
+
+def test_the_champion_is_compared_with_its_own_retrieval_configuration() -> None:
+    sessions, fewer = shop.sessions(LISTS), RetrievalConfig(candidates=20)
+    index = Index(sessions, 120)
+    same, _ = ranker.train(sessions, 120, Recipe(rounds=2), Progress(silent=True))
+    other, _ = ranker.train(sessions, 120, Recipe(rounds=2, retrieval=fewer), Progress(silent=True))
+    assert train._index_for(same, index) is index
+    compared = train._index_for(other, index)
+    assert (compared.retrieval, compared.sessions) == (fewer, index.sessions)
 
 
 @pytest.mark.parametrize("lists", [LISTS[:5], [[]]])
