@@ -32,12 +32,16 @@ def current_settings() -> Settings:
     In a container there is no local stack, and the environment alone counts.
     """
     own, defaults = Settings.from_env(), Settings()
-    stack_file = Path(own.stack_dir) / "settings.env"
-    if not stack_file.exists():
+    if not stack_file(own).exists():
         return own
-    stack = Settings.from_env(read_env_file(stack_file))
+    stack = Settings.from_env(read_env_file(stack_file(own)))
     overrides = {f.name: getattr(own, f.name) for f in fields(own) if getattr(own, f.name) != getattr(defaults, f.name)}
     return replace(stack, **overrides)
+
+
+def stack_file(settings: Settings) -> Path:
+    """Returns the file with the settings of the local stack, which exists once the stack was started."""
+    return Path(settings.stack_dir) / "settings.env"
 
 
 def report_errors(*failures: type[Exception], lake: bool = True, hint: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -56,14 +60,15 @@ def report_errors(*failures: type[Exception], lake: bool = True, hint: str = "")
             except typer.Exit:
                 raise
             except ValueError as error:
-                code, text = USAGE, str(error)
+                code, text = USAGE, one_line(error)
             except failures as error:
                 code, text = FAILURE, str(error)
             except Exception as error:
                 if not lake or not isinstance(error, lake_errors()):
                     raise
-                problem = f"the lake is unreachable or refused a request: {one_line(error)}"
-                code, text = FAILURE, f"{problem}; run `./clickstream stack doctor`"
+                code, text = FAILURE, f"the lake is unreachable or refused a request: {one_line(error)}"
+                if stack_file(Settings.from_env()).exists():
+                    text += "; run `./clickstream stack doctor`"
             typer.echo(f"error: {text}", err=True)
             if hint:
                 typer.echo(hint, err=True)

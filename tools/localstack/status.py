@@ -1,6 +1,7 @@
 """State, address, memory and start time of each component."""
 
 import contextlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from tools.localstack import airflow, supervisord
 from tools.localstack.layout import Stack
 from tools.localstack.units import Component
 
+# Piped output is wide enough to keep addresses whole.
+PIPE_WIDTH = 120
 COLOURS = {"up": "green", "down": "yellow", "sick": "red"}
 
 
@@ -73,7 +76,7 @@ def as_data(stack: Stack, statuses: list[ComponentStatus]) -> dict[str, Any]:
 
 def show(stack: Stack, statuses: list[ComponentStatus]) -> None:
     """Print the status as a table, and where passwords and tokens are."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     table = Table("component", "state", "address", "memory", "since", box=None, pad_edge=False)
     for status in statuses:
         since = datetime.fromisoformat(status.since).astimezone().strftime("%Y-%m-%d %H:%M:%S") if status.since else ""
