@@ -29,7 +29,10 @@ def model() -> Model:
 
 
 def equal(left: TrainingRows, right: TrainingRows) -> bool:
-    return all(np.array_equal(left_part, right_part) for left_part, right_part in zip(left, right, strict=True))
+    if left.names != right.names:
+        return False
+    pairs = ((left.features, right.features), (left.labels, right.labels), (left.sizes, right.sizes))
+    return all(np.array_equal(left_part, right_part) for left_part, right_part in pairs)
 
 
 def test_training_rows_use_only_older_sessions() -> None:
