@@ -1,8 +1,8 @@
 #!/bin/bash
-# What Spark on Kubernetes says to a container: `driver ARGS...` or `executor`. Anything else is run as it is.
+# Entry point of Spark containers. Spark on Kubernetes passes `driver ARGS...` or `executor`; another command is run as it is.
 set -euo pipefail
 
-# Spark hands over the executor's JVM options one by one.
+# Spark passes the executor's JVM options in numbered environment variables.
 java_options() {
   env | sed -n 's/^SPARK_JAVA_OPT_[0-9]*=//p'
 }

@@ -57,12 +57,13 @@ def read_audit(path: Path) -> Audit:
 
 
 def select_audits(folder: Path = FOLDER, namespaces: Sequence[str] = ()) -> list[Audit]:
-    """Returns the audits of the tables of the namespaces, of all tables without any. Raises ValueError if there are none."""
-    # An audit that no contract names runs for every namespace.
-    rules_of_others = {
-        rule.name for contract in tables().values() if namespaces and contract.namespace not in namespaces for rule in contract.rules
-    }
-    audits = [read_audit(path) for path in sorted(folder.glob("*.sql")) if path.stem not in rules_of_others]
+    """Returns the audits of the tables of the namespaces, of all tables without any. Raises ValueError if there is none."""
+    # Excluded are the rules of other namespaces' contracts: an audit that no contract names runs for every namespace.
+    excluded: set[str] = set()
+    for contract in tables().values():
+        if namespaces and contract.namespace not in namespaces:
+            excluded |= {rule.name for rule in contract.rules}
+    audits = [read_audit(path) for path in sorted(folder.glob("*.sql")) if path.stem not in excluded]
     if not audits:
         scope = f" for {', '.join(namespaces)}" if namespaces else ""
         raise ValueError(f"no audits in {folder}{scope}: add an .sql file, or name other namespaces")
@@ -71,9 +72,9 @@ def select_audits(folder: Path = FOLDER, namespaces: Sequence[str] = ()) -> list
 
 def namespaces(text: str) -> list[str]:
     """Parses namespaces of the contracts, separated by commas."""
-    known = sorted({contract.namespace for contract in tables().values()})
-    if unknown := sorted(set(text.split(",")) - set(known)):
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a namespace: use some of {','.join(known)}")
+    all_namespaces = sorted({contract.namespace for contract in tables().values()})
+    if unknown := sorted(set(text.split(",")) - set(all_namespaces)):
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a namespace: use some of {','.join(all_namespaces)}")
     return text.split(",")
 
 

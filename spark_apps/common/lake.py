@@ -142,7 +142,7 @@ class Lake:
 
     def close(self) -> None:
         """Ends the session."""
-        # A Connect server keeps the cached data of an ended session. If the server is gone, there is nothing to clear.
+        # A Connect server keeps the cached data of a closed session. The call fails if the server is gone; so is its cache then.
         with suppress(PySparkException):
             self.spark.catalog.clearCache()
         self.spark.stop()

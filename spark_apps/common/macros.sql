@@ -1,8 +1,8 @@
 {# Macros of the Spark SQL: `{% import "macros.sql" as macros %}`. #}
 {% import "formulas.sql" as formulas %}
 
-{# The amount of a row of curated.events. Rows written before the table had the column `amount` hold null there, and a sum
-   over them would be too small; for these the amount is computed from price and quantity. Both are null without a price. #}
+{# The amount of a row of curated.events. In rows written before the table had the column `amount` it is null, and a sum over
+   them would be too small; for these the amount is computed from price and quantity. Both are null without a price. #}
 {% macro amount_of(events) -%}
 coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".quantity") }})
 {%- endmacro %}

@@ -1,6 +1,6 @@
 -- grain: one row per event_id
 -- The events of the days to recompute, from raw: the first arrival of each event_id, with the user and product versions
--- valid at its time. An event_id that is published on another day stays there.
+-- valid at its time. An event_id that is published on another day is excluded.
 {% import "formulas.sql" as formulas %}
 WITH clicks AS (
     SELECT

@@ -1,5 +1,5 @@
 -- grain: one row per published session
--- Sessions that have an event in the time ranges, or are so close to one that a new event there could belong to them.
+-- Sessions that have an event in the time ranges, or end or begin less than 30 minutes from one: a new event may extend them.
 SELECT *
 FROM {{ published('curated.sessions') }} AS s
 LEFT SEMI JOIN (SELECT * FROM VALUES {{ ranges | literal }} AS ranges (since, until)) AS r
