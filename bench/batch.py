@@ -76,7 +76,7 @@ def measure_size(size: int) -> dict[str, float]:
         start = time.process_time()
         duckdb_marts = compute_with_duckdb(clicks)
         seconds["duckdb"] = round(time.process_time() - start, 1)
-        spark_marts = [catalog.connect(settings, BRANCH).load_table(name).scan().to_arrow() for name in MARTS]
+        spark_marts = [catalog.open_catalog(settings, BRANCH).load_table(name).scan().to_arrow() for name in MARTS]
         for name, from_spark, from_duckdb in zip(MARTS, spark_marts, duckdb_marts, strict=True):
             assert same_rows(from_spark, from_duckdb), f"{name} differs between Spark and DuckDB"
     return seconds
@@ -101,7 +101,7 @@ def write_raw_clicks(settings: Settings, size: int) -> pa.Table:
         file.flush()
         query = sql_templates.render_file(SQL / "raw_clicks.sql", {"file": file.name})
         clicks: pa.Table = duckdb.connect().sql(query).to_arrow_table()
-    raw_clicks = catalog.connect(settings).load_table("raw.clicks")
+    raw_clicks = catalog.open_catalog(settings).load_table("raw.clicks")
     raw_clicks.append(clicks.select([f.name for f in schema.tables()["raw.clicks"].fields]).cast(raw_clicks.schema().as_arrow()))
     return clicks
 

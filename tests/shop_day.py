@@ -94,7 +94,7 @@ class Shop:
         """Returns the rows of a table at a ref."""
         from pyiceberg.expressions import AlwaysTrue
 
-        loaded = catalog.connect(self.settings, ref).load_table(name)
+        loaded = catalog.open_catalog(self.settings, ref).load_table(name)
         return loaded.scan(row_filter=AlwaysTrue() if row_filter == "true" else row_filter, selected_fields=columns).to_arrow()
 
     def topic(self, name: str) -> list[dict[str, Any]]:

@@ -94,14 +94,14 @@ def test_nightly_runs_wait_for_each_other_and_a_reader_sees_one_change(shop: Sho
 def test_a_nightly_run_with_a_merge_conflict_is_rerun_from_the_new_main(shop: Shop, some_events: None) -> None:
     first = shop.trigger_nightly(DAY)
     eventually(lambda: shop.task_state(first, "create_branch") == "success", "the nightly run has its branch")
-    events = catalog.connect(shop.settings).load_table("curated.events")
+    events = catalog.open_catalog(shop.settings).load_table("curated.events")
     events.transaction().set_properties(**{"written-by": "another writer"}).commit_transaction()
     shop.finish("clickstream_nightly", first, expect="failed")
     assert "another writer changed curated.events on main" in shop.task_log(first, "merge")
     rerun = f"rerun1_{first}"
     eventually(lambda: any(run["dag_run_id"] == rerun for run in shop.runs("clickstream_nightly")), "the rerun exists")
     shop.finish("clickstream_nightly", rerun)
-    published = catalog.connect(shop.settings).load_table("curated.events")
+    published = catalog.open_catalog(shop.settings).load_table("curated.events")
     assert published.properties["written-by"] == "another writer"
     assert published.metadata.current_snapshot_id != events.metadata.current_snapshot_id
     assert shop.references("BRANCH") == {"main"}

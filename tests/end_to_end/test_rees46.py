@@ -26,7 +26,7 @@ def file(data_dir: Path) -> Path:
 @pytest.fixture(scope="module")
 def unpublished(shop: Shop) -> int:
     """Number of records of other tests that no nightly run has published before the file is sent."""
-    published = published_end_offsets(catalog.connect(shop.settings))
+    published = published_end_offsets(catalog.open_catalog(shop.settings))
     return sum(end_offsets(shop.settings).values()) - sum(published.values())
 
 

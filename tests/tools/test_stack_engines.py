@@ -110,7 +110,7 @@ def test_a_killed_component_restarts_with_its_data(small: SmallStack, name: str)
     deadline = time.monotonic() + 120
     while small.components()[name]["state"] != "up" or small.components()[name]["pid"] == old:
         assert time.monotonic() < deadline, f"{name} did not restart"
-    assert catalog.connect(running(small.folder)).table_exists("raw.clicks")
+    assert catalog.open_catalog(running(small.folder)).table_exists("raw.clicks")
     assert send(small, "after") == offset + 1
 
 

@@ -32,7 +32,7 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
 
     `seconds` are the durations of the demo's steps.
     """
-    main = catalog.connect(settings)
+    main = catalog.open_catalog(settings)
     release = airflow.xcom(names.NIGHTLY, run_id, "merge") or {}
     durations = {f"nightly.{task['task_id']}": task["duration"] for task in airflow.tasks(names.NIGHTLY, run_id) if task["duration"]}
     audits = (airflow.xcom(names.NIGHTLY, run_id, "audit") or {}).get("facts", {}).get("audits", [])
@@ -58,8 +58,8 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
 def events(settings: Settings) -> dict[str, Any]:
     """Returns how many events were sent, acknowledged, accepted, duplicates, late, and quarantined by reason."""
     sent = reader.entries(settings, None)
-    ledger = catalog.connect(settings).load_table("curated.ingest_ledger").scan().to_arrow()
-    reasons = catalog.connect(settings).load_table("raw.quarantine").scan(selected_fields=("reason",)).to_arrow()["reason"]
+    ledger = catalog.open_catalog(settings).load_table("curated.ingest_ledger").scan().to_arrow()
+    reasons = catalog.open_catalog(settings).load_table("raw.quarantine").scan(selected_fields=("reason",)).to_arrow()["reason"]
     totals = {name: int(pc.sum(ledger[name]).as_py() or 0) for name in ("accepted", "duplicates", "quarantined", "late")}
     return {
         "sent": len(sent),

@@ -9,7 +9,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
-from tools.lake.catalog import connect, row_count
+from tools.lake.catalog import open_catalog, row_count
 from tools.shop.labels import ATTACKS, Attack, attack_by_event, folder, read
 
 WAIT_SECONDS = 60
@@ -24,7 +24,7 @@ WAIT_SECONDS = 60
 def wait_for_lake(settings: Settings) -> bool:
     """Wait until the lake holds every score and alert that Kafka holds; returns False if it does not within WAIT_SECONDS."""
     contracts = (schema.tables()["raw.fraud_scores"], schema.tables()["raw.fraud_alerts"])
-    main = connect(settings)
+    main = open_catalog(settings)
     return all(sum(end_offsets(settings, contract.topic).values()) == row_count(main, contract.id) for contract in contracts)
 
 
@@ -32,7 +32,7 @@ def detection(settings: Settings) -> dict[str, Any]:
     """Returns for each pattern the attacks simulated and detected and the median seconds from their first event to their first alert."""
     attacks = read(sorted(folder(settings).glob("*.jsonl")))
     attack_of = attack_by_event(attacks)
-    scan = connect(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at"))
+    scan = open_catalog(settings).load_table("raw.fraud_alerts").scan(selected_fields=("event_id", "ingested_at"))
     alerts = scan.to_arrow().to_pylist()
     first_alert_at: dict[str, datetime] = {}
     for alert in sorted(alerts, key=lambda alert: alert["ingested_at"]):

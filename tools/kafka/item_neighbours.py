@@ -34,7 +34,7 @@ app = new_app(__doc__)
 def publish(ref: Annotated[str, typer.Option(help="The features release: a tag, or branch@commit.")], receipt: ReceiptUri) -> None:
     """Make the topic hold exactly the neighbours of a features release."""
     settings, started = current_settings(), time.monotonic()
-    table = catalog.connect(settings, ref).load_table(TABLE)
+    table = catalog.open_catalog(settings, ref).load_table(TABLE)
     values = dict(topic_values(table.scan().to_arrow(), ref))
     if not values:
         raise UsageError(f"--ref {ref!r}: {TABLE} has no rows at that ref; the topic was not changed")

@@ -36,7 +36,7 @@ def records(settings: Settings, topic: str, start_offsets: Mapping[int, int] | N
     ends = end_offsets(settings, topic)
     starts = dict.fromkeys(ends, 0) if start_offsets is None else start_offsets
     config = {"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP, "enable.auto.commit": False, "log_level": 0}
-    # Retention and compaction leave gaps, also at the end of a partition: only the end-of-partition event tells that nothing follows.
+    # Retention and compaction leave gaps, also at the end of a partition; the end-of-partition event marks that nothing follows.
     consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.partition.eof": True})
     unread = {partition for partition, offset in starts.items() if offset < ends[partition]}
     try:

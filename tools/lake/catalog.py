@@ -15,7 +15,7 @@ from tools.lake.object_store import s3_client
 FIRST_PARTITION_FIELD_ID = 1000
 
 
-def connect(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
+def open_catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
     """Returns the Iceberg catalog at a branch, a tag, or `branch@hash`."""
     return RestCatalog("nessie", **settings.pyiceberg(ref))
 
@@ -68,7 +68,7 @@ def ensure(settings: Settings) -> None:
     client = s3_client(settings)
     if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=settings.s3_bucket)
-    catalog = connect(settings)
+    catalog = open_catalog(settings)
     for namespace in sorted({contract.namespace for contract in schema.tables().values()}):
         try:
             catalog.create_namespace(namespace)

@@ -29,7 +29,7 @@ app = new_app(__doc__)
 @retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
 def append(settings: Settings, table: str, states: pa.Table) -> int:
     """Append the states that the table does not hold yet; returns how many."""
-    target = catalog.connect(settings).load_table(table)
+    target = catalog.open_catalog(settings).load_table(table)
     key_columns = list(schema.tables()[table].keys)
     rows = _as_table_rows(states, target.schema().as_arrow())
     existing = target.scan(selected_fields=tuple(key_columns)).to_arrow().select(key_columns)
@@ -41,7 +41,7 @@ def append(settings: Settings, table: str, states: pa.Table) -> int:
 
 def contradictions(settings: Settings, table: str, states: pa.Table) -> list[str]:
     """Returns the ids of states that the table holds with the same updated_at and other values."""
-    target = catalog.connect(settings).load_table(table)
+    target = catalog.open_catalog(settings).load_table(table)
     key_columns = list(schema.tables()[table].keys)
     rows = _as_table_rows(states, target.schema().as_arrow())
     existing = target.scan().to_arrow().select(rows.column_names)

@@ -61,7 +61,7 @@ def diff(left: Ref, right: Ref) -> None:
     """List the tables that differ between two refs, with their row counts at both."""
     settings = current_settings()
     tables = nessie.changed_tables(settings, left, right)
-    catalogs = [catalog.connect(settings, ref) for ref in (left, right)]
+    catalogs = [catalog.open_catalog(settings, ref) for ref in (left, right)]
     rows = [[table, *(row_count(side, table) for side in catalogs)] for table in tables]
     print_table(f"{left} -> {right}", ["table", left, right], rows)
 

@@ -17,7 +17,7 @@ app = new_app("Read every table and topic, and print their row counts.")
 def smoke_test() -> None:
     """Print the rows of every table on main and the records of the clicks topic."""
     settings = current_settings()
-    main = catalog.connect(settings)
+    main = catalog.open_catalog(settings)
     for table in sorted(schema.tables()):
         typer.echo(f"{table}: {main.load_table(table).scan().count():,} rows")
     typer.echo(f"{names.CLICKS_TOPIC}: {sum(end_offsets(settings).values()):,} records")

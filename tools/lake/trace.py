@@ -32,7 +32,7 @@ PIPE_WIDTH = 250
 
 def read_rows(settings: Settings, table: str, row_filter: str, columns: tuple[str, ...] = ("*",), ref: str = names.MAIN) -> list[Row]:
     """Returns the rows of a table at a ref that match a filter."""
-    scan = catalog.connect(settings, ref).load_table(table).scan(row_filter=row_filter, selected_fields=columns)
+    scan = catalog.open_catalog(settings, ref).load_table(table).scan(row_filter=row_filter, selected_fields=columns)
     return [dict(row) for row in scan.to_arrow().to_pylist()]
 
 

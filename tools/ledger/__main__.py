@@ -13,7 +13,7 @@ from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka.producer import SendError
 from tools.kafka.reader import end_offsets
 from tools.lake import nessie
-from tools.lake.catalog import connect
+from tools.lake.catalog import open_catalog
 from tools.lake.object_store import write_text
 from tools.ledger import balance, lake_state, reader, wait
 
@@ -52,7 +52,7 @@ def wait_for_lake(
     """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka at the start of the command."""
     settings, started = current_settings(), time.monotonic()
     ends = end_offsets(settings)
-    counter = wait.RowCounter(connect(settings), ends)
+    counter = wait.RowCounter(open_catalog(settings), ends)
     wait.until_complete(counter.rows, ends, timeout, typer.echo)
     # JSON has only text keys.
     ends_by_partition = {str(partition): end for partition, end in ends.items()}

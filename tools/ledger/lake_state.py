@@ -5,7 +5,7 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
-from tools.lake.catalog import connect
+from tools.lake.catalog import open_catalog
 from tools.ledger.balance import LakeState
 from tools.ledger.record_kinds import digest
 
@@ -17,7 +17,7 @@ def read(settings: Settings, with_curated: bool) -> LakeState:
     """Returns the state of Kafka and of main; with_curated adds the published events and their end offsets."""
     # Kafka is read first: records that arrive meanwhile are in the lake beyond these offsets, never missing in it.
     ends = end_offsets(settings)
-    main = connect(settings)
+    main = open_catalog(settings)
     clicks = _columns(main, CLICKS, "event_id", "kafka_partition", "kafka_offset")
     quarantine = _columns(main, QUARANTINE, "kafka_partition", "kafka_offset", "reason", "payload")
     digests = pa.array([digest(payload.as_py()) for payload in quarantine["payload"]], pa.binary())

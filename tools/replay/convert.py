@@ -12,7 +12,7 @@ Converter = Callable[[Value], Value]
 # How a time may be written in a file, beside a strptime pattern. `auto` decides for each value.
 TIME_FORMATS: Final = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
 TYPE_NAMES: Final = {"timestamptz": "time", "int": "whole number", "long": "whole number"}
-# Times below are taken for seconds since 1970 (until the year 5138), or milliseconds (until 5138 too).
+# A number below MAX_SECONDS is taken as seconds since 1970, below MAX_MILLISECONDS as milliseconds; both limits are the year 5138.
 MAX_SECONDS, MAX_MILLISECONDS = 1e11, 1e14
 
 

@@ -1,6 +1,5 @@
 """Compare the variants of a rollout, or ask for recommendations as a shop does. `python -m tools.rollout --help`."""
 
-
 from tools.common.command import new_app, run_app
 from tools.rollout.check import check
 from tools.rollout.recommend import recommend

@@ -19,7 +19,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.kafka.producer import Records, Sender, SendError
-from tools.lake.catalog import connect
+from tools.lake.catalog import open_catalog
 from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED
 from tools.rollout.serve_client import ServeClient, ServeError
@@ -125,7 +125,7 @@ def _view_event(event_id: str, user: str, product: dict[str, Any]) -> bytes:
 def changes(settings: Settings, users: int, views: int, k: int, seed: int) -> Iterator[Change]:
     """Yields the changes of `views` views by each of the `users` newest users, of products that were viewed recently."""
     newest = _newest_views(settings, users)
-    products = {row["product_id"]: row for row in connect(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
+    products = {row["product_id"]: row for row in open_catalog(settings).load_table("landing.products").scan().to_arrow().to_pylist()}
     candidates = sorted({product for product in newest["product_id"] if product in products})
     if not candidates:
         raise UsageError("raw.clicks on main has no product view of a signed-in user: run `./clickstream demo` first")
@@ -158,7 +158,7 @@ def _newest_views(settings: Settings, users: int) -> dict[str, list[Any]]:
     """Returns users and products of the newest product views of signed-in users, the newest first."""
     row_filter = "event_type = 'view_item' and user_id is not null and product_id is not null"
     columns = ("user_id", "product_id", "event_time")
-    views = connect(settings).load_table("raw.clicks").scan(row_filter=row_filter, selected_fields=columns).to_arrow()
+    views = open_catalog(settings).load_table("raw.clicks").scan(row_filter=row_filter, selected_fields=columns).to_arrow()
     newest_first = views.sort_by([("event_time", "descending"), ("user_id", "ascending")])
     return dict(newest_first.slice(0, VIEWS_PER_USER * users).to_pydict())
 

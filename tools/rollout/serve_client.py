@@ -1,4 +1,4 @@
-"""HTTP client of the recommendations that Ray Serve answers."""
+"""HTTP client of the recommendation API of Ray Serve."""
 
 from types import TracebackType
 from typing import Any, Self
