@@ -1,7 +1,8 @@
 """Renders SQL files with Jinja2: the one template language of all SQL in the project.
 
 An undefined variable is an error (StrictUndefined). Nothing is escaped: values are bound by an engine's own `literal`
-filter, and table names come from the contracts.
+filter, and table names come from the contracts. The environment is sandboxed: a saved definition of a Flink job is read
+from the object store, and a template must not be able to reach Python's internals.
 """
 
 import traceback
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 
 Filters = Mapping[str, Callable[..., str]]
 
@@ -23,7 +25,7 @@ class TemplateError(ValueError):
 
 def environment(*folders: Path, filters: Filters | None = None) -> jinja2.Environment:
     """Returns a Jinja environment that loads templates from these folders; the first match wins."""
-    jinja = jinja2.Environment(
+    jinja = SandboxedEnvironment(
         loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

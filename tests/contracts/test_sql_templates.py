@@ -49,3 +49,12 @@ def test_an_error_names_the_file_and_the_line(tmp_path: Path, template: str, mes
 def test_an_undefined_variable_of_a_text_is_an_error() -> None:
     with pytest.raises(TemplateError, match="SQL template: 'colum' is undefined"):
         render_text("SELECT {{ colum }}", {})
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ value.__init__.__globals__ }}", "{{ value.format.__globals__ }}"],
+)
+def test_a_template_cannot_reach_python_internals(template: str) -> None:
+    with pytest.raises(TemplateError, match="unsafe"):
+        render_text(template, {"value": "x"})
