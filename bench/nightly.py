@@ -22,7 +22,7 @@ def measure() -> dict[str, Any]:
 
 
 def run_nightly(shop: Shop) -> dict[str, float]:
-    """Runs a nightly run; returns the seconds of each task in order of their start, and of the whole run as `all`."""
+    """Run a nightly run; returns the seconds of each task in order of their start, and of the whole run as `all`."""
     run_id = shop.nightly(DAY)
     tasks = sorted(shop.airflow.tasks(names.NIGHTLY, run_id), key=lambda task: task["start_date"] or "")
     seconds = {task["task_id"]: round(task["duration"], 1) for task in tasks if task["duration"]}

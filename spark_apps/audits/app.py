@@ -48,7 +48,7 @@ class AuditResult:
 
 
 def read_audit(path: Path) -> Audit:
-    """Reads an audit from its file. Raises ValueError if a header line is missing."""
+    """Read an audit from its file. Raises ValueError if a header line is missing."""
     header = dict(re.findall(r"^-- (severity|meaning|owner): (.+)$", path.read_text(), re.M))
     missing = [key for key in ("severity", "meaning", "owner") if key not in header]
     if missing or header["severity"] not in SEVERITIES:
@@ -71,7 +71,7 @@ def select_audits(folder: Path = FOLDER, namespaces: Sequence[str] = ()) -> list
 
 
 def namespaces(text: str) -> list[str]:
-    """Parses namespaces of the contracts, separated by commas."""
+    """Parse namespaces of the contracts, separated by commas."""
     all_namespaces = sorted({contract.namespace for contract in tables().values()})
     if unknown := sorted(set(text.split(",")) - set(all_namespaces)):
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a namespace: use some of {','.join(all_namespaces)}")
@@ -79,7 +79,7 @@ def namespaces(text: str) -> list[str]:
 
 
 def run_audit(lake: Lake, audit: Audit) -> AuditResult:
-    """Runs one audit on the run's branch."""
+    """Run one audit on the run's branch."""
     try:
         rows = lake.sql(audit.path, neighbours=covisitation.item_neighbours(), scored_events=list(rules().scored_events))
         sample = rows.limit(SAMPLE_ROWS + 1).collect()
@@ -90,7 +90,7 @@ def run_audit(lake: Lake, audit: Audit) -> AuditResult:
 
 
 def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
-    """Runs the audits, four at a time. Raises AppFailed if one fails."""
+    """Run the audits, four at a time. Raises AppFailed if one fails."""
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda audit: run_audit(lake, audit), select_audits(folder, args.namespaces)))
     failures = [result for result in results if result.failed]
@@ -125,5 +125,5 @@ def arguments() -> ArgumentParser:
 
 
 def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs the app with its command line arguments; returns the exit code."""
+    """Run the app with its command line arguments; returns the exit code."""
     return run_app(APP, arguments(), compute, argv, opener)

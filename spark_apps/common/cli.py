@@ -54,7 +54,7 @@ def argument_parser(app: str, description: str) -> ArgumentParser:
 
 
 def day(text: str) -> date:
-    """Parses a day (YYYY-MM-DD) of the command line."""
+    """Parse a day (YYYY-MM-DD) of the command line."""
     try:
         return date.fromisoformat(names.checked_day(text))
     except ValueError as error:
@@ -62,14 +62,14 @@ def day(text: str) -> date:
 
 
 def receipt_uri(text: str) -> str:
-    """Checks the URI of the receipt."""
+    """Check the URI of the receipt."""
     if urlparse(text).scheme not in ("s3", "file"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a receipt URI: use s3://bucket/key or file:///path")
     return text
 
 
 def run_app(app: str, parser: ArgumentParser, compute: Compute, argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs `compute` and then writes its receipt. Returns the exit code: 0 only with a written receipt without an error."""
+    """Run `compute`, then write its receipt. Returns the exit code: 0 only with a written receipt without an error."""
     args = parser.parse_args(argv)
     started = time.monotonic()
     try:
@@ -93,7 +93,7 @@ def run_app(app: str, parser: ArgumentParser, compute: Compute, argv: list[str],
 
 @contextmanager
 def _closing(lake: Lake) -> Iterator[None]:
-    """Closes the session at the end, also on SIGTERM: a Connect server would continue the queries of an app that is gone."""
+    """Close the session at the end, also on SIGTERM: a Connect server would continue the queries of an app that is gone."""
 
     def interrupt(number: int, frame: object) -> None:
         lake.spark.interruptAll()
@@ -145,7 +145,7 @@ def _server_stack_trace(error: BaseException) -> str:
 
 
 def write_file(s3_properties: dict[str, str], uri: str, text: str) -> None:
-    """Writes a small file to a file:// URI, or to an s3:// URI with the catalog's S3 properties (see Catalog.file_io)."""
+    """Write a small file to a file:// URI, or to an s3:// URI with the catalog's S3 properties (see Catalog.file_io)."""
     if urlparse(uri).scheme == "file":
         path = Path(url2pathname(urlparse(uri).path))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -100,13 +100,13 @@ class Lake:
         return sorted(row[0] for row in self.sql(path, **values).collect() if row[0] is not None)
 
     def replace(self, table: str, rows: DataFrame, where: Column | None = None) -> None:
-        """Replaces the table's rows that match `where`, or all rows without it, by `rows` in one commit."""
+        """Replace the table's rows that match `where`, or all rows without it, by `rows` in one commit."""
         columns = [field.name for field in tables()[table].fields]
         # Not a dynamic partition overwrite: that would keep the old rows of a partition for which there are no new ones.
         rows.select(*columns).writeTo(self.catalog.name(table)).overwrite(F.lit(True) if where is None else where)
 
     def refresh(self, table: str, rows: DataFrame) -> tuple[str, bool]:
-        """Replaces the whole table by `rows` unless the content is equal; returns the content hash and whether it was written."""
+        """Replace the whole table by `rows` unless the content is equal; returns the content hash and whether it was written."""
         rows.cache()
         contents = self.contents({"new": rows, "old": self.table(table).select(*rows.columns)})
         changed = contents["new"] != contents["old"]
@@ -141,7 +141,7 @@ class Lake:
         return {row["name"]: f"{row['rows']}:{row['total'] or 0}" for row in reduce(DataFrame.unionAll, hashed).collect()}
 
     def close(self) -> None:
-        """Ends the session."""
+        """End the session."""
         # A Connect server keeps the cached data of a closed session. The call fails if the server is gone; so is its cache then.
         with suppress(PySparkException):
             self.spark.catalog.clearCache()
@@ -158,6 +158,6 @@ def content(frame: DataFrame) -> DataFrame:
 
 
 def open_lake(settings: Settings, ref: str, app: str) -> Lake:
-    """Opens a session whose catalog reads and writes the Nessie reference `ref`."""
+    """Open a session whose catalog reads and writes the Nessie reference `ref`."""
     catalog = NessieCatalog(settings, ref)
     return Lake(open_session(app, catalog.conf()), catalog)

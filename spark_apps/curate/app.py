@@ -27,7 +27,7 @@ DaysByTable = dict[str, list[date]]
 
 
 def end_offsets(text: str) -> dict[int, int]:
-    """Parses a JSON object of end offsets by Kafka partition."""
+    """Parse a JSON object of end offsets by Kafka partition."""
     try:
         offsets = {int(partition): int(offset) for partition, offset in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
@@ -38,7 +38,7 @@ def end_offsets(text: str) -> dict[int, int]:
 
 
 def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str, int]]:
-    """Recomputes the affected days; returns the days written by table, and the sums of the run's ledger rows."""
+    """Recompute the affected days; returns the days written by table, and the sums of the run's ledger rows."""
     offsets = ledger.unpublished_offsets(lake, args.end_offsets)
     outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
     if not (offsets.has_records or outdated_days or args.rebuild):
@@ -72,7 +72,7 @@ def _write_days(lake: Lake, affected_days: list[date], outdated_days: list[date]
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Curates; the content hashes of the receipt cover the days written."""
+    """Curate; the content hashes of the receipt cover the days written."""
     days_by_table, counts = curate(lake, args)
     written = {table: lake.table(table).where(F.col(DAY_COLUMNS[table]).isin(days)) for table, days in days_by_table.items() if days}
     all_days = {str(day) for days in days_by_table.values() for day in days}
@@ -96,5 +96,5 @@ def arguments() -> ArgumentParser:
 
 
 def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs the app with its command line arguments; returns the exit code."""
+    """Run the app with its command line arguments; returns the exit code."""
     return run_app(APP, arguments(), compute, argv, opener)

@@ -14,7 +14,7 @@ QUERIES = {"curated.users": SQL / "users.sql", "curated.products": SQL / "produc
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Computes both dimensions. A table whose content is unchanged is not written, so a run without new states commits nothing."""
+    """Compute both dimensions. A table whose content is unchanged is not written, so a run without new states commits nothing."""
 
     def refresh(table: str) -> tuple[str, bool]:
         return lake.refresh(table, lake.sql(QUERIES[table]))
@@ -32,5 +32,5 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
 
 
 def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs the app with its command line arguments; returns the exit code."""
+    """Run the app with its command line arguments; returns the exit code."""
     return run_app(APP, argument_parser(APP, __doc__ or ""), compute, argv, opener)

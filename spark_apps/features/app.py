@@ -28,7 +28,7 @@ def window(lake: Lake, args: argparse.Namespace) -> tuple[date, date]:
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Computes both tables; a table whose content is unchanged is not written."""
+    """Compute both tables; a table whose content is unchanged is not written."""
     since, until = window(lake, args)
     sessions = lake.refresh(SESSIONS, lake.sql(SQL / "training_sessions.sql", since=since, until=until))
     # item_neighbours reads the training sessions that were just written.
@@ -46,14 +46,14 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
 
 
 def window_days(text: str) -> int:
-    """Parses the number of days of the window."""
+    """Parse the number of days of the window."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WINDOW_DAYS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: use 1 to {MAX_WINDOW_DAYS}")
     return int(text)
 
 
 def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs the app with its command line arguments; returns the exit code."""
+    """Run the app with its command line arguments; returns the exit code."""
     parser = argument_parser(APP, __doc__ or "")
     parser.add_argument("--window-days", type=window_days, default=WINDOW_DAYS, help=f"days of sessions (default {WINDOW_DAYS})")
     parser.add_argument("--until", type=day, help="last day of the window; default: the newest published day, or --day if that is later")

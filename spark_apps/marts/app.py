@@ -21,12 +21,12 @@ WHOLE = ("marts.retention_weekly", "marts.fraud_daily")
 
 
 def days(text: str) -> list[date]:
-    """Parses days separated by commas; an empty text is an empty list."""
+    """Parse days separated by commas; an empty text is an empty list."""
     return sorted({day(part.strip()) for part in text.split(",") if part.strip()})
 
 
 def write_mart(lake: Lake, table: str, chosen_days: list[date]) -> DataFrame:
-    """Writes a mart: a daily one for the days, another one as a whole. Returns the rows written."""
+    """Write a mart: a daily one for the days, another one as a whole. Returns the rows written."""
     path = SQL / f"{table.split('.')[1]}.sql"
     if table in WHOLE:
         lake.replace(table, lake.sql(path))
@@ -35,14 +35,14 @@ def write_mart(lake: Lake, table: str, chosen_days: list[date]) -> DataFrame:
 
 
 def write_days(lake: Lake, table: str, rows: DataFrame, chosen_days: list[date]) -> DataFrame:
-    """Replaces the days of a daily mart; returns the rows written."""
+    """Replace the days of a daily mart; returns the rows written."""
     on_days = F.col("day").isin(chosen_days)
     lake.replace(table, rows, on_days)
     return lake.table(table).where(on_days)
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Computes all marts, or none without days."""
+    """Compute all marts, or none without days."""
     written: dict[str, DataFrame] = {}
     if args.days:
         # fraud_daily counts the late scores, so these come first.
@@ -62,7 +62,7 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
 
 
 def main(argv: list[str], opener: LakeOpener = open_lake) -> int:
-    """Runs the app with its command line arguments; returns the exit code."""
+    """Run the app with its command line arguments; returns the exit code."""
     parser = argument_parser(APP, __doc__ or "")
     parser.add_argument("--days", required=True, type=days, help="days to compute, separated by commas; may be empty")
     return run_app(APP, parser, compute, argv, opener)

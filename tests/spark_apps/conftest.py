@@ -58,6 +58,6 @@ def lake(new_lake: Callable[[], LocalLake]) -> LocalLake:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ignores warnings about the sockets of collect(), which PySpark leaves to the garbage collector."""
+    """Ignore warnings about the sockets of collect(), which PySpark leaves to the garbage collector."""
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
     config.addinivalue_line("filterwarnings", r"ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")

@@ -60,7 +60,7 @@ class SharedLake(Lake):
 
 @dataclass
 class LocalLake:
-    """Sends events into raw tables, runs the apps, and reads the result."""
+    """Sends events into raw tables, runs the apps and reads the result."""
 
     spark: SparkSession
     number: int
@@ -91,7 +91,7 @@ class LocalLake:
         return util.loadIcebergTable(self.spark._jsparkSession, self.catalog.name(table))
 
     def publish(self) -> None:
-        """Tags the current state of the tables as published, as the merge of a nightly run does."""
+        """Tag the current state of the tables as published, as the merge of a nightly run does."""
         for name in SPARK_TABLES:
             table = self.iceberg(name)
             refs = table.manageSnapshots()
@@ -105,7 +105,7 @@ class LocalLake:
         self.spark.createDataFrame(values, schema).writeTo(self.catalog.name(table)).append()
 
     def send(self, *events: dict[str, Any]) -> None:
-        """Writes events to raw.clicks as the stream does; each arrives one second after the one before it."""
+        """Write events to raw.clicks as the stream does; each arrives one second after the one before it."""
         self.insert("raw.clicks", *(self._raw_click(event) for event in events))
 
     def _raw_click(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -118,14 +118,14 @@ class LocalLake:
         return kafka | event | price | {"event_time": at(event["event_time"])}
 
     def quarantine(self, count: int, partition: int = 0) -> None:
-        """Writes records to raw.quarantine."""
+        """Write records to raw.quarantine."""
         first = self.offsets[partition]
         self.offsets[partition] += count
         record = {"kafka_partition": partition, "ingested_at": FIRST_ARRIVAL, "reason": "not_json"}
         self.insert("raw.quarantine", *({**record, "kafka_offset": first + i} for i in range(count)))
 
     def run(self, app: Any, *args: str, run: str = "", day: str = "2026-01-02") -> tuple[int, Receipt]:
-        """Runs one app with the arguments that Airflow passes; returns its exit code and its receipt."""
+        """Run one app with the arguments that Airflow passes; returns its exit code and its receipt."""
         path = self.folder / f"receipt_{self.number}_{next(self.run_numbers)}.json"
         run_id = run or f"run{next(self.run_numbers)}"
         argv = ["--ref", "branch", "--run", run_id, "--day", day, "--receipt", path.as_uri(), *args]
@@ -133,7 +133,7 @@ class LocalLake:
         return code, Receipt.from_json(path.read_text())
 
     def recompute(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
-        """Runs dimensions, curate and marts without publishing; returns the receipt of curate."""
+        """Run dimensions, curate and marts without publishing; returns the receipt of curate."""
         assert self.run(dimensions, day=day)[0] == 0
         code, receipt = self.run(curate, "--end-offsets", json.dumps(self.offsets), *args, run=run, day=day)
         assert (code, receipt.error) == (0, "")
@@ -142,7 +142,7 @@ class LocalLake:
         return receipt
 
     def nightly(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
-        """Runs dimensions, curate, marts and audits and publishes the result; returns the receipt of curate."""
+        """Run dimensions, curate, marts and audits and publish the result; returns the receipt of curate."""
         receipt = self.recompute(*args, run=run, day=day)
         code, audits_receipt = self.run(audits, "--namespaces=raw,curated,marts", day=day)
         assert (code, audits_receipt.error) == (0, ""), audits_receipt.facts

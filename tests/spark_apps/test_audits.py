@@ -81,12 +81,12 @@ def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def set_columns(**values: str) -> Change:
-    """Sets columns of every row to SQL expressions."""
+    """Set columns of every row to SQL expressions."""
     return lambda frame: frame.withColumns({name: F.expr(text) for name, text in values.items()})
 
 
 def where(condition: str) -> Change:
-    """Keeps only some rows."""
+    """Keep only some rows."""
     return lambda frame: frame.where(condition)
 
 
@@ -95,7 +95,7 @@ def doubled(frame: DataFrame) -> DataFrame:
 
 
 def add_row(**values: str) -> Change:
-    """Adds a copy of the first row with some columns set to SQL expressions."""
+    """Add a copy of the first row with some columns set to SQL expressions."""
     return lambda frame: frame.unionAll(
         frame.limit(1).withColumns({k: F.expr(v).cast(frame.schema[k].dataType) for k, v in values.items()})
     )

@@ -12,7 +12,7 @@ TABLE = "curated.events"
 
 
 def register_new_clicks(lake: Lake, lowest_start: int) -> None:
-    """Registers the view `new_clicks`: the clicks in the run's offset ranges, which begin at offset `lowest_start` or later."""
+    """Register the view `new_clicks`: the clicks in the run's offset ranges, which begin at offset `lowest_start` or later."""
     lake.view(SQL / "new_clicks.sql", lowest_start=lowest_start).cache()
 
 
@@ -30,7 +30,7 @@ def outdated_version_days(lake: Lake) -> list[date]:
 
 
 def write_events(lake: Lake, days: list[date]) -> list[date]:
-    """Recomputes the events of the days.
+    """Recompute the events of the days.
 
     Returns the further days that it recomputed: those of published events that an earlier arrival of the same event_id
     supersedes.

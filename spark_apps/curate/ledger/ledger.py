@@ -47,12 +47,12 @@ def unpublished_offsets(lake: Lake, end_offsets: dict[int, int]) -> OffsetRanges
 
 
 def register_offset_ranges(lake: Lake, offsets: OffsetRanges) -> None:
-    """Registers the view `offset_ranges`."""
+    """Register the view `offset_ranges`."""
     lake.view(SQL / "offset_ranges.sql", ranges=offsets.ranges)
 
 
 def write_ledger(lake: Lake, offsets: OffsetRanges, run: str, day: date) -> dict[str, int]:
-    """Adds the run's rows to the published ledger; returns the sums of their counts."""
+    """Add the run's rows to the published ledger; returns the sums of their counts."""
     rows = lake.sql(SQL / "ingest_ledger.sql", run=run, day=day, lowest_start=offsets.lowest_start).cache()
     lake.replace(TABLE, rows)
     rows_of_run = [(F.col("kafka_partition") == partition) & (F.col("start_offset") >= start) for partition, start, _ in offsets.ranges]

@@ -13,7 +13,7 @@ TABLE = "curated.orders"
 
 
 def write_orders(lake: Lake, days: list[date]) -> list[date]:
-    """Recomputes the orders with events on the days; returns the days of the orders that changed."""
+    """Recompute the orders with events on the days; returns the days of the orders that changed."""
     lake.view(SQL / "order_ids_of_days.sql", days=days)
     lake.view(SQL / "affected_orders.sql", ranges=time_ranges(days)).cache()
     affected_days = lake.column(SQL / "affected_order_days.sql")

@@ -13,7 +13,7 @@ TABLE = "curated.sessions"
 
 
 def write_sessions(lake: Lake, days: list[date]) -> list[date]:
-    """Recomputes the sessions with events on the days; returns the days of the sessions that changed."""
+    """Recompute the sessions with events on the days; returns the days of the sessions that changed."""
     ranges = time_ranges(days)
     lake.view(SQL / "affected_sessions.sql", ranges=ranges, since=ranges[0][0]).cache()
     affected_days = lake.column(SQL / "affected_session_days.sql")
