@@ -1,7 +1,4 @@
-"""Measures the fraud rules on labelled attacks: a simulated day with attacks and lookalikes is run through the real Flink job.
-
-python -m tools.fraud.report [--seed N ...]     (make fraud-report [SEED=N])
-"""
+"""Measures the fraud rules on labelled attacks: a simulated day with attacks and lookalikes is run through the real Flink job."""
 
 import json
 import subprocess

@@ -120,5 +120,5 @@ def require_topic(settings: Settings, topic: str = names.CLICKS_TOPIC) -> Sequen
             f"cannot reach Kafka at {settings.kafka_bootstrap}: run `./clickstream stack up`, or set CLICKSTREAM_KAFKA_BOOTSTRAP"
         ) from None
     if topic not in topics:
-        raise SendError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: `python -m tools.lake.bootstrap` creates it")
+        raise SendError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: run `./clickstream lake bootstrap`")
     return sorted(topics[topic].partitions)

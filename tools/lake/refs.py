@@ -1,4 +1,4 @@
-"""Branches, tags and commits of the lake: list, compare, drop. `python -m tools.lake.refs --help`."""
+"""Branches, tags and commits of the lake: list, compare, drop."""
 
 import sys
 from typing import Annotated

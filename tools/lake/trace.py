@@ -1,7 +1,4 @@
-"""Traces an alert, a score, a release or a model back to its data: rules, receipts, commits and Kafka offsets.
-
-`python -m tools.lake.trace --help`
-"""
+"""Traces an alert, a score, a release or a model back to its data: rules, receipts, commits and Kafka offsets."""
 
 import json
 import re

@@ -73,7 +73,7 @@ def until_complete(
     deadline, last_report = time.monotonic() + timeout, 0.0
     while missing := missing_records(end_offsets, count_rows()):
         if any(count < 0 for count in missing.values()):
-            raise LakeIncomplete(f"the lake holds more than Kafka: {_describe(missing)}; run `python -m tools.ledger check`")
+            raise LakeIncomplete(f"the lake holds more than Kafka: {_describe(missing)}; run `./clickstream ledger check`")
         if time.monotonic() > deadline:
             raise LakeIncomplete(f"after {timeout:g} s the lake still lacks {_describe(missing)}; run `./clickstream stack doctor`")
         if time.monotonic() - last_report > REPORT_SECONDS:

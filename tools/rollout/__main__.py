@@ -1,4 +1,4 @@
-"""Compare the variants of a rollout, or ask for recommendations as a shop does. `python -m tools.rollout --help`."""
+"""Compare the variants of a rollout, or ask for recommendations as a shop does."""
 
 from tools.common.command import new_app, run_app
 from tools.rollout.check import check

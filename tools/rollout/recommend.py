@@ -1,7 +1,4 @@
-"""Asks for the recommendations of users before and after a product view, and measures how long the change takes.
-
-`python -m tools.rollout.recommend --help`
-"""
+"""Asks for the recommendations of users before and after a product view, and measures how long the change takes."""
 
 import json
 import time
