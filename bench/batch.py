@@ -82,12 +82,12 @@ def measure_size(size: int) -> dict[str, float]:
     return seconds
 
 
-def create_branch(settings: Settings) -> None:
-    """Create the Nessie branch of the run at the head of main."""
+def create_branch(settings: Settings, branch: str = BRANCH) -> str:
+    """Create the Nessie branch of a run at the head of main; returns the commit."""
     trees = f"{settings.nessie_uri}/api/v2/trees"
     head = httpx.get(f"{trees}/{names.MAIN}", timeout=30).json()["reference"]
-    branch = {"name": BRANCH, "type": "BRANCH"}
-    httpx.post(trees, params=branch, json=head, timeout=30).raise_for_status()
+    httpx.post(trees, params={"name": branch, "type": "BRANCH"}, json=head, timeout=30).raise_for_status()
+    return str(head["hash"])
 
 
 def write_raw_clicks(settings: Settings, size: int) -> pa.Table:
@@ -106,11 +106,11 @@ def write_raw_clicks(settings: Settings, size: int) -> pa.Table:
     return clicks
 
 
-def run_spark_app(settings: Settings, app: str, *args: str) -> float:
+def run_spark_app(settings: Settings, app: str, *args: str, branch: str = BRANCH) -> float:
     """Run a Spark app as Airflow does; returns the CPU seconds of the app, the Connect server and the executors."""
     before = spark_process_seconds(settings) + child_process_seconds()
-    key = names.receipt_key("bench", BRANCH, app, 1)
-    common = ["--ref", BRANCH, "--run", BRANCH, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
+    key = names.receipt_key("bench", branch, app, 1)
+    common = ["--ref", branch, "--run", branch, "--day", UNTIL.isoformat(), "--receipt", f"s3://{settings.s3_bucket}/{key}"]
     env = {"SPARK_REMOTE": f"{settings.spark_remote}/;token={read_secret(settings.spark_token_file)}"}
     command = [str(SPARK_PYTHON), "-m", f"spark_apps.{app}", *common, *args]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **settings.to_env(), **env})
