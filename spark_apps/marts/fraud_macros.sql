@@ -1,5 +1,5 @@
 {# The levels of one fraud pattern over `source`: see clickstream_contracts.fraud_sql, whose PatternSql is the argument. #}
-{% macro pattern_query(pattern, source) -%}
+{% macro pattern_query(pattern, source) %}
     SELECT *, CASE WHEN {{ pattern.name }}_part > 0 THEN {{ pattern.reason }} END AS {{ pattern.name }}_reason
     FROM (
         SELECT

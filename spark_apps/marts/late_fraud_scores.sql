@@ -4,7 +4,7 @@
 WITH all_events AS (
     SELECT
         event_id, event_type, event_day, event_time, user_id, session_id, device_id, order_id, payment_token, coupon,
-        -- As the stream computes it: null without a quantity, other than the column `amount`.
+        -- As the stream computes it: null without a quantity, unlike the column `amount`.
         CAST(price * quantity AS DOUBLE) AS amount,
         latitude, longitude,
         unix_millis(event_time) AS event_ms,
