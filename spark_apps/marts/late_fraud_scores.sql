@@ -1,11 +1,11 @@
 -- grain: one row per event_id
 -- Fraud scores of the view `unscored_events`, by the rules that the stream applies, over all events of the lake.
-{% import "fraud_macros.sql" as macros %}
+{% import "fraud_macros.sql" as fraud %}
+{% import "macros.sql" as macros %}
 WITH all_events AS (
     SELECT
         event_id, event_type, event_day, event_time, user_id, session_id, device_id, order_id, payment_token, coupon,
-        -- As the stream computes it: null without a quantity, unlike the column `amount`.
-        CAST(price * quantity AS DOUBLE) AS amount,
+        CAST({{ macros.amount_of("e") }} AS DOUBLE) AS amount,
         latitude, longitude,
         unix_millis(event_time) AS event_ms,
         -- As in the stream: an event whose clock is ahead of the broker's counts at its arrival.
@@ -22,7 +22,7 @@ WITH all_events AS (
 ),
 {% for pattern, source in all_event_patterns %}
 {{ pattern.name }} AS (
-{{ macros.pattern_query(pattern, source) }}
+{{ fraud.pattern_query(pattern, source) }}
 ),
 {% endfor %}
 risk_events AS (
@@ -30,7 +30,7 @@ risk_events AS (
 ),
 {% for pattern, source in risk_event_patterns %}
 {{ pattern.name }} AS (
-{{ macros.pattern_query(pattern, source) }}
+{{ fraud.pattern_query(pattern, source) }}
 ),
 {% endfor %}
 scored AS (

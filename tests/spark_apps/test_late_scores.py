@@ -32,7 +32,7 @@ def random_events(seed: int, count: int) -> list[dict[str, Any]]:
                 "payment_token": rng.choice([None, *(f"c{n}" for n in range(5))]),
                 "order_id": f"o{number}",
                 "price": rng.choice(["5.00", "70.10", "250.00"]),
-                "quantity": rng.randint(1, 3),
+                "quantity": rng.choice([None, 1, 2, 3]),
                 "coupon": rng.choice([None, None, "WELCOME10", "SPRING"]),
                 "latitude": latitude,
                 "longitude": longitude,

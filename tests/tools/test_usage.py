@@ -118,7 +118,7 @@ def test_shell_completion_lists_commands(shell: str, tmp_path: Path) -> None:
 
 
 def test_the_completion_script_is_printed(tmp_path: Path) -> None:
-    result = run("bash", "-c", f"{SCRIPT} --show-completion", cwd=tmp_path)
+    result = run("bash", "-c", f"{SCRIPT} --show-completion; exit $?", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "clickstream" in result.stdout
 
