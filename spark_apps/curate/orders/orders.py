@@ -17,8 +17,8 @@ def write_orders(lake: Lake, days: list[date]) -> list[date]:
     lake.view(SQL / "order_ids_of_days.sql", days=days)
     lake.view(SQL / "affected_orders.sql", ranges=time_ranges(days)).cache()
     affected_days = lake.column(SQL / "affected_order_days.sql")
-    lake.view(SQL / "recomputed_orders.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
+    lake.view(SQL / "orders.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
     changed_days = lake.column(SQL / "changed_order_days.sql")
     if changed_days:
-        lake.replace(TABLE, lake.sql(SQL / "orders.sql", days=changed_days), F.col("order_day").isin(changed_days))
+        lake.replace(TABLE, lake.sql(SQL / "orders_of_changed_days.sql", days=changed_days), F.col("order_day").isin(changed_days))
     return changed_days

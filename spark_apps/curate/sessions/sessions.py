@@ -17,8 +17,8 @@ def write_sessions(lake: Lake, days: list[date]) -> list[date]:
     ranges = time_ranges(days)
     lake.view(SQL / "affected_sessions.sql", ranges=ranges, since=ranges[0][0]).cache()
     affected_days = lake.column(SQL / "affected_session_days.sql")
-    lake.view(SQL / "recomputed_sessions.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
+    lake.view(SQL / "sessions.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
     changed_days = lake.column(SQL / "changed_session_days.sql")
     if changed_days:
-        lake.replace(TABLE, lake.sql(SQL / "sessions.sql", days=changed_days), F.col("session_day").isin(changed_days))
+        lake.replace(TABLE, lake.sql(SQL / "sessions_of_changed_days.sql", days=changed_days), F.col("session_day").isin(changed_days))
     return changed_days

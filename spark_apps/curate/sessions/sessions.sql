@@ -1,7 +1,52 @@
 -- grain: one row per session
--- All sessions of the changed days: the published ones that are not affected, and the recomputed ones.
-SELECT * FROM {{ published('curated.sessions') }} AS s
-LEFT ANTI JOIN affected_sessions AS a ON a.session_key = s.session_key
-WHERE s.session_day IN ({{ days | literal }})
-UNION ALL
-SELECT * FROM recomputed_sessions WHERE session_day IN ({{ days | literal }})
+-- The sessions of all events of the affected days and, on other days, of the events of an affected session.
+{% import "macros.sql" as macros %}
+WITH session_events AS (
+    SELECT
+        e.*,
+        {{ macros.amount_of("e") }} AS event_amount,
+        struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order
+    FROM {{ table('curated.events') }} AS e
+    LEFT JOIN affected_sessions AS a
+        ON a.session_id = e.session_id AND e.event_time BETWEEN a.started_at AND a.ended_at
+    WHERE e.event_day IN ({{ read_days | literal }}) AND (e.event_day IN ({{ days | literal }}) OR a.session_id IS NOT NULL)
+), with_previous AS (
+    SELECT *, lag(event_time) OVER (PARTITION BY session_id ORDER BY time_order) AS previous_time
+    FROM session_events
+), numbered AS (
+    SELECT
+        *,
+        sum(CASE WHEN previous_time IS NULL OR event_time > previous_time + INTERVAL 30 MINUTES THEN 1 ELSE 0 END)
+            OVER (PARTITION BY session_id ORDER BY time_order ROWS UNBOUNDED PRECEDING) AS session_number
+    FROM with_previous
+), grouped AS (
+    SELECT
+        session_id,
+        min(event_time) AS started_at,
+        max(event_time) AS ended_at,
+        max_by(user_id, CASE WHEN user_id IS NOT NULL THEN time_order END) AS user_id,
+        min_by(device_id, CASE WHEN device_id IS NOT NULL THEN time_order END) AS device_id,
+        count(*) AS events,
+        count_if(event_type = 'view_item') AS views,
+        count_if(event_type = 'add_to_cart') AS carts,
+        count_if(event_type = 'begin_checkout') AS checkouts,
+        count_if(event_type = 'purchase') AS purchases,
+        CAST(coalesce(sum(CASE WHEN event_type = 'purchase' THEN event_amount END), 0) AS DECIMAL(18, 2)) AS revenue
+    FROM numbered
+    GROUP BY session_id, session_number
+)
+SELECT
+    concat(session_id, '@', unix_millis(started_at)) AS session_key,
+    session_id,
+    CAST(started_at AS DATE) AS session_day,
+    started_at,
+    ended_at,
+    user_id,
+    device_id,
+    events,
+    views,
+    carts,
+    checkouts,
+    purchases,
+    revenue
+FROM grouped
