@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
-OPTIONAL = ("seaweedfs", "spark-standalone")
+# Optional component by the component of the overlay that it is added to.
+OPTIONAL = {"object-store": "seaweedfs", "spark": "spark-standalone"}
 RENDERS = ("local", "production", "composed")
 Object = dict[str, Any]
 
@@ -39,7 +40,18 @@ def text(name: str) -> str:
     if name != "composed":
         return kustomize(MANIFESTS / "overlays" / name)
     with tempfile.TemporaryDirectory() as folder:
-        return kustomize(compose(Path(folder), "local", (*OPTIONAL, "crd-name-references", "images")))
+        copy = Path(folder) / "manifests"
+        shutil.copytree(MANIFESTS, copy)
+        for component, optional in OPTIONAL.items():
+            add_component(copy / "overlays" / "local" / component / "kustomization.yaml", optional)
+        return kustomize(copy / "overlays" / "local")
+
+
+def add_component(kustomization: Path, optional: str) -> None:
+    """Add an optional component as docs/kubernetes.md says: before ../common, whose labels and images then apply to it."""
+    content = yaml.safe_load(kustomization.read_text())
+    content["components"].insert(0, f"../../../components/{optional}")
+    kustomization.write_text(yaml.safe_dump(content))
 
 
 def compose(folder: Path, overlay: str, components: tuple[str, ...]) -> Path:

@@ -56,10 +56,20 @@ def missing_labels(resources: list[Object]) -> dict[str, set[str]]:
     return {identity(t): missing for t in resources if (missing := required - set(t["metadata"].get("labels", {})))}
 
 
-@pytest.mark.parametrize("render", ["local", "production"])
+@pytest.mark.parametrize("render", RENDERS)
 def test_every_object_has_the_recommended_labels(render: str) -> None:
     assert missing_labels(objects(render)) == {}
     assert missing_labels([{"kind": "Service", "metadata": {"name": "planted"}}])
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_volume_claim_templates_have_no_label_that_changes_with_a_version(render: str) -> None:
+    """They are immutable: with the version among their labels the next version could not be applied."""
+    claims = [
+        c for resource in objects(render) if resource["kind"] == "StatefulSet" for c in resource["spec"].get("volumeClaimTemplates", [])
+    ]
+    assert claims
+    assert {label for claim in claims for label in claim["metadata"].get("labels", {})} <= {"app.kubernetes.io/component"}
 
 
 def test_every_component_has_the_same_file_names() -> None:
