@@ -32,7 +32,7 @@ The sessions end with the newest day that was published, also if the nightly run
 failed audit; fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
-| `seal` | the commits of a task are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
+| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
 | `pin_main` | does not contain commit | main was reset to a commit before the release |
 
 A run without changes is skipped from `seal` on. Runs wait for each other.

@@ -33,8 +33,8 @@ release triggers `clickstream_features`.
 failed audit; fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
-| `seal` | the commits of a task are missing | earlier tasks were not cleared with the others; clear the run from `dimensions` |
-| `wait_for_lake` | the lake still lacks records | the stream is down or behind; see `clickstream_streams` |
+| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
+| `wait_for_lake` | the lake still lacks ... records | the stream is down or behind; see `clickstream_streams` |
 | any Spark task | Pending, OOMKilled | the cluster has too few resources, or the driver or executor exceeded its memory limit |
 
 A run without new events is skipped from `seal` on. Runs wait for each other.
