@@ -2,7 +2,8 @@
 
 All methods ranked the same queries. A comparison uses the lower bound of the paired difference, by the bootstrap over
 sessions, on all queries and on each slice. A candidate that cannot be judged is refused: a missing metric, a NaN, an
-empty slice, too few queries, or an evaluation of another model.
+empty slice, too few queries, or an evaluation of another model. If the training could not build the champion's model
+(an artefact of another format), the candidate is judged like a first model, and the verdict holds the reason.
 """
 
 import json
@@ -38,31 +39,40 @@ class Rules:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the candidate passed, each reason against it as a sentence, and the numbers used, in percent."""
+    """Whether the candidate passed, each reason against it as a sentence, and the numbers used, in percent.
+
+    `champion_unreadable` says why the candidate was not compared with the champion; "" if it was, or if there is none.
+    """
 
     passed: bool
     model: str
     reasons: list[str]
     numbers: dict[str, float]
+    champion_unreadable: str = ""
 
 
 def judge(evaluation: Evaluation, model: str, champion: str, rules: Rules) -> Verdict:
     """Whether `model` may replace `champion` ("" if there is none yet). Both are sha256."""
-    reasons = [*_wrong_models(evaluation, model, champion), *_invalid_values(evaluation, champion, rules)]
+    baselines = _baselines(evaluation, champion)
+    reasons = [*_wrong_models(evaluation, model, champion), *_invalid_values(evaluation, baselines, rules)]
     if reasons:
-        return Verdict(False, model, reasons, {})
+        return Verdict(False, model, reasons, {}, evaluation.champion_unreadable)
     numbers: dict[str, float] = {"queries": len(evaluation.groups)}
     for method, metrics in evaluation.values.items():
         numbers |= {f"{method}_{metric}": round(100 * float(values.mean()), 2) for metric, values in metrics.items()}
-    baselines = [POPULARITY]
-    if champion:
-        baselines.append(CHAMPION)
     for name, selected in evaluation.all_slices().items():
         for baseline in baselines:
             bounds = _bounds(evaluation, baseline, selected, rules)
             numbers |= {f"{name}_{metric}_over_{baseline}": round(bound, 2) for metric, bound in bounds.items()}
             reasons += _losses(bounds, name, baseline, rules)
-    return Verdict(not reasons, model, reasons, numbers)
+    return Verdict(not reasons, model, reasons, numbers, evaluation.champion_unreadable)
+
+
+def _baselines(evaluation: Evaluation, champion: str) -> list[str]:
+    """The methods that the candidate is compared with."""
+    if champion and not evaluation.champion_unreadable:
+        return [POPULARITY, CHAMPION]
+    return [POPULARITY]
 
 
 def _wrong_models(evaluation: Evaluation, model: str, champion: str) -> Iterator[str]:
@@ -73,15 +83,12 @@ def _wrong_models(evaluation: Evaluation, model: str, champion: str) -> Iterator
         yield f"the evaluation compares with champion {evaluation.champion[:12] or 'none'}, not with {champion[:12] or 'none'}"
 
 
-def _invalid_values(evaluation: Evaluation, champion: str, rules: Rules) -> Iterator[str]:
+def _invalid_values(evaluation: Evaluation, baselines: list[str], rules: Rules) -> Iterator[str]:
     """Reasons if values are missing, too few or out of range."""
     count = len(evaluation.groups)
     if count < rules.least_queries:
         yield f"{count} queries are too few to judge: {rules.least_queries} are needed"
-    methods = [CANDIDATE, POPULARITY]
-    if champion:
-        methods.append(CHAMPION)
-    for method in methods:
+    for method in (CANDIDATE, *baselines):
         for metric in METRICS:
             values = evaluation.values.get(method, {}).get(metric)
             if values is None:

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
@@ -65,8 +66,16 @@ def _model_row(args: argparse.Namespace, verdict: Verdict) -> Row:
         "code_versions": json.dumps(facts["versions"], sort_keys=True),
         "run": args.run,
         "passed": verdict.passed,
-        "verdict": json.dumps({"reasons": verdict.reasons, "numbers": verdict.numbers}, sort_keys=True),
+        "verdict": json.dumps(_verdict_fields(verdict), sort_keys=True),
     }
+
+
+def _verdict_fields(verdict: Verdict) -> dict[str, Any]:
+    """What `ml.models` holds of a verdict; `champion_unreadable` only if there is a reason."""
+    verdict_fields: dict[str, Any] = {"reasons": verdict.reasons, "numbers": verdict.numbers}
+    if verdict.champion_unreadable:
+        verdict_fields["champion_unreadable"] = verdict.champion_unreadable
+    return verdict_fields
 
 
 def _evaluation_rows(settings: Settings, args: argparse.Namespace, verdict: Verdict) -> Iterator[Row]:

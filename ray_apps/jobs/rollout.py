@@ -2,10 +2,12 @@
 
 `start` gives a candidate a share of the users, `step` changes the share, `finish` makes the candidate the stable model,
 `back` removes the candidate, and `rollback` serves an earlier release again. Before a step, each model of the new pointer
-is read and all its checksums are verified.
+is read and all its checksums are verified. A stable model that the step does not change may be of another artefact format:
+the step that replaces it must stay possible after an upgrade.
 """
 
 import argparse
+import logging
 import sys
 from dataclasses import asdict, replace
 
@@ -19,6 +21,9 @@ from ray_apps.common.model_registry import ROLLOUT, Row
 from ray_apps.common.pointer import Pointer
 from ray_apps.common.storage import open_storage
 from ray_apps.recommender import artefacts
+from ray_apps.recommender.artefacts import IncompatibleArtefact
+
+log = logging.getLogger("ray_apps.jobs")
 
 
 class RolloutError(ValueError):
@@ -48,9 +53,19 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     if _is_done(args, steps, pointer, new_pointer):
         return _receipt(settings, args, pointer, new_pointer, rows_written=0)
     for sha256 in {new_pointer.stable, new_pointer.candidate} - {""}:
-        artefacts.read(*open_storage(model_registry.model_row(catalog, sha256)["uri"], settings), sha256)
+        _verify(settings, model_registry.model_row(catalog, sha256)["uri"], sha256, pointer)
     _commit(settings, args, new_pointer)
     return _receipt(settings, args, pointer, new_pointer, rows_written=1)
+
+
+def _verify(settings: Settings, uri: str, sha256: str, pointer: Pointer) -> None:
+    """Read a model of the new pointer. Raises ArtefactError if it cannot serve, unless it is the stable model already."""
+    try:
+        artefacts.read(*open_storage(uri, settings), sha256)
+    except IncompatibleArtefact as error:
+        if sha256 != pointer.stable:
+            raise
+        log.warning("stable model %s stays although new replicas cannot load it: %s", sha256[:12], error)
 
 
 def _is_done(args: argparse.Namespace, steps: list[Row], pointer: Pointer, new_pointer: Pointer) -> bool:

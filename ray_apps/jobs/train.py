@@ -3,11 +3,15 @@
 The newest sessions are held out. Candidate, popularity and champion rank them with retrievers that are fitted to the
 sessions before. The model that is written has the same trees, and retrievers that are fitted to all sessions, so that it
 also knows the newest items.
+
+A champion that this code cannot build (an artefact of another format) does not fail the training: the candidate is then
+compared with popularity alone, and the reason is in the evaluation and in the receipt. A damaged champion does fail it.
 """
 
 import argparse
+import logging
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +25,7 @@ from ray_apps.common.progress import Progress
 from ray_apps.common.storage import open_storage, write_bytes
 from ray_apps.jobs import training_data, tuning
 from ray_apps.recommender import artefacts, metrics, ranker
-from ray_apps.recommender.artefacts import Artefact, Manifest
+from ray_apps.recommender.artefacts import Artefact, IncompatibleArtefact, Manifest
 from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, no_search
@@ -29,6 +33,16 @@ from ray_apps.recommender.sessions import Sessions, prefixes
 
 EVALUATION = "evaluation.npz"
 HELD_OUT = 0.05
+log = logging.getLogger("ray_apps.jobs")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service: its sha256, and either its model or the reason why this code cannot build it. "" and None: no champion."""
+
+    sha256: str = ""
+    model: Model | None = None
+    unreadable: str = ""
 
 
 def main(argv: list[str]) -> int:
@@ -64,13 +78,19 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
     )
 
 
-def _champion(settings: Settings, args: argparse.Namespace) -> Artefact | None:
+def _champion(settings: Settings, args: argparse.Namespace) -> Champion:
+    """The model in service that the arguments name. Raises ArtefactError if it is damaged."""
     sha256, folder = "", args.champion
     if args.champion_at:
         sha256, folder = model_registry.champion(model_registry.open_catalog(settings, args.champion_at))
     if not folder:
-        return None
-    return artefacts.read(*open_storage(folder, settings), sha256)
+        return Champion()
+    try:
+        artefact = artefacts.read(*open_storage(folder, settings), sha256)
+    except IncompatibleArtefact as error:
+        log.warning("champion %s is not compared with: %s", error.sha256[:12], error)
+        return Champion(error.sha256, unreadable=str(error))
+    return Champion(artefact.manifest.sha256, artefact.model)
 
 
 def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,12 +102,13 @@ def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, An
         "versions": manifest.versions,
         "queries": len(evaluation.groups),
         "champion": evaluation.champion,
+        "champion_unreadable": evaluation.champion_unreadable,
         "trials": trials,
     }
 
 
 def train_and_write(
-    settings: Settings, args: argparse.Namespace, sessions: Sessions, ids: NDArray[Any], champion: Artefact | None, progress: Progress
+    settings: Settings, args: argparse.Namespace, sessions: Sessions, ids: NDArray[Any], champion: Champion, progress: Progress
 ) -> tuple[Manifest, Evaluation, list[dict[str, Any]]]:
     """Train, evaluate on the held-out sessions, and write model and evaluation. Returns manifest, evaluation and trials."""
     recipe = Recipe(seed=args.seed)
@@ -96,22 +117,21 @@ def train_and_write(
     past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
     tune = tuning.tuner(args.trials, progress, args.ray) if args.trials else no_search
     candidate, search = ranker.train(past, len(ids), recipe, progress, tune)
-    champion_sha256 = champion.manifest.sha256 if champion else ""
-    evaluation = evaluate("", champion_sha256, _methods(candidate, champion), held_out, progress)
+    evaluation = evaluate("", champion.sha256, _methods(candidate, champion.model), held_out, progress)
 
     model = Model(Index(sessions, len(ids), recipe.retrieval), candidate.booster)
     manifest = Manifest(args.ref, args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
     manifest = artefacts.write(Artefact(model, ids, manifest), *open_storage(args.model, settings))
-    evaluation = replace(evaluation, model=manifest.sha256)
+    evaluation = replace(evaluation, model=manifest.sha256, champion_unreadable=champion.unreadable)
     write_bytes(f"{args.model}/{EVALUATION}", evaluation.to_bytes(), settings)
     return manifest, evaluation, search.trials
 
 
-def _methods(candidate: Model, champion: Artefact | None) -> dict[str, Rank]:
+def _methods(candidate: Model, champion: Model | None) -> dict[str, Rank]:
     """What is compared: the candidate, popularity and the champion's trees, all with the same sessions and items."""
-    methods: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, "popularity")}
+    methods: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, POPULARITY)}
     if champion:
-        methods[CHAMPION] = Model(_index_for(champion.model, candidate.index), champion.model.booster).rank
+        methods[CHAMPION] = Model(_index_for(champion, candidate.index), champion.booster).rank
     return methods
 
 

@@ -9,6 +9,9 @@ The manifest also carries the retrieval configuration, and a model that is read 
 recommendations as long as the code is the same. A digest of the code is in the manifest too, but if it differs from
 that of the running code, `read` only logs a warning. Most changes of the code do not change a recommendation, and a
 refusal would take all models out of service with each deployment.
+
+FORMAT is raised when the fields of the manifest or the files change. All formats have the same checksum of the manifest,
+so an undamaged model of another format is told apart from a damaged one.
 """
 
 import hashlib
@@ -35,6 +38,8 @@ from ray_apps.recommender.retrievers import RetrievalConfig, RetrieverError
 from ray_apps.recommender.sessions import Sessions
 
 MANIFEST = "manifest.json"
+# A manifest without the field `format` has format 1.
+FORMAT = 2
 SESSIONS, ITEMS, RANKER = "sessions.npz", "items.arrow", "ranker.txt"
 # Files of every model; there is one more for each retriever that stores arrays.
 REQUIRED_FILES = (SESSIONS, ITEMS, RANKER)
@@ -46,12 +51,23 @@ class ArtefactError(ValueError):
     """A model is incomplete, was changed, or cannot be built by this code; the message says what is wrong."""
 
 
+class IncompatibleArtefact(ArtefactError):
+    """The manifest is undamaged, but this code cannot build its model: another format, an unknown retriever or feature.
+
+    `sha256` is the model's.
+    """
+
+    def __init__(self, message: str, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a model was made from and its metrics. `write` fills in what it takes from the model: see `_sealed`.
 
     `retrieval` is the retrieval configuration, `features` the names of the trees' features, `source` is the digest of the
-    recommender's code, `files` has the sha256 of each file.
+    recommender's code, `files` has the sha256 of each file, `format` is the format of the artefact.
     """
 
     data: str
@@ -63,11 +79,12 @@ class Manifest:
     source: str = SOURCE_DIGEST
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
     files: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
 
     @property
     def sha256(self) -> str:
         """The name of the model: it changes with every byte of every file and with every value in the manifest."""
-        return _sha256(json.dumps(self.__dict__, sort_keys=True).encode())
+        return _sha256_of_fields(self.__dict__)
 
 
 @dataclass(frozen=True)
@@ -99,10 +116,12 @@ def write(artefact: Artefact, storage: fs.FileSystem, folder: str) -> Manifest:
 
 
 def read(storage: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
-    """Read a model. Raises ArtefactError unless each byte is as it was written and, if `sha256` is given, it is that model."""
-    manifest = _manifest(_read_file(storage, folder, MANIFEST), folder)
-    if sha256 and manifest.sha256 != sha256:
-        raise ArtefactError(f"{folder}: holds model {manifest.sha256[:12]}, not {sha256[:12]}")
+    """Read a model.
+
+    Raises ArtefactError unless each byte is as it was written and, if `sha256` is given, it is that model. Raises
+    IncompatibleArtefact if it is, but this code cannot build the model.
+    """
+    manifest = _manifest(_read_file(storage, folder, MANIFEST), folder, sha256)
     retrieval = _retrieval(manifest, folder)
     contents = {name: _read_file(storage, folder, name) for name in manifest.files}
     for name, content in contents.items():
@@ -146,14 +165,14 @@ def _sealed(artefact: Artefact, contents: dict[str, bytes]) -> Manifest:
 
 
 def _retrieval(manifest: Manifest, folder: str) -> RetrievalConfig:
-    """The retrieval configuration of a manifest. Raises ArtefactError if this code cannot build the model."""
+    """The retrieval configuration of a manifest. Raises IncompatibleArtefact if this code does not have it."""
     try:
         retrieval = RetrievalConfig.from_json(manifest.retrieval)
-        known = feature_names(retrieval)
-        if unknown := sorted(set(manifest.features) - set(known)):
+        if unknown := sorted(set(manifest.features) - set(feature_names(retrieval))):
             raise FeatureError(f"unknown feature {', '.join(unknown)}")
     except (RetrieverError, FeatureError) as error:
-        raise ArtefactError(f"{folder}: this code cannot build the model: {error}; train a new one, or run the code that made it") from None
+        message = f"{folder}: this code cannot build the model: {error}; train a new one, or run the code that made it"
+        raise IncompatibleArtefact(message, manifest.sha256) from None
     expected = {*REQUIRED_FILES, *(_file(name) for name in retrieval.parameters)}
     files = set(manifest.files)
     if not files >= set(REQUIRED_FILES) or not files <= expected:
@@ -161,19 +180,27 @@ def _retrieval(manifest: Manifest, folder: str) -> RetrievalConfig:
     return retrieval
 
 
-def _manifest(content: bytes, folder: str) -> Manifest:
+def _manifest(content: bytes, folder: str, expected_sha256: str) -> Manifest:
+    """The manifest in these bytes. Raises ArtefactError, or IncompatibleArtefact if it is undamaged and of another format."""
     try:
         body = json.loads(content)
-        seal = body.pop("sha256")
-        different = sorted(set(body) ^ {entry.name for entry in fields(Manifest)})
+        sha256 = body.pop("sha256")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{folder}/{MANIFEST}: is not a manifest: {error}") from None
-    if different:
-        raise ArtefactError(f"{folder}/{MANIFEST}: was written by another version of this code (differs in {', '.join(different)})")
-    manifest = Manifest(**body)
-    if manifest.sha256 != seal:
+    if _sha256_of_fields(body) != sha256:
         raise ArtefactError(f"{folder}/{MANIFEST}: is not what was written: its sha256 does not match")
-    return manifest
+    if expected_sha256 and sha256 != expected_sha256:
+        raise ArtefactError(f"{folder}: holds model {sha256[:12]}, not {expected_sha256[:12]}")
+    if (stored_format := body.get("format", 1)) != FORMAT:
+        raise IncompatibleArtefact(
+            f"{folder}/{MANIFEST}: artefact format {stored_format}, this code reads {FORMAT}: train a new model", sha256
+        )
+    if different := sorted(set(body) ^ {entry.name for entry in fields(Manifest)}):
+        raise IncompatibleArtefact(
+            f"{folder}/{MANIFEST}: was written by another version of this code (differs in {', '.join(different)}): train a new model",
+            sha256,
+        )
+    return Manifest(**body)
 
 
 def _file(retriever: str) -> str:
@@ -206,6 +233,11 @@ def _read_file(storage: fs.FileSystem, folder: str, name: str) -> bytes:
             return bytes(stream.read())
     except (OSError, pa.ArrowException) as error:
         raise ArtefactError(f"{folder}/{name}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _sha256_of_fields(manifest_fields: Mapping[str, Any]) -> str:
+    """The checksum of a manifest, from its fields without `sha256`."""
+    return _sha256(json.dumps(manifest_fields, sort_keys=True).encode())
 
 
 def _sha256(content: bytes) -> str:

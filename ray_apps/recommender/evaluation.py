@@ -27,8 +27,9 @@ class EvaluationError(ValueError):
 class Evaluation:
     """`values["candidate"]["hr20"][q]` is the HR@20 of the candidate on query q; `groups` has the session of each query.
 
-    `model` and `champion` are the sha256 of these two models; `champion` is "" if there is none. A slice selects queries
-    on which the candidate must do well too.
+    `model` and `champion` are the sha256 of these two models; `champion` is "" if there is none. `champion_unreadable` is
+    the reason why the champion ranked no query, "" if it did: an artefact that this code cannot build. A slice selects
+    queries on which the candidate must do well too.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Evaluation:
     groups: Longs
     values: dict[str, dict[str, Floats]]
     slices: dict[str, Bools]
+    champion_unreadable: str = ""
 
     def all_slices(self) -> dict[str, Bools]:
         """The slices, and before them "all", which selects every query."""
@@ -43,7 +45,8 @@ class Evaluation:
 
     def to_bytes(self) -> bytes:
         """The evaluation as an npz file without objects."""
-        arrays: dict[str, Any] = {"model": np.array(self.model), "champion": np.array(self.champion), "groups": self.groups}
+        arrays: dict[str, Any] = {name: np.array(getattr(self, name)) for name in ("model", "champion", "champion_unreadable")}
+        arrays["groups"] = self.groups
         for method, metrics in self.values.items():
             arrays |= {f"values/{method}/{metric}": values for metric, values in metrics.items()}
         arrays |= {f"slices/{name}": selected for name, selected in self.slices.items()}
@@ -65,7 +68,9 @@ class Evaluation:
                     values.setdefault(method, {})[metric] = array
                 elif key.startswith("slices/"):
                     slices[key.removeprefix("slices/")] = array
-            return cls(str(arrays["model"]), str(arrays["champion"]), arrays["groups"], values, slices)
+            # An evaluation that older code wrote has no `champion_unreadable`.
+            unreadable = str(arrays.get("champion_unreadable", ""))
+            return cls(str(arrays["model"]), str(arrays["champion"]), arrays["groups"], values, slices, unreadable)
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise EvaluationError(f"cannot read the evaluation: {error}") from None
 

@@ -16,7 +16,7 @@ from pyarrow import fs
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate
 from ray_apps.recommender import artefacts, ranker, retrievers
-from ray_apps.recommender.artefacts import MANIFEST, REQUIRED_FILES, Artefact, ArtefactError, Manifest
+from ray_apps.recommender.artefacts import FORMAT, MANIFEST, REQUIRED_FILES, Artefact, ArtefactError, IncompatibleArtefact, Manifest
 from ray_apps.recommender.evaluation import evaluate
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe
@@ -153,6 +153,11 @@ UNKNOWN: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "feature": (lambda body: body["features"].append("price"), "unknown feature price"),
     "file": (lambda body: body["files"].update({"code.py": "0"}), "lists the files code.py"),
     "manifest": (lambda body: body.pop("retrieval"), "written by another version of this code"),
+    "newer format": (
+        lambda body: body.update(format=FORMAT + 1),
+        f"artefact format {FORMAT + 1}, this code reads {FORMAT}: train a new model",
+    ),
+    "no format": (lambda body: body.pop("format"), f"artefact format 1, this code reads {FORMAT}: train a new model"),
 }
 
 
@@ -162,6 +167,26 @@ def test_a_model_that_this_code_cannot_build_is_refused_with_the_reason(case: st
     edit_manifest(copy, change)
     with pytest.raises(ArtefactError, match=message):
         artefacts.read(DISK, str(copy))
+
+
+@pytest.mark.parametrize("case", ["retriever", "parameter", "setting", "feature", "manifest", "newer format", "no format"])
+def test_an_undamaged_model_that_this_code_cannot_build_is_incompatible_and_named(case: str, copy: Path) -> None:
+    edit_manifest(copy, UNKNOWN[case][0])
+    sha256 = json.loads((copy / MANIFEST).read_text())["sha256"]
+    with pytest.raises(IncompatibleArtefact) as raised:
+        artefacts.read(DISK, str(copy), sha256)
+    assert raised.value.sha256 == sha256
+
+
+def test_a_damaged_or_unexpected_model_of_another_format_is_not_incompatible(copy: Path) -> None:
+    edit_manifest(copy, lambda body: body.pop("format"))
+    with pytest.raises(ArtefactError, match=r"not 0{12}") as unexpected:
+        artefacts.read(DISK, str(copy), "0" * 64)
+    text = (copy / MANIFEST).read_text()
+    (copy / MANIFEST).write_text(text.replace('"seed": 7', '"seed": 8'))
+    with pytest.raises(ArtefactError, match="its sha256 does not match") as damaged:
+        artefacts.read(DISK, str(copy))
+    assert not {type(unexpected.value), type(damaged.value)} & {IncompatibleArtefact}
 
 
 def test_a_model_made_by_other_code_is_read_with_a_warning(copy: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -52,6 +52,24 @@ def test_an_equal_model_passes_and_the_first_model_needs_no_champion() -> None:
     assert judge(first, "new", "", Rules()).passed
 
 
+def test_a_champion_that_cannot_be_built_leaves_the_rules_of_a_first_model_and_its_reason() -> None:
+    first = replace(without(evaluation(), "champion"), champion="")
+    unreadable = replace(first, champion="old", champion_unreadable="artefact format 1")
+    verdict = judge(Evaluation.from_bytes(unreadable.to_bytes()), "new", "old", Rules())
+    assert verdict == replace(judge(first, "new", "", Rules()), champion_unreadable="artefact format 1")
+    assert verdict.passed
+
+
+@pytest.mark.parametrize(("candidate", "champion", "reason"), [(0.02, "old", "over popularity"), (0.5, "newer", "not with newer")])
+def test_a_champion_that_cannot_be_built_excuses_neither_a_bad_candidate_nor_another_champion(
+    candidate: float, champion: str, reason: str
+) -> None:
+    unreadable = replace(without(evaluation(candidate), "champion"), champion_unreadable="artefact format 1")
+    verdict = judge(unreadable, "new", champion, Rules())
+    assert (verdict.passed, verdict.champion_unreadable) == (False, "artefact format 1")
+    assert reason in " ".join(verdict.reasons)
+
+
 REFUSED: dict[str, tuple[Change, str]] = {
     "worse": (lambda original: evaluation(candidate=0.45), "over champion"),
     "popularity": (lambda original: evaluation(candidate=0.02, champion=0.01), "over popularity"),

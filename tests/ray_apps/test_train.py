@@ -1,6 +1,8 @@
 """The training job: rows in any order give the same model, and the receipt names inputs, outputs and content."""
 
+import hashlib
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate, train, training_data
 from ray_apps.jobs.train import EVALUATION
 from ray_apps.recommender import artefacts, ranker
+from ray_apps.recommender.artefacts import FORMAT, MANIFEST, Artefact, Manifest
 from ray_apps.recommender.evaluation import Evaluation
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, Search
@@ -71,6 +74,7 @@ def test_a_training_writes_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
     assert receipt.inputs == {training_data.TABLE: "s3://lake/state.json"}
     assert receipt.rows == {training_data.TABLE: len(LISTS)}
     assert receipt.facts["metrics"] == model.manifest.metrics
+    assert (receipt.facts["champion"], receipt.facts["champion_unreadable"]) == ("", "")
     assert model.manifest.data == "tag-1"
     assert len(model.model.index.sessions) == len(LISTS)
 
@@ -82,6 +86,50 @@ def test_a_training_writes_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
     arguments = ["--model", str(folder), "--sha256", sha256, "--evaluation", str(folder / EVALUATION), "--champion", sha256]
     assert gate.main(arguments) == 0, capsys.readouterr().out
     assert json.loads(capsys.readouterr().out)["numbers"]["all_hr20_over_champion"] == 0
+
+
+@pytest.fixture
+def champion(tmp_path: Path) -> Path:
+    """The folder of a model in service."""
+    model, _ = ranker.train(shop.sessions(LISTS), 120, Recipe(rounds=2), Progress(silent=True))
+    ids = np.array([f"p-{number}" for number in range(120)])
+    artefacts.write(Artefact(model, ids, Manifest("tag-0", 7, {}, {})), DISK, str(tmp_path / "champion"))
+    return tmp_path / "champion"
+
+
+@pytest.mark.usefixtures("shuffled")
+def test_a_champion_of_an_older_format_leaves_the_comparison_with_popularity_and_its_reason(
+    tmp_path: Path, champion: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.loads((champion / MANIFEST).read_text())
+    older = {name: value for name, value in body.items() if name not in ("sha256", "format", "retrieval")}
+    sha256 = hashlib.sha256(json.dumps(older, sort_keys=True).encode()).hexdigest()
+    (champion / MANIFEST).write_text(json.dumps(older | {"sha256": sha256}))
+
+    with caplog.at_level(logging.WARNING):
+        assert train.main(command(tmp_path, "--champion", str(champion))) == 0
+    receipt = Receipt.from_json((tmp_path / "receipt.json").read_text())
+    reason = f"{champion}/{MANIFEST}: artefact format 1, this code reads {FORMAT}: train a new model"
+    assert (receipt.facts["champion"], receipt.facts["champion_unreadable"]) == (sha256, reason)
+    assert caplog.messages == [f"champion {sha256[:12]} is not compared with: {reason}"]
+    evaluation = Evaluation.from_bytes((tmp_path / "model" / EVALUATION).read_bytes())
+    assert set(evaluation.values) == {"candidate", "popularity"}
+
+    capsys.readouterr()
+    model, model_sha256 = tmp_path / "model", receipt.content["model"]
+    arguments = ["--model", str(model), "--sha256", model_sha256, "--evaluation", str(model / EVALUATION), "--champion"]
+    assert gate.main([*arguments, sha256]) == 0
+    assert json.loads(capsys.readouterr().out)["champion_unreadable"] == reason
+    assert gate.main([*arguments, "0" * 64]) == 1, "the champion is not the one of the training"
+
+
+@pytest.mark.usefixtures("shuffled")
+def test_a_damaged_champion_fails_the_training(tmp_path: Path, champion: Path) -> None:
+    content = bytearray((champion / artefacts.ITEMS).read_bytes())
+    content[len(content) // 2] ^= 1
+    (champion / artefacts.ITEMS).write_bytes(content)
+    assert train.main(command(tmp_path, "--champion", str(champion))) == 1
+    assert "is not what was written" in Receipt.from_json((tmp_path / "receipt.json").read_text()).error
 
 
 @pytest.mark.usefixtures("shuffled")
