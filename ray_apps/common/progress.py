@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol, Self, TypeVar
 
 BATCH = 2000
-SECONDS_BETWEEN = 2.0
+SECONDS_BETWEEN_MESSAGES = 2.0
 
 
 class Batched(Protocol):
@@ -35,8 +35,8 @@ class Progress:
             print(f"{self._last - self._begin:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     def log_sometimes(self, text: str) -> None:
-        """Print a message unless the last one is less than SECONDS_BETWEEN old."""
-        if time.monotonic() - self._last > SECONDS_BETWEEN:
+        """Print a message unless the last one is less than SECONDS_BETWEEN_MESSAGES old."""
+        if time.monotonic() - self._last > SECONDS_BETWEEN_MESSAGES:
             self.log(text)
 
     def batches(self, step: str, queries: Queries) -> Iterator[Queries]:

@@ -13,7 +13,7 @@ from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.common.cli import Parser, one_line, whole_number
 from ray_apps.serving import http_api, loopback, replica
 from ray_apps.serving.config import APP, MAX_REPLICAS, REPLICA_CPUS
-from ray_apps.serving.deploy import HOST, deploy
+from ray_apps.serving.deploy import HOST, deploy, rejection_text
 from ray_apps.serving.metrics import MetricsByVariant, merge_replicas
 
 DEPLOYMENT = "recommender"
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     except SettingsError as error:
         return _fail(str(error), 2)
     except HTTPError as error:
-        return _fail(f"{error.url}: HTTP {error.code}: {error.read().decode(errors='replace').strip()[-500:]}", 1)
+        return _fail(rejection_text(error), 1)
     except OSError as error:
         error_text = (
             f"cannot reach the Ray head at {settings.ray_uri}: {one_line(error)}; start it with `make up` or set CLICKSTREAM_RAY_URI"

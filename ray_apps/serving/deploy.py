@@ -3,6 +3,7 @@
 import json
 import time
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from clickstream_contracts.settings import Settings, read_secret
@@ -29,6 +30,11 @@ def deploy(settings: Settings, timeout_seconds: int) -> str:
             message = application.get("message", "").strip()[-500:]
             return f"Serve application {APP} is {status} (timeout {timeout_seconds} s): {message or 'see the logs of the Ray head'}"
         time.sleep(1)
+
+
+def rejection_text(error: HTTPError) -> str:
+    """Returns the address, the status and the end of the body of an error response."""
+    return f"{error.url}: HTTP {error.code}: {error.read().decode(errors='replace').strip()[-500:]}"
 
 
 def application_status(settings: Settings) -> dict[str, Any]:

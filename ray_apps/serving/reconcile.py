@@ -2,10 +2,11 @@
 
 import sys
 import time
+from urllib.error import HTTPError
 
 from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps.common.cli import Parser, one_line, whole_number
-from ray_apps.serving.deploy import application_status, deploy
+from ray_apps.serving.deploy import application_status, deploy, rejection_text
 
 DEPLOY_TIMEOUT_SECONDS = 300
 
@@ -26,11 +27,14 @@ def main(argv: list[str]) -> int:
 
 
 def _reconcile(settings: Settings) -> None:
+    """Deploy the application unless the head has it; what fails is printed, and the next check tries again."""
     try:
         if application_status(settings):
             return
         error_text = deploy(settings, DEPLOY_TIMEOUT_SECONDS)
         print(error_text or f"deployed to {settings.serve_uri}", flush=True)
+    except HTTPError as error:
+        print(f"the Ray head rejected the request: {rejection_text(error)}", flush=True)
     except OSError as error:
         # A starting head refuses connections; the next check tries again.
         print(f"cannot reach the Ray head at {settings.ray_uri}: {one_line(error)}", flush=True)
