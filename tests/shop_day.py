@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.demo import summary
-from tools.demo.airflow_api import Airflow
 from tools.demo.dag_runs import run_scheduled
 from tools.kafka.reader import records
 from tools.lake import catalog, nessie
+from tools.localstack import airflow, layout
+from tools.localstack.airflow_api import Airflow
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,12 +41,12 @@ class Shop:
 
     @cached_property
     def airflow(self) -> Airflow:
-        return Airflow.of(self.settings, self.password)
+        return Airflow.of(self.settings)
 
     @property
     def password(self) -> str:
         """The password of Airflow's user admin."""
-        return summary.password(self.settings)
+        return airflow.password(layout.Stack(self.settings), "admin")
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Returns the runs of a DAG."""

@@ -21,7 +21,7 @@ class Entry:
     commands: Mapping[str, "Entry"] = field(default_factory=dict)
 
     def is_installed(self) -> bool:
-        """Whether the code is here: the image of the cluster's tools leaves out what only a laptop needs."""
+        """Whether the module is installed: the image of the cluster's tools leaves out what only a laptop needs."""
         package = self.module.rpartition(".")[0] or self.module
         return not self.module or importlib.util.find_spec(package) is not None
 

@@ -36,11 +36,11 @@ def view(user: str, number: int) -> bytes:
 
 
 def test_each_attack_raises_an_alert(shop: Shop, live: dict[str, int]) -> None:
-    def all_caught() -> bool:
+    def all_detected() -> bool:
         patterns = detection(shop.settings)["patterns"]
-        return all(patterns[pattern]["caught"] for pattern in ATTACKS)
+        return all(patterns[pattern]["detected"] for pattern in ATTACKS)
 
-    eventually(all_caught, f"an alert for each of {ATTACKS}")
+    eventually(all_detected, f"an alert for each of {ATTACKS}")
 
 
 def test_every_payment_and_login_has_one_score_or_is_late(shop: Shop, live: dict[str, int]) -> None:

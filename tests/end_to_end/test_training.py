@@ -58,7 +58,7 @@ def test_a_view_changes_the_recommendations_of_the_release(shop: Shop, model: di
 
 
 def test_an_alert_is_traced_to_its_rule_and_its_kafka_offset(shop: Shop) -> None:
-    """All attacks happen within the minute that the shop is open; the first alert is traced."""
+    """All attacks begin and end within the minute of live events; the first alert is traced."""
     shop.run("tools.shop", "live", "--rate", "200", "--seconds", "60", "--seed", "78", "--attacks", "1")
     eventually(lambda: shop.table("raw.fraud_alerts").num_rows > 0, "an alert in the lake")
     alert = shop.table("raw.fraud_alerts", columns=("alert_id", "pattern", "rule_version")).to_pylist()[0]

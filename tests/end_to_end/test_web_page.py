@@ -53,7 +53,7 @@ def test_each_dag_has_docs_and_tags(shop: Shop, dag_id: str) -> None:
 
 
 def test_the_error_for_a_wrong_parameter_names_it(shop: Shop) -> None:
-    from tools.demo.airflow_api import AirflowError
+    from tools.localstack.airflow_api import AirflowError
 
     with pytest.raises(AirflowError, match=r"400.*day"):
         shop.airflow.trigger(names.NIGHTLY, {"day": "yesterday"})

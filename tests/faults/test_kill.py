@@ -21,7 +21,7 @@ from tools.kafka.reader import end_offsets
 
 # `make test` kills the components whose failed recovery would lose most; `make faults` kills all.
 CORE = ("flink-taskmanager", "kafka", "nessie")
-REST = ("flink-jobmanager", "s3")
+OTHERS = ("flink-jobmanager", "s3")
 BATCH = ("spark-master", "spark-worker-1", "spark-connect", "airflow-scheduler")
 RATE, SECONDS = 1500, 20
 SMALL = ("--users", "2000", "--products", "500")
@@ -76,7 +76,7 @@ def kill_during_traffic(traffic: "subprocess.Popen[str]", shop: Shop, component:
     eventually(lambda: ledger_balances(shop), "the ledger balances", 300)
 
 
-@pytest.mark.parametrize("component", [*CORE, *(pytest.param(component, marks=pytest.mark.long) for component in REST)])
+@pytest.mark.parametrize("component", [*CORE, *(pytest.param(component, marks=pytest.mark.long) for component in OTHERS)])
 def test_a_killed_component_loses_and_duplicates_no_record(shop: Shop, traffic: "subprocess.Popen[str]", component: str) -> None:
     kill_during_traffic(traffic, shop, component)
 

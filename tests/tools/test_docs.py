@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +38,10 @@ def all_commands(program: str) -> list[str]:
 
 def unknown_in_make_command(command: str) -> list[str]:
     """The verbs and variables of a make command that the Makefile does not have; `[SEED=1]` is an optional variable."""
-    words = [word.strip("[]") for word in command.split()[1:]]
-    assignments = [word.partition("=")[0] for word in words if "=" in word]
-    return [word for word in words if "=" not in word and word not in VERBS] + [name for name in assignments if name not in VARIABLES]
+    arguments = [argument.strip("[]") for argument in command.split()[1:]]
+    verbs = [argument for argument in arguments if "=" not in argument]
+    variables = [argument.partition("=")[0] for argument in arguments if "=" in argument]
+    return [verb for verb in verbs if verb not in VERBS] + [variable for variable in variables if variable not in VARIABLES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -90,11 +90,9 @@ def test_wrong_make_commands_are_found() -> None:
     assert [unknown_in_make_command(command) for command in commands(page, "make")] == [["SEEDS"], [], ["reply"]]
 
 
-def test_every_tool_module_that_a_page_names_has_a_help_page() -> None:
-    modules = {module for page in PAGES for module in re.findall(r"-m (tools(?:\.\w+)+)", page.read_text())}
-    for module in modules:
-        result = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+def test_pages_start_tools_only_by_the_command_line() -> None:
+    """`python -m tools.X` needs an environment and a PYTHONPATH, which a reader's shell does not have."""
+    assert {page.name for page in PAGES if re.search(r"-m tools\.", page.read_text())} == set()
 
 
 def test_the_runbook_names_every_task_that_can_fail_for_a_reason_of_its_own() -> None:

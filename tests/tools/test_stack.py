@@ -2,8 +2,6 @@
 
 import json
 import os
-import platform
-import shutil
 import socket
 import stat
 import subprocess
@@ -17,8 +15,8 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.localstack import components, doctor, flink, layout, package_index, ports, prerequisites, running, spark, start, stop
-from tools.localstack.bootstrap import digest, is_up_to_date, mark_up_to_date
+from tools.localstack import checks, components, doctor, flink, layout, ports, running, spark, start, stop
+from tools.localstack.airflow_api import AirflowError
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,6 +183,18 @@ def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, port_i
     assert line.startswith(f"error: port {port_in_use} (nessie) is already in use by ")
 
 
+def test_a_check_that_gets_no_response_is_a_problem_and_not_the_end_of_the_doctor(stack: layout.Stack) -> None:
+    [(problem, fix)] = checks._run("nessie", lambda: checks.left_over_branches(stack, airflow_is_up=True))
+    assert problem.startswith(f"nessie could not be checked: cannot reach Nessie at {stack.settings.nessie_uri} ")
+    assert fix == "read `./clickstream stack logs nessie`"
+
+    def sign_in() -> list[checks.Problem]:
+        raise AirflowError("Airflow rejected the login of admin: HTTP 401")
+
+    [(problem, _)] = checks._run("nessie", sign_in)
+    assert "rejected the login" in problem
+
+
 def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.report([("no Java", "install one")], "") == 1
     assert "fix: install one" in capsys.readouterr().err
@@ -229,44 +239,13 @@ def test_down_and_status_need_neither_jdk_nor_maven(tmp_path: Path, stack: layou
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
-def test_the_tools_environment_needs_neither_jdk_nor_maven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prerequisites, "java_version", lambda: 0)
-    monkeypatch.setattr(shutil, "which", lambda program: None if program == "mvn" else f"/usr/bin/{program}")
-    assert prerequisites.problems(["tools"]) == []
-    assert len(prerequisites.problems(["tools", "jars"])) == 2
-
-
-@pytest.mark.parametrize(("version", "is_usable"), [(11, False), (17, True), (22, True), (23, False)])
-def test_a_jdk_that_flinks_s3_plugin_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch, version: int, is_usable: bool) -> None:
-    monkeypatch.setattr(prerequisites, "java_version", lambda: version)
-    problems = [problem for problem, _ in prerequisites.problems(["flink"]) if "JDK 17 to 22" in problem]
-    assert bool(problems) != is_usable
-
-
-def test_a_machine_without_wheels_for_the_stack_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    problems = dict(prerequisites.problems(["ray"]))
-    assert "Linux x86-64" in problems["this machine is Linux arm64"]
-    assert "this machine is Linux arm64" not in dict(prerequisites.problems(["tools"]))
-
-
-def test_a_folder_is_up_to_date_until_its_source_changes(tmp_path: Path) -> None:
-    assert not is_up_to_date(tmp_path, digest(b"lock"))
-    mark_up_to_date(tmp_path, digest(b"lock"))
-    assert is_up_to_date(tmp_path, digest(b"lock"))
-    assert not is_up_to_date(tmp_path, digest(b"another lock"))
-
-
-def test_pip_settings_become_variables_of_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "wheels").mkdir()
-    pip_settings = {"index-url": "https://one.example/simple", "find-links": f"{tmp_path}/wheels\n{tmp_path}/gone", "cert": "/ca.pem"}
-    monkeypatch.setattr(package_index, "_pip_settings", lambda python: pip_settings)
-    for _, variable, _ in package_index.OPTIONS:
-        monkeypatch.delenv(variable, raising=False)
-    expected = {"UV_DEFAULT_INDEX": "https://one.example/simple", "UV_FIND_LINKS": f"{tmp_path}/wheels", "SSL_CERT_FILE": "/ca.pem"}
-    assert package_index.pip_as_uv("python") == expected
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://two.example/simple")
-    assert "UV_DEFAULT_INDEX" not in package_index.pip_as_uv("python")
+def test_a_stack_whose_s3_server_was_uninstalled_is_stopped_but_not_started(tmp_path: Path, stack: layout.Stack) -> None:
+    layout.save(layout.Stack(replace(stack.settings, s3_server="minio")))
+    for verb in ("status", "down"):
+        assert command(stack.dir, verb, PATH=str(tmp_path)).returncode == 0
+    started = command(stack.dir, "up", "--only", "s3", PATH=str(tmp_path), CLICKSTREAM_S3_SERVER="minio")
+    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
+    assert "no program `minio` on PATH" in started.stderr
 
 
 @pytest.mark.engine  # needs every environment, which `make check` does not set up

@@ -32,7 +32,7 @@ WRONG = {
 def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> "subprocess.CompletedProcess[str]":
     """Run a command as a new user's shell does: no PYTHONPATH, no settings."""
     shell = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(cwd), **env}
-    return subprocess.run([str(word) for word in command], cwd=cwd, env=shell, capture_output=True, text=True, check=False)
+    return subprocess.run([str(argument) for argument in command], cwd=cwd, env=shell, capture_output=True, text=True, check=False)
 
 
 def paths(entries: "dict[str, cli.Entry]", above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], cli.Entry]]:

@@ -3,13 +3,12 @@
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
 
-from clickstream_contracts.settings import Settings, read_env_file
+from clickstream_contracts.settings import Settings, environment, read_env_file
 from tools.common.http import bypass_proxies_on_loopback
 
 P = ParamSpec("P")
@@ -31,12 +30,10 @@ def current_settings() -> Settings:
 
     In a container there is no local stack, and the environment alone counts.
     """
-    own, defaults = Settings.from_env(), Settings()
+    own = Settings.from_env()
     if not stack_file(own).exists():
         return own
-    stack = Settings.from_env(read_env_file(stack_file(own)))
-    overrides = {f.name: getattr(own, f.name) for f in fields(own) if getattr(own, f.name) != getattr(defaults, f.name)}
-    return replace(stack, **overrides)
+    return Settings.from_env(read_env_file(stack_file(own)) | environment())
 
 
 def stack_file(settings: Settings) -> Path:

@@ -17,11 +17,11 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings, environment
 from tools.common.command import current_settings, new_app, report_errors, run_app
 from tools.demo import summary
-from tools.demo.airflow_api import Airflow, AirflowError
 from tools.demo.dag_runs import ReleaseChain, RunError, run_dag, run_scheduled
 from tools.fraud import detection
 from tools.kafka.producer import SendError
 from tools.localstack import layout, running
+from tools.localstack.airflow_api import Airflow, AirflowError
 from tools.localstack.progress import say
 from tools.rollout import recommend
 from tools.rollout.serve_client import ServeError
@@ -79,8 +79,7 @@ def _failed(module: str, argv: tuple[str, ...], code: int) -> DemoError:
 
 
 def _environment() -> dict[str, str]:
-    # Variables that the caller set win over the settings with which the stack was last started.
-    return {**current_settings().to_env(), **environment()}
+    return environment(**current_settings().to_env())
 
 
 @app.command()
@@ -114,7 +113,7 @@ def run(events: int, days: int, seed: int, live: int) -> None:
     with steps.step("stack", "S3, Nessie, Kafka, Flink, Spark, Ray and Airflow as processes on 127.0.0.1"):
         run_module("tools.localstack", "up")
     settings = running(Settings.from_env().stack_dir)
-    airflow = Airflow.of(settings, summary.password(settings))
+    airflow = Airflow.of(settings)
     history = ("history", "--days", str(days), "--events", str(events), "--until", yesterday, "--seed", str(seed), "--resume")
     text = f"Airflow deploys {', '.join(names.STREAM_JOBS)} on Flink; meanwhile {days} simulated days are sent to Kafka"
     with steps.step("streams", text), in_background("tools.shop", *history):

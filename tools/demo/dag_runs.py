@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clickstream_contracts import names
-from tools.demo.airflow_api import Airflow
+from tools.localstack.airflow_api import Airflow
 from tools.localstack.progress import say
 
 MARKS = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "!"}
@@ -80,20 +80,20 @@ class ReleaseChain:
         self._dags = (names.FEATURES, names.TRAIN, names.ROLLOUT)
         self._earlier = {dag_id: _run_ids(airflow, dag_id) for dag_id in self._dags}
         self._runs: dict[str, str] = {}
-        self._has_ended = False
+        self._chain_has_ended = False
         for dag_id in self._dags:
             airflow.unpause(dag_id)
 
     def follow(self, dag_id: str, may_fail: str = "") -> None:
         """Follow the run that the DAG before it triggered, if it did. Raises RunError when another task than `may_fail` fails."""
-        earlier, timeout = self._earlier[dag_id], 1.0 if self._has_ended else APPEARS_SECONDS
+        earlier, timeout = self._earlier[dag_id], 1.0 if self._chain_has_ended else APPEARS_SECONDS
         run_id = _newest_run(self._airflow, dag_id, lambda run: run["dag_run_id"] not in earlier, timeout)
         if run_id:
             self._runs[dag_id] = run_id
             _follow(self._airflow, dag_id, run_id, ENDS_SECONDS, may_fail)
         else:
             say("!", f"  {dag_id}", "not triggered: the step before published nothing new")
-        self._has_ended = not run_id or self._published_nothing(dag_id, run_id)
+        self._chain_has_ended = not run_id or self._published_nothing(dag_id, run_id)
 
     def _published_nothing(self, dag_id: str, run_id: str) -> bool:
         """Whether the run changed nothing: then it skips the tasks that publish."""

@@ -1,6 +1,5 @@
 """Collects the numbers of a demo run, as JSON and as tables on the terminal."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,17 @@ from rich.table import Table
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
-from tools.demo.airflow_api import Airflow
 from tools.fraud.detection import detection
 from tools.lake import catalog
 from tools.ledger import reader
+from tools.localstack import airflow as airflow_component
+from tools.localstack.airflow_api import Airflow
+from tools.localstack.layout import Stack
 
 # The metric that the tuning maximises, and the most telling numbers of the gate, in percent.
 # `..._over_...` is the lower confidence bound of the gain.
 SCORE = "ndcg20"
 GATE = ("queries", "candidate_hr20", "popularity_hr20", "all_hr20_over_popularity", "champion_hr20", "all_hr20_over_champion")
-PASSWORDS = Path("secrets") / "airflow_passwords.json"
-
-
-def password(settings: Settings) -> str:
-    """Returns the password of the user admin of the local Airflow."""
-    return str(json.loads((Path(settings.stack_dir) / PASSWORDS).read_text())["admin"])
 
 
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
@@ -51,7 +46,7 @@ def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str
         "seconds": seconds | durations,
         "fraud": detection(settings),
         "addresses": addresses(settings),
-        "login": f"user admin, password in {Path(settings.stack_dir) / PASSWORDS}",
+        "login": f"user admin, password in {airflow_component.login_file(Stack(settings))}",
     }
 
 
@@ -116,7 +111,7 @@ def _sections(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _fraud(fraud: dict[str, Any]) -> dict[str, str]:
     rows = {}
     for name, pattern in fraud["patterns"].items():
-        rows[name] = f"{pattern['caught']} of {pattern['planted']} attacks detected, after {pattern['median_seconds']} s"
+        rows[name] = f"{pattern['detected']} of {pattern['simulated']} attacks detected, after {pattern['median_seconds']} s"
     return rows | {"alerts": f"{fraud['alerts']}, of them false: {fraud['false_alarms']}"}
 
 

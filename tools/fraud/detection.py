@@ -54,4 +54,5 @@ def _pattern_result(attacks: list[Attack], first_alert_at: dict[str, datetime]) 
         alert_times = [first_alert_at[event] for event in attack.events if event in first_alert_at]
         if alert_times:
             seconds.append(min(alert_times).timestamp() - min(attack.events.values()) / 1000)
-    return {"planted": len(attacks), "caught": len(seconds), "median_seconds": round(median(seconds), 1) if seconds else None}
+    median_seconds = round(median(seconds), 1) if seconds else None
+    return {"simulated": len(attacks), "detected": len(seconds), "median_seconds": median_seconds}

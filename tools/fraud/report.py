@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tools.common.command import new_app, run_app
-from tools.fraud.flink_process import PYTHON, REPO, environment
+from clickstream_contracts.settings import environment
+from tools.common.command import new_app, report_errors, run_app
+from tools.fraud import flink_process
+from tools.fraud.flink_process import PYTHON, REPO
 from tools.shop.labels import ATTACKS, Attack, attack_by_event, read
 
 app = new_app(__doc__)
@@ -27,7 +29,12 @@ COLUMNS = ("attacks", "attack_recall", "event_precision", "events_to_flag", "med
 Json = dict[str, Any]
 
 
+class ReportError(RuntimeError):
+    """The shop or the Flink job failed; the text has the end of its stderr."""
+
+
 @app.command()
+@report_errors(ReportError, lake=False)
 def report(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed of the shop; one run for each.")] = None,
     events: Annotated[int, typer.Option(min=20_000, help="Ordinary events of the day.")] = 2_000_000,
@@ -51,19 +58,16 @@ def run(seed: int, events: int, attacks: int) -> Json:
         shop = ["tools.shop", "corpus", "--out", name, "--seed", str(seed), "--events", str(events), "--until", DAY]
         _run_module(Path(sys.executable), [*shop, "--attacks", str(attacks)], {})
         status.update(f"seed {seed}: scoring events")
-        _run_module(PYTHON, ["flink_apps.fraud_scores.from_file", str(folder / "events.json"), name], environment(folder))
+        _run_module(PYTHON, ["flink_apps.fraud_scores.from_file", str(folder / "events.json"), name], flink_process.environment(folder))
         return {"seed": seed} | measure(folder)
 
 
 def _run_module(python: Path, module_and_arguments: list[str], variables: dict[str, str]) -> None:
-    """Run `python -m MODULE ...` with additional environment variables. Exits with the end of its stderr if it fails."""
-    assignments = [f"{name}={value}" for name, value in variables.items()]
-    command = ["env", *assignments, str(python), "-m", *module_and_arguments]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    """Run `python -m MODULE ...` with additional environment variables. Raises ReportError if it fails."""
+    command = [str(python), "-m", *module_and_arguments]
+    done = subprocess.run(command, cwd=REPO, env=environment(**variables), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(
-            f"error: {module_and_arguments[0]} failed with exit code {done.returncode}: {done.stderr.strip()[-STDERR_LENGTH:]}"
-        )
+        raise ReportError(f"{module_and_arguments[0]} failed with exit code {done.returncode}: {done.stderr.strip()[-STDERR_LENGTH:]}")
 
 
 def _json_lines(folder: Path) -> Iterator[Json]:

@@ -9,7 +9,7 @@ from pyiceberg.transforms import parse_transform
 
 from clickstream_contracts import names, render, schema
 from clickstream_contracts.settings import Settings
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import ensure_bucket
 
 # Iceberg numbers partition fields from 1000 on.
 FIRST_PARTITION_FIELD_ID = 1000
@@ -65,9 +65,7 @@ def _add_new_columns(table: Table, contract_schema: Schema) -> None:
 
 def ensure(settings: Settings) -> None:
     """Create the bucket, the namespaces and the tables that do not exist yet; may be repeated."""
-    client = s3_client(settings)
-    if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=settings.s3_bucket)
+    ensure_bucket(settings)
     catalog = open_catalog(settings)
     for namespace in sorted({contract.namespace for contract in schema.tables().values()}):
         try:

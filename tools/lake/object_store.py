@@ -1,4 +1,4 @@
-"""The S3 object store: a client, and writing a small text such as a receipt."""
+"""The S3 object store: a client, the bucket, and writing a small text such as a receipt."""
 
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,25 @@ from botocore.config import Config
 from clickstream_contracts.settings import Settings
 
 
-def s3_client(settings: Settings) -> Any:
-    """Returns a boto3 client of the object store."""
+def s3_client(settings: Settings, **options: Any) -> Any:
+    """Returns a boto3 client of the object store; `options` are further ones of botocore's Config, e.g. `read_timeout`."""
     access_key, secret_key = settings.s3_credentials()
+    retries = {"max_attempts": 8, "mode": "standard"}
     return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint,
         region_name=settings.s3_region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 8, "mode": "standard"}),
+        config=Config(**{"s3": {"addressing_style": "path"}, "retries": retries, **options}),
     )
+
+
+def ensure_bucket(settings: Settings) -> None:
+    """Create the bucket if it is missing: Nessie is not healthy without it."""
+    client = s3_client(settings)
+    if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=settings.s3_bucket)
 
 
 def write_text(settings: Settings, uri: str, text: str) -> None:

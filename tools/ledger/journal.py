@@ -35,7 +35,7 @@ class Journal:
         self.path = folder(settings) / run
         self.path.mkdir(parents=True, exist_ok=True)
         self.segment = len(list(self.path.glob("sent-*.arrows")))
-        (self.path / f"about-{self.segment:04}.json").write_text(json.dumps(metadata, indent=1, default=str))
+        (self.path / f"metadata-{self.segment:04}.json").write_text(json.dumps(metadata, indent=1, default=str))
         self._sent_file, self._acks_file = self._open("sent"), self._open("acks")
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         self._sent_writer = pa.ipc.new_stream(self._sent_file, SENT, options=options)

@@ -29,6 +29,8 @@ def up(only: Only = "") -> None:
     layout.save(stack)
     all_units = components.units(stack)
     selected = components.select(all_units, only)
+    if "s3" in [unit.name for unit in selected]:
+        s3.installed_program(stack.settings.s3_server)
     if not supervisord.states(stack):
         stop.kill_remaining(stack)
     ready = [unit for unit in start.bring_up(stack, all_units, selected) if unit.is_component]
@@ -75,14 +77,14 @@ def logs(
 @app.command(name="status")
 @report_errors(RuntimeError, lake=False)
 def show_status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Print each component's state, address, memory and start time; exit code 1 if one is sick."""
+    """Print each component's state, address, memory and start time; exit code 1 if one is unhealthy."""
     stack = last_started()
     statuses = status.collect(stack, described(stack))
     if as_json:
         print(json.dumps(status.as_data(stack, statuses), indent=1))
     else:
         status.show(stack, statuses)
-    raise typer.Exit(1 if any(component.state == "sick" for component in statuses) else 0)
+    raise typer.Exit(1 if any(component.state == "unhealthy" for component in statuses) else 0)
 
 
 @app.command(name="doctor")
@@ -107,7 +109,7 @@ def run_doctor() -> None:
 
 def s3_server(settings: Settings) -> str:
     """Returns the endpoint of an external object store, or the path of the program that the stack starts."""
-    return settings.s3_endpoint if settings.s3_server == "external" else s3.binary(settings.s3_server)
+    return settings.s3_endpoint if settings.s3_server == "external" else s3.installed_program(settings.s3_server)
 
 
 @app.command()

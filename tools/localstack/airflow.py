@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tools.common.http import LOOPBACK
 from tools.localstack import health
 from tools.localstack.layout import ROOT, Stack, write_private
 from tools.localstack.units import Component, Health, Step
@@ -112,7 +113,7 @@ def environment(stack: Stack) -> dict[str, str]:
     return options | {
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
-        "NO_PROXY": "127.0.0.1,localhost",
+        "NO_PROXY": ",".join(LOOPBACK),
         # setproctitle must not overwrite the environment, by which `stack down` finds the processes of the stack.
         "SPT_NOENV": "1",
     }
@@ -143,7 +144,7 @@ def _migrate(stack: Stack) -> None:
 
 
 def _airflow(stack: Stack, *arguments: str) -> None:
-    env = stack.environment("airflow-db", environment(stack))
+    env = stack.environment(environment(stack))
     result = subprocess.run([BIN / "airflow", *arguments], env=env, cwd=stack.dir / "airflow", capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"`airflow {' '.join(arguments)}` failed:\n{result.stderr[-2000:]}")

@@ -9,9 +9,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from clickstream_contracts import names
-from clickstream_contracts.settings import Settings, SettingsError
+from clickstream_contracts.settings import Settings
 from tools.common import http
-from tools.localstack import airflow, status
+from tools.lake import nessie
+from tools.localstack import status
+from tools.localstack.airflow_api import Airflow, AirflowError
 from tools.localstack.layout import Stack
 
 # What is wrong, and how to fix it.
@@ -25,7 +27,7 @@ CHECKPOINT_SECONDS = 120
 def problems(stack: Stack, components: list[status.ComponentStatus]) -> list[Problem]:
     """Returns all problems; what only a component that is down could report is left out."""
     up = {component.name for component in components if component.state == "up"}
-    collected = [_sick(component) for component in components if component.state == "sick"]
+    collected = [_unhealthy(component) for component in components if component.state == "unhealthy"]
     checks: list[tuple[str, Callable[[], list[Problem]]]] = [
         ("flink-jobmanager", lambda: flink_jobs(stack.settings)),
         ("kafka", lambda: consumer_lag(stack.settings, "flink-jobmanager" in up)),
@@ -37,7 +39,7 @@ def problems(stack: Stack, components: list[status.ComponentStatus]) -> list[Pro
     return collected
 
 
-def _sick(component: status.ComponentStatus) -> Problem:
+def _unhealthy(component: status.ComponentStatus) -> Problem:
     logs = f"read `./clickstream stack logs {component.name}`"
     return f"{component.name}: {component.problem}", f"{logs}; `make down && make up` starts it again"
 
@@ -45,7 +47,7 @@ def _sick(component: status.ComponentStatus) -> Problem:
 def _run(name: str, check: Callable[[], list[Problem]]) -> list[Problem]:
     try:
         return check()
-    except (httpx.HTTPError, KafkaException, SettingsError, KeyError, ValueError) as error:
+    except (httpx.HTTPError, KafkaException, nessie.NessieUnreachable, AirflowError, KeyError, ValueError) as error:
         return [(f"{name} could not be checked: {error or type(error).__name__}", f"read `./clickstream stack logs {name}`")]
 
 
@@ -114,8 +116,8 @@ def _lag(settings: Settings) -> int:
 
 def left_over_branches(stack: Stack, airflow_is_up: bool) -> list[Problem]:
     """Returns the branches of DAG runs that have ended."""
-    trees = _json(f"{stack.settings.nessie_uri}/api/v2/trees")["references"]
-    branches = [tree["name"] for tree in trees if tree["type"] == "BRANCH" and tree["name"].startswith(names.BRANCH_PREFIX)]
+    references = nessie.references(stack.settings, "BRANCH")
+    branches = [reference["name"] for reference in references if reference["name"].startswith(names.BRANCH_PREFIX)]
     if not branches:
         return []
     in_use = _branches_of_active_runs(stack) if airflow_is_up else set()
@@ -124,10 +126,8 @@ def left_over_branches(stack: Stack, airflow_is_up: bool) -> list[Problem]:
 
 
 def _branches_of_active_runs(stack: Stack) -> set[str]:
-    from tools.demo.airflow_api import Airflow
-
     runs: list[dict[str, Any]] = []
-    with Airflow.of(stack.settings, airflow.password(stack, "admin")) as client:
+    with Airflow.of(stack.settings) as client:
         for state in ("running", "queued"):
             runs += client.call("GET", "/dags/~/dagRuns", params={"state": state, "limit": 100})["dag_runs"]
     return {names.branch(run["dag_id"], run["dag_run_id"]) for run in runs}

@@ -2,6 +2,7 @@
 
 from graphlib import TopologicalSorter
 
+from tools.lake.object_store import ensure_bucket
 from tools.localstack import airflow, flink, kafka, nessie, ray, s3, spark
 from tools.localstack.layout import Stack
 from tools.localstack.units import Component, Step, Unit
@@ -16,7 +17,7 @@ class UnknownComponent(ValueError):
 def units(stack: Stack) -> list[Unit]:
     """Returns all components and steps, each after the units it depends on."""
     steps = [
-        Step("bucket", lambda: s3.ensure_bucket(stack.settings), needs=("s3",)),
+        Step("bucket", lambda: ensure_bucket(stack.settings), needs=("s3",)),
         Step("lake", lambda: _create_tables(stack), needs=("nessie",)),
         Step("topics", lambda: _create_topics(stack), needs=("kafka",)),
         airflow.step(stack),

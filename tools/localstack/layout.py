@@ -53,10 +53,10 @@ class Stack:
             write_private(path, secrets.token_urlsafe(32))
         return path.read_text().strip()
 
-    def environment(self, component: str, extra: Mapping[str, str]) -> dict[str, str]:
-        """Returns the whole environment of one component."""
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Returns the whole environment of one process of the stack, with its own variables `extra`."""
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        return inherited | self.settings.to_env() | {MARKER: str(self.dir), "STACK_PART": component} | dict(extra)
+        return inherited | self.settings.to_env() | {MARKER: str(self.dir)} | dict(extra)
 
 
 def installed(folder: str, pattern: str) -> Path:

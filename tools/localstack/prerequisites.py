@@ -39,8 +39,8 @@ def problems(targets: list[str] | None = None) -> list[Problem]:
 
 def python() -> str:
     """Returns a Python that the environments can be made with; '' if the machine has none."""
-    wish = os.environ.get("CLICKSTREAM_PYTHON", "")
-    candidates = [wish] if wish else [sys.executable, *(f"python{version}" for version in PYTHONS)]
+    configured = os.environ.get("CLICKSTREAM_PYTHON", "")
+    candidates = [configured] if configured else [sys.executable, *(f"python{version}" for version in PYTHONS)]
     return next((program for program in candidates if python_version(program) in PYTHONS), "")
 
 
@@ -58,10 +58,10 @@ def python_version(program: str) -> str:
 def _python() -> Problem | None:
     if python():
         return None
-    wish = os.environ.get("CLICKSTREAM_PYTHON", "")
+    configured = os.environ.get("CLICKSTREAM_PYTHON", "")
     detail = f"only Python {sys.version.split()[0]}"
-    if wish:
-        detail = f"CLICKSTREAM_PYTHON={wish} is {python_version(wish) or 'no program'}"
+    if configured:
+        detail = f"CLICKSTREAM_PYTHON={configured} is {python_version(configured) or 'no program'}"
     return f"no Python {' or '.join(PYTHONS)} ({detail})", PYTHON_FIX
 
 

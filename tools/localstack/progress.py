@@ -11,7 +11,7 @@ _lock = threading.Lock()
 
 
 def say(mark: str, name: str, text: str = "") -> None:
-    """Print one line: a mark (✓ done, ✗ failed, … running, ! note), what it is about, and the news."""
+    """Print one line: a mark (✓ done, ✗ failed, … running, ! note), the name of a component or step, and its state or result."""
     if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
         mark = f"\033[{COLOURS.get(mark, '0')}m{mark}\033[0m"
     with _lock:

@@ -4,17 +4,16 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from clickstream_contracts.settings import Settings, SettingsError
+from tools.lake.object_store import s3_client
 from tools.localstack.layout import Stack, write_private
 from tools.localstack.units import Component, Health
 
 KEYS = ("WEED_JWT_SIGNING_KEY", "WEED_JWT_SIGNING_READ_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY")
+PROGRAMS = {"seaweedfs": "weed", "minio": "minio"}
 
 
 def components(stack: Stack) -> list[Component]:
@@ -26,14 +25,21 @@ def components(stack: Stack) -> list[Component]:
     return [_seaweedfs(stack)]
 
 
-def binary(server: str) -> str:
-    """Returns the path of the server's program: in the tools environment, else on PATH. Raises SettingsError."""
-    name = {"seaweedfs": "weed", "minio": "minio"}[server]
-    in_environment = Path(sys.executable).parent / name
-    path = str(in_environment) if in_environment.exists() else shutil.which(name)
-    if not path:
-        raise SettingsError(f"CLICKSTREAM_S3_SERVER={server}: no program `{name}` on PATH; install it or choose another server")
+def installed_program(server: str) -> str:
+    """Returns the path of the server's program. Raises SettingsError if it is neither in the tools environment nor on PATH."""
+    path = _program(server)
+    if not Path(path).is_absolute():
+        raise SettingsError(f"CLICKSTREAM_S3_SERVER={server}: no program `{path}` on PATH; install it or choose another server")
     return path
+
+
+def _program(server: str) -> str:
+    """Returns the path of the server's program, or its name if it is not installed: a stack without it can still be stopped."""
+    name = PROGRAMS[server]
+    in_environment = Path(sys.executable).parent / name
+    if in_environment.exists():
+        return str(in_environment)
+    return shutil.which(name) or name
 
 
 def _seaweedfs(stack: Stack) -> Component:
@@ -58,7 +64,7 @@ def _seaweedfs(stack: Stack) -> Component:
     }
     return Component(
         name="s3",
-        argv=(binary("seaweedfs"), "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in flags.items())),
+        argv=(_program("seaweedfs"), "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in flags.items())),
         # Without signing keys the filer's port needs no authentication. GOGC: the heap is small and its background loops allocate all
         # the time; with Go's default, garbage collection took two thirds of its CPU.
         env={key: stack.secret(key.lower()) for key in KEYS} | {"GOGC": "400", "GOMEMLIMIT": "400MiB"},
@@ -87,7 +93,7 @@ def _minio(stack: Stack) -> Component:
     address = f"127.0.0.1:{port}"
     return Component(
         name="s3",
-        argv=(binary("minio"), "server", "--address", address, "--console-address", f"127.0.0.1:{port + 1}", str(home)),
+        argv=(_program("minio"), "server", "--address", address, "--console-address", f"127.0.0.1:{port + 1}", str(home)),
         env={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret, "MINIO_BROWSER": "off"},
         home=home,
         address=stack.settings.s3_endpoint,
@@ -95,33 +101,14 @@ def _minio(stack: Stack) -> Component:
     )
 
 
-def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket if it is missing: Nessie is not healthy without it."""
-    client = _client(settings)
-    if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=settings.s3_bucket)
-
-
 def health(settings: Settings) -> Health:
     """Returns a probe that lists the buckets with the stack's keys."""
 
     def probe(since: float) -> str:
         try:
-            _client(settings, total_max_attempts=1).list_buckets()
+            s3_client(settings, connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1}).list_buckets()
         except (BotoCoreError, ClientError) as error:
             return str(error)
         return ""
 
     return probe
-
-
-def _client(settings: Settings, **retries: int) -> Any:
-    access, secret = settings.s3_credentials()
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=access,
-        aws_secret_access_key=secret,
-        config=Config(connect_timeout=3, read_timeout=10, retries=retries, s3={"addressing_style": "path"}, proxies={}),
-    )

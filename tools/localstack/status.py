@@ -17,12 +17,12 @@ from tools.localstack.units import Component
 
 # Piped output is wide enough to keep addresses whole.
 PIPE_WIDTH = 120
-COLOURS = {"up": "green", "down": "yellow", "sick": "red"}
+COLOURS = {"up": "green", "down": "yellow", "unhealthy": "red"}
 
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """One component now: `state` is up, down or sick; `problem` says why it is sick; `since` is an ISO 8601 time or ''."""
+    """One component now: `state` is up, down or unhealthy; `problem` says why it is unhealthy; `since` is an ISO 8601 time or ''."""
 
     name: str
     state: str
@@ -44,12 +44,12 @@ def _status(component: Component, info: dict[str, Any]) -> ComponentStatus:
     pid = info.get("pid", 0)
     if pid:
         problem = component.health(info["start"])
-        state = "sick" if problem else "up"
+        state = "unhealthy" if problem else "up"
         since = datetime.fromtimestamp(info["start"], UTC).isoformat()
         return ComponentStatus(component.name, state, problem, component.address, pid, _memory(pid), since)
     if info.get("statename", "STOPPED") == "STOPPED":
         return ComponentStatus(component.name, "down", "", component.address, 0, 0, "")
-    return ComponentStatus(component.name, "sick", f"no process: {info['statename'].lower()}", component.address, 0, 0, "")
+    return ComponentStatus(component.name, "unhealthy", f"no process: {info['statename'].lower()}", component.address, 0, 0, "")
 
 
 def _memory(pid: int) -> int:

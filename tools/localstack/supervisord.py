@@ -53,7 +53,7 @@ def start(stack: Stack, components: list[Component]) -> Any:
 def _spawn(stack: Stack, config: Path) -> Any:
     stack.folder("logs")
     stack.socket.unlink(missing_ok=True)
-    env = stack.environment("supervisord", {})
+    env = stack.environment({})
     subprocess.run([BIN / "supervisord", "-c", config], env=env, cwd=stack.dir, check=True, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -96,7 +96,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 def _program(stack: Stack, component: Component) -> str:
     path = stack.folder("run", "components") / f"{component.name}.json"
-    specification = {"argv": component.argv, "home": str(component.home), "env": stack.environment(component.name, component.env)}
+    specification = {"argv": component.argv, "home": str(component.home), "env": stack.environment(component.env)}
     text = json.dumps(specification, sort_keys=True)
     write_private(path, text)
     # With the digest in the command, supervisord notices a component whose description changed.

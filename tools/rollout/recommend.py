@@ -138,17 +138,17 @@ def changes(settings: Settings, users: int, views: int, k: int, seed: int) -> It
 
 def _known_products(page: ShopPage, candidates: list[str]) -> Iterator[str]:
     """Yields the candidates that the release knows, again and again: a view of an unknown product changes no list."""
-    known = []
+    known_products = []
     for product in candidates:
         if page.is_known_to_release(product):
-            known.append(product)
+            known_products.append(product)
             yield product
-    if not known:
+    if not known_products:
         raise NoChange(
             "the served release knows none of the products that were viewed last: wait for the next rollout,"
             " or run `./clickstream stack doctor`"
         )
-    yield from cycle(known)
+    yield from cycle(known_products)
 
 
 def _newest_views(settings: Settings, users: int) -> dict[str, list[Any]]:

@@ -32,9 +32,9 @@ def _attack(world: World, window: Window, rng: Generator, kind: str, number: int
     """Returns the rows of one attack at a random time of the window, with prices and labels."""
     # Every second attack of a day is spread over a longer time; a live window is too short for that.
     spread = bool(number % 2) and window.is_day
-    scene = Scene(world, rng, spread)
-    STORIES[kind](scene)
-    rows = scene.rows()
+    builder = AttackBuilder(world, rng, spread)
+    GENERATORS[kind](builder)
+    rows = builder.rows()
     length = int(rows["time"].max())
     rows["time"] += window.start + int(rng.random() * max(1, window.length - length))
     has_product = rows["product"] >= 0
@@ -45,8 +45,9 @@ def _attack(world: World, window: Window, rng: Generator, kind: str, number: int
     return rows
 
 
-class Scene:
-    """One attack while it is built: the person, device, address, place and session in use, and the events so far.
+class AttackBuilder:
+    """Builds the events of one attack or lookalike. It holds the events so far, and the person, device, address, place and session
+    of the next event.
 
     Times are counted from the start of the attack.
     """
@@ -70,7 +71,7 @@ class Scene:
         self.seconds += float(self.rng.uniform(shortest, longest))
 
     def add(self, event_type: str, *, is_attack: bool = True, signed_in: bool = True, **fields: int) -> None:
-        """Add an event at the current time. Events with is_attack=False belong to the story and get no label."""
+        """Add an event at the current time. Events with is_attack=False are the user's own and get no label."""
         row = np.zeros(1, ROW)
         row["type"], row["time"], row["signed_in"] = type_code(event_type), int(self.seconds * 1000), signed_in
         current = {name: getattr(self, name) for name in ("person", "device", "address", "place", "session")}
@@ -108,125 +109,125 @@ class Scene:
         return np.concatenate(self._rows)
 
 
-def card_testing(scene: Scene) -> None:
+def card_testing(builder: AttackBuilder) -> None:
     """Small sums on many cards from one device; two of three payments fail."""
-    for i in range(int(scene.rng.integers(6, 11))):
-        scene.wait((2, 8), (60, 150))
-        scene.add("view_item", product=scene.product(), signed_in=False)
+    for i in range(int(builder.rng.integers(6, 11))):
+        builder.wait((2, 8), (60, 150))
+        builder.add("view_item", product=builder.product(), signed_in=False)
         event_type = "purchase" if i % 3 == 2 else "payment_failed"
-        scene.buy(scene.stolen_card(), scene.product(0, 0.08), event_type=event_type, signed_in=False)
+        builder.buy(builder.stolen_card(), builder.product(0, 0.08), event_type=event_type, signed_in=False)
 
 
-def card_velocity(scene: Scene) -> None:
+def card_velocity(builder: AttackBuilder) -> None:
     """Many orders with one card in a short time."""
-    card = scene.stolen_card()
-    for _ in range(int(scene.rng.integers(6, 10))):
-        scene.wait((3, 9), (40, 70))
-        scene.buy(card, scene.product(0.3, 1))
+    card = builder.stolen_card()
+    for _ in range(int(builder.rng.integers(6, 10))):
+        builder.wait((3, 9), (40, 70))
+        builder.buy(card, builder.product(0.3, 1))
 
 
-def impossible_travel(scene: Scene) -> None:
+def impossible_travel(builder: AttackBuilder) -> None:
     """The user signs in at home; soon after, an attacker overseas signs in as the same user and buys."""
-    attacker_device, attacker_address = scene.device, scene.address
-    scene.use_own_device_at_home()
-    scene.add("login", is_attack=False)
+    attacker_device, attacker_address = builder.device, builder.address
+    builder.use_own_device_at_home()
+    builder.add("login", is_attack=False)
     is_us = [str(place[1]) == "US" for place in c.PLACES]
-    overseas = [i for i, place_is_us in enumerate(is_us) if place_is_us != is_us[scene.place]]
-    scene.wait((10, 30), (600, 3600))
-    scene.device, scene.address = attacker_device, attacker_address
-    scene.place, scene.session = int(scene.rng.choice(overseas)), scene.session + 1
-    scene.add("login")
-    scene.wait((3, 15), (60, 300))
-    scene.buy(scene.own_card(), scene.product(0.4, 1))
+    overseas = [i for i, place_is_us in enumerate(is_us) if place_is_us != is_us[builder.place]]
+    builder.wait((10, 30), (600, 3600))
+    builder.device, builder.address = attacker_device, attacker_address
+    builder.place, builder.session = int(builder.rng.choice(overseas)), builder.session + 1
+    builder.add("login")
+    builder.wait((3, 15), (60, 300))
+    builder.buy(builder.own_card(), builder.product(0.4, 1))
 
 
-def account_takeover(scene: Scene) -> None:
+def account_takeover(builder: AttackBuilder) -> None:
     """Failed logins until one succeeds; then a profile change and an expensive purchase."""
-    for _ in range(int(scene.rng.integers(4, 9))):
-        scene.wait((1, 4), (20, 50))
-        scene.add("login_failed")
-    scene.add("login")
-    scene.wait((2, 6), (30, 90))
-    scene.add("profile_change")
-    scene.wait((3, 10), (30, 120))
-    scene.buy(scene.own_card(), scene.product(0.7, 1))
+    for _ in range(int(builder.rng.integers(4, 9))):
+        builder.wait((1, 4), (20, 50))
+        builder.add("login_failed")
+    builder.add("login")
+    builder.wait((2, 6), (30, 90))
+    builder.add("profile_change")
+    builder.wait((3, 10), (30, 120))
+    builder.buy(builder.own_card(), builder.product(0.7, 1))
 
 
-def scraping_bot(scene: Scene) -> None:
+def scraping_bot(builder: AttackBuilder) -> None:
     """Views the catalogue product by product."""
-    first = scene.product()
-    for i in range(int(scene.rng.integers(90, 160))):
-        scene.wait((0.2, 0.5), (0.9, 1.6))
-        scene.add("view_item", product=(first + i) % scene.world.products, quantity=1, signed_in=False)
+    first = builder.product()
+    for i in range(int(builder.rng.integers(90, 160))):
+        builder.wait((0.2, 0.5), (0.9, 1.6))
+        builder.add("view_item", product=(first + i) % builder.world.products, quantity=1, signed_in=False)
 
 
-def coupon_abuse(scene: Scene) -> None:
+def coupon_abuse(builder: AttackBuilder) -> None:
     """One device uses the welcome coupon with account after account."""
-    for _ in range(int(scene.rng.integers(4, 8))):
-        scene.wait((2, 6), (120, 220))
-        scene.person, scene.session = int(scene.rng.integers(scene.world.people)), scene.session + 1
-        scene.add("login")
-        scene.add("coupon_apply", coupon=0)
-        scene.wait((2, 5), (10, 30))
-        scene.buy(scene.own_card(), scene.product(0.2, 1), coupon=0)
+    for _ in range(int(builder.rng.integers(4, 8))):
+        builder.wait((2, 6), (120, 220))
+        builder.person, builder.session = int(builder.rng.integers(builder.world.people)), builder.session + 1
+        builder.add("login")
+        builder.add("coupon_apply", coupon=0)
+        builder.wait((2, 5), (10, 30))
+        builder.buy(builder.own_card(), builder.product(0.2, 1), coupon=0)
 
 
-def rapid_fire(scene: Scene) -> None:
+def rapid_fire(builder: AttackBuilder) -> None:
     """Events of one user faster than a person can click."""
-    for _ in range(int(scene.rng.integers(9, 16))):
-        scene.wait((0.1, 0.4), (0.6, 1.0))
-        scene.add("view_item", product=scene.product(), quantity=1)
+    for _ in range(int(builder.rng.integers(9, 16))):
+        builder.wait((0.1, 0.4), (0.6, 1.0))
+        builder.add("view_item", product=builder.product(), quantity=1)
 
 
-def lookalike_forgetful(scene: Scene) -> None:
+def lookalike_forgetful(builder: AttackBuilder) -> None:
     """Resembles account_takeover: a user mistypes the password three times on the usual device."""
-    scene.use_own_device_at_home()
+    builder.use_own_device_at_home()
     for _ in range(3):
-        scene.wait((3, 8), (5, 20))
-        scene.add("login_failed")
-    scene.add("login")
-    scene.wait((5, 15), (60, 200))
-    scene.buy(scene.own_card(), scene.product())
+        builder.wait((3, 8), (5, 20))
+        builder.add("login_failed")
+    builder.add("login")
+    builder.wait((5, 15), (60, 200))
+    builder.buy(builder.own_card(), builder.product())
 
 
-def lookalike_gifts(scene: Scene) -> None:
+def lookalike_gifts(builder: AttackBuilder) -> None:
     """Resembles card_velocity: four purchases within ten minutes with the user's own card."""
-    scene.use_own_device_at_home()
+    builder.use_own_device_at_home()
     for _ in range(4):
-        scene.wait((4, 10), (60, 140))
-        scene.buy(scene.own_card(), scene.product())
+        builder.wait((4, 10), (60, 140))
+        builder.buy(builder.own_card(), builder.product())
 
 
-def lookalike_family(scene: Scene) -> None:
+def lookalike_family(builder: AttackBuilder) -> None:
     """Resembles coupon_abuse: two new customers of one family use the welcome coupon on the family's device."""
-    scene.use_own_device_at_home()
-    scene.device = scene.world.people * 2 + scene.person // c.HOUSEHOLD_SIZE
-    for member in (scene.person // 2 * 2, scene.person // 2 * 2 + 1):
-        scene.person, scene.session = min(member, scene.world.people - 1), scene.session + 1
-        scene.wait((4, 12), (120, 400))
-        scene.add("coupon_apply", coupon=0)
-        scene.buy(scene.own_card(), scene.product(), coupon=0)
+    builder.use_own_device_at_home()
+    builder.device = builder.world.people * 2 + builder.person // c.HOUSEHOLD_SIZE
+    for member in (builder.person // 2 * 2, builder.person // 2 * 2 + 1):
+        builder.person, builder.session = min(member, builder.world.people - 1), builder.session + 1
+        builder.wait((4, 12), (120, 400))
+        builder.add("coupon_apply", coupon=0)
+        builder.buy(builder.own_card(), builder.product(), coupon=0)
 
 
-def lookalike_power_browser(scene: Scene) -> None:
+def lookalike_power_browser(builder: AttackBuilder) -> None:
     """Resembles scraping_bot: many views at the pace of a reader."""
-    scene.use_own_device_at_home()
-    views = 60 if scene.spread else 8
+    builder.use_own_device_at_home()
+    views = 60 if builder.spread else 8
     for _ in range(views):
-        scene.wait((3, 6), (3, 8))
-        scene.add("view_item", product=scene.product(), quantity=1)
+        builder.wait((3, 6), (3, 8))
+        builder.add("view_item", product=builder.product(), quantity=1)
 
 
-def lookalike_traveller(scene: Scene) -> None:
+def lookalike_traveller(builder: AttackBuilder) -> None:
     """Resembles impossible_travel: the same device continues through a VPN whose address is abroad."""
-    scene.use_own_device_at_home()
-    scene.add("login")
-    scene.wait((10, 25), (600, 1800))
-    scene.place = (scene.place + 5) % len(c.PLACES)
-    scene.buy(scene.own_card(), scene.product())
+    builder.use_own_device_at_home()
+    builder.add("login")
+    builder.wait((10, 25), (600, 1800))
+    builder.place = (builder.place + 5) % len(c.PLACES)
+    builder.buy(builder.own_card(), builder.product())
 
 
-STORIES: dict[str, Callable[[Scene], None]] = {
+GENERATORS: dict[str, Callable[[AttackBuilder], None]] = {
     "card_testing": card_testing,
     "card_velocity": card_velocity,
     "impossible_travel": impossible_travel,

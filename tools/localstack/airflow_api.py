@@ -9,6 +9,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from clickstream_contracts.settings import Settings
 from tools.common import http
+from tools.localstack import airflow
+from tools.localstack.layout import Stack
 
 FINISHED = {"success", "failed"}
 retry_while_unreachable = retry(
@@ -30,9 +32,10 @@ class Airflow:
         self._sign_in()
 
     @classmethod
-    def of(cls, settings: Settings, password: str) -> Self:
+    def of(cls, settings: Settings) -> Self:
         """Returns a client of the local stack's Airflow, signed in as admin."""
-        return cls(f"http://127.0.0.1:{settings.airflow_port}", "admin", password)
+        stack = Stack(settings)
+        return cls(airflow.address(stack), "admin", airflow.password(stack, "admin"))
 
     def __enter__(self) -> Self:
         return self
