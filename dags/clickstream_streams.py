@@ -29,7 +29,8 @@ with the reason |
 | `deploy_...` | failed before | the previous definition runs; change the new one, or trigger with *retry refused* if the cause \
 was outside it |
 | `deploy_...` | gap in the Kafka offsets of the lake | checkpoints were lost; restore the newest `flink/<app>/` to the bucket |
-| `deploy_...` | the new definition cannot restore any state | trigger with *start fresh* |
+| `deploy_...` | Cannot map checkpoint/savepoint state | no job runs, and the current definition cannot restore the newest checkpoint; \
+trigger with *start fresh*: it starts at the end offsets of the lake |
 | `deploy_...` | cannot reach Flink | the JobManager is down or not ready |
 | `check_...` | falls behind | the Kafka lag grows: raise `CLICKSTREAM_FLINK_PARALLELISM` |
 | `check_...` | is RESTARTING | the message ends with the cause; Flink restarts the job until it succeeds |

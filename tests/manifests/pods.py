@@ -62,7 +62,7 @@ def of(resource: Object) -> Iterator[Pod]:
 
 
 def _templates(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Whatever has a `spec` with containers, at any depth."""
+    """Path and value of every pod template (a mapping whose `spec` has containers) below a node."""
     if isinstance(node, list):
         for number, item in enumerate(node):
             yield from _templates(item, f"{path}/{number}")
@@ -84,12 +84,12 @@ def _replicas(resource: Object, path: str) -> int:
 
 
 def _with_sizes(application: Object, path: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """A Spark pod with the sizes that Spark gives to it."""
-    half = application["spec"][path.strip("/")]
-    memory = f"{(quantity(half['memory']) + quantity(half['memoryOverhead'])) // MIB}Mi"
-    given = {"requests": {"cpu": half["coreRequest"], "memory": memory}, "limits": {"cpu": half["coreLimit"], "memory": memory}}
+    """A Spark pod with the requests and limits that Spark sets from the fields of its role."""
+    role = application["spec"][path.strip("/")]
+    memory = f"{(quantity(role['memory']) + quantity(role['memoryOverhead'])) // MIB}Mi"
+    sizes = {"requests": {"cpu": role["coreRequest"], "memory": memory}, "limits": {"cpu": role["coreLimit"], "memory": memory}}
     first = spec["containers"][0]
-    sized = {kind: first["resources"][kind] | given[kind] for kind in given}
+    sized = {kind: first["resources"][kind] | sizes[kind] for kind in sizes}
     return {**spec, "containers": [{**first, "resources": sized}, *spec["containers"][1:]]}
 
 

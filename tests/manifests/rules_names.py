@@ -68,7 +68,7 @@ def _of_object(resource: Object) -> Iterator[tuple[str, str, str]]:
     if resource["kind"] == "StatefulSet":
         yield "Service", namespace, resource["spec"]["serviceName"]
     if resource["kind"] == "SparkApplication":
-        yield from (("ServiceAccount", namespace, resource["spec"][half]["serviceAccount"]) for half in ("driver", "executor"))
+        yield from (("ServiceAccount", namespace, resource["spec"][role]["serviceAccount"]) for role in ("driver", "executor"))
 
 
 def images(node: Any) -> Iterator[str]:

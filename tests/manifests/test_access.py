@@ -65,12 +65,12 @@ def test_spark_drivers_have_a_token() -> None:
 
 @pytest.mark.parametrize("render", RENDERS)
 def test_every_namespace_is_restricted_and_has_a_quota(render: str) -> None:
-    spaces = [t for t in objects(render) if t["kind"] == "Namespace"]
-    assert len(spaces) >= 7
-    for space in spaces:
-        labels = space["metadata"]["labels"]
+    namespaces = [t for t in objects(render) if t["kind"] == "Namespace"]
+    assert len(namespaces) >= 7
+    for namespace in namespaces:
+        labels = namespace["metadata"]["labels"]
         assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
-        kinds = {t["kind"] for t in objects(render) if t["metadata"].get("namespace") == space["metadata"]["name"]}
+        kinds = {t["kind"] for t in objects(render) if t["metadata"].get("namespace") == namespace["metadata"]["name"]}
         assert {"LimitRange", "ResourceQuota", "NetworkPolicy", "ServiceAccount"} <= kinds
 
 
@@ -102,8 +102,8 @@ def test_generated_secrets_are_ignored_by_git() -> None:
 def test_production_reads_every_secret_from_an_external_store() -> None:
     resources = objects("production")
     external = {(t["metadata"]["namespace"], t["spec"]["target"]["name"]) for t in resources if t["kind"] == "ExternalSecret"}
-    spaces = {t["metadata"]["name"] for t in resources if t["kind"] == "Namespace"}
-    assert external == {name for name in secrets.names() if name[0] in spaces} - {("clickstream-spark", "spark-standalone")}
+    namespaces = {t["metadata"]["name"] for t in resources if t["kind"] == "Namespace"}
+    assert external == {name for name in secrets.names() if name[0] in namespaces} - {("clickstream-spark", "spark-standalone")}
 
 
 def test_every_secret_of_the_table_is_used() -> None:

@@ -31,14 +31,14 @@ def script(server: Server, stack_dir: Path, name: str, *arguments: str) -> subpr
     )
 
 
-def get_items(server: Server, *actions: str) -> list[Any]:
-    return list(json.loads(server.run_checked("get", *actions, "-o", "json"))["items"])
+def get_items(server: Server, *arguments: str) -> list[Any]:
+    return list(json.loads(server.run_checked("get", *arguments, "-o", "json"))["items"])
 
 
 def created_secrets(server: Server) -> dict[tuple[str, str], dict[str, str]]:
-    """The Secrets of the deployment."""
-    created_pods = [s for s in get_items(server, "secrets", "-A") if s["metadata"]["namespace"].startswith("clickstream-")]
-    return {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"] for s in created_pods}
+    """The Secrets of the deployment: their data by namespace and name."""
+    own_secrets = [s for s in get_items(server, "secrets", "-A") if s["metadata"]["namespace"].startswith("clickstream-")]
+    return {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"] for s in own_secrets}
 
 
 @pytest.fixture(scope="module")

@@ -6,43 +6,47 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.reach import RAY_OPERATOR, Arrow, arrows
+from tests.manifests.connections import RAY_OPERATOR, Connection, connections
 from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, identity, objects
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 
 
-def documented() -> set[Arrow]:
-    """The rows of the page's table of arrows: who | reaches | ports."""
+def documented() -> set[Connection]:
+    """The rows of the page's table of connections: from | to | ports."""
     rows = re.findall(
         r"^\| ([\w/-]+(?:, [\w/-]+)*) \| ([\w/-]+) \| ([\d, *]+) \|",
         PAGE.read_text().split("## Allowed connections")[1].split("\n## ")[0],
         re.M,
     )
-    return {Arrow(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")}
+    return {
+        Connection(source, target, port) for sources, target, ports in rows for source in sources.split(", ") for port in ports.split(", ")
+    }
 
 
-def inside(resources: list[Object]) -> set[Arrow]:
-    """Arrows between pods, without those to DNS."""
-    return {arrow for arrow in arrows(resources) if arrow.target != "dns" and not re.search(r"/\d+$", arrow.target)}
+def inside(resources: list[Object]) -> set[Connection]:
+    """Connections between pods, without those to DNS."""
+    return {
+        connection for connection in connections(resources) if connection.target != "dns" and not re.search(r"/\d+$", connection.target)
+    }
 
 
 def outside(resources: list[Object]) -> set[tuple[str, str]]:
     """Pods with egress out of the cluster, and the port."""
-    return {(arrow.source, arrow.port) for arrow in arrows(resources) if re.search(r"/\d+$", arrow.target)}
+    return {(connection.source, connection.port) for connection in connections(resources) if re.search(r"/\d+$", connection.target)}
 
 
 def test_allowed_connections_are_those_of_the_page() -> None:
-    allowed, documented_arrows = inside(objects("composed")), documented()
-    assert {str(arrow) for arrow in allowed - documented_arrows} == set(), "allowed, but not on the page"
-    assert {str(arrow) for arrow in documented_arrows - allowed} == set(), "on the page, but not allowed"
+    allowed, documented_connections = inside(objects("composed")), documented()
+    assert {str(connection) for connection in allowed - documented_connections} == set(), "allowed, but not on the page"
+    assert {str(connection) for connection in documented_connections - allowed} == set(), "on the page, but not allowed"
 
 
 def test_production_differs_only_in_its_object_store() -> None:
     missing = {
-        arrow
-        for arrow in documented()
-        if arrow.target == "object-store/object-store" or "spark-master" in str(arrow) or "spark-worker" in str(arrow)
+        connection
+        for connection in documented()
+        if connection.target == "object-store/object-store" or "spark-master" in str(connection) or "spark-worker" in str(connection)
     }
     assert inside(objects("production")) == documented() - missing
 
@@ -51,19 +55,26 @@ def test_only_named_pods_have_egress_out_of_the_cluster() -> None:
     api = {"airflow/airflow-scheduler", "ray/ray-head", "spark/spark-driver"}
     assert outside(objects("local")) == {(pod, port) for pod in api for port in ("443", "6443", "8443")}
     lake = {source for source, port in outside(objects("production")) if port == "443"}
-    assert lake == {arrow.source for arrow in documented() if arrow.target == "object-store/object-store"} - {"spark/spark-worker"}
+    assert lake == {connection.source for connection in documented() if connection.target == "object-store/object-store"} - {
+        "spark/spark-worker"
+    }
 
 
 def test_every_pod_reaches_dns() -> None:
-    allowed = arrows(objects("local"))
-    sources = {arrow.source for arrow in allowed if arrow.target == "dns"}
+    allowed = connections(objects("local"))
+    sources = {connection.source for connection in allowed if connection.target == "dns"}
     assert len(sources) >= 15
-    assert {arrow.port for arrow in allowed if arrow.target == "dns"} == {"53"}
+    assert {connection.port for connection in allowed if connection.target == "dns"} == {"53"}
 
 
 def test_the_operator_that_may_reach_ray_is_the_one_that_is_deployed() -> None:
     text = (MANIFESTS / "operators" / "ray" / "kustomization.yaml").read_text()
     assert f"\nnamespace: {RAY_OPERATOR[0]}\n" in text
+
+
+def policy_named(resources: list[Object], namespace: str, name: str) -> Any:
+    """The NetworkPolicy of this name."""
+    return next(t for t in resources if identity(t) == f"NetworkPolicy {namespace}/{name}")
 
 
 def open_rules(resources: list[Object]) -> list[str]:
@@ -76,8 +87,8 @@ def open_rules(resources: list[Object]) -> list[str]:
         and p["spec"]["policyTypes"] == ["Ingress", "Egress"]
         and not {"ingress", "egress"} & set(p["spec"])
     }
-    spaces = {resource["metadata"]["name"] for resource in resources if resource["kind"] == "Namespace"}
-    return [f"{name} has no default deny" for name in sorted(spaces - closed)] + [
+    namespaces = {resource["metadata"]["name"] for resource in resources if resource["kind"] == "Namespace"}
+    return [f"{name} has no default deny" for name in sorted(namespaces - closed)] + [
         f"{identity(p)}: a rule without peers or ports"
         for p in policies
         for rule in _rules(p)
@@ -109,22 +120,22 @@ def test_no_rule_is_open(render: str) -> None:
 )
 def test_an_open_rule_is_found(rule: Any) -> None:
     resources = deepcopy(objects("local"))
-    policy = next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+    policy = policy_named(resources, "clickstream-kafka", "from-streams")
     policy["spec"]["ingress"] = [rule]
     assert open_rules(resources)
 
 
 def test_a_namespace_without_default_deny_is_found() -> None:
     resources = [t for t in objects("local") if t["metadata"]["name"] != "deny-all"]
-    assert len(open_rules(resources)) == 8
-    assert Arrow("tools/tool", "airflow/airflow-api-server", "*") not in inside(resources)
+    assert len(open_rules(resources)) == len([t for t in resources if t["kind"] == "Namespace"])
+    assert Connection("tools/tool", "airflow/airflow-api-server", "*") not in inside(resources)
 
 
 def test_a_new_connection_is_found() -> None:
     resources = deepcopy(objects("local"))
-    policy = next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "from-streams")
+    policy = policy_named(resources, "clickstream-kafka", "from-streams")
     policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"].append("clickstream-spark")
-    new_policy = deepcopy(next(t for t in resources if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == "to-kafka"))
+    new_policy = deepcopy(policy_named(resources, "clickstream-flink", "to-kafka"))
     new_policy["metadata"]["namespace"] = "clickstream-spark"
     new_policy["spec"]["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": "spark-driver"}}
-    assert inside([*resources, new_policy]) - inside(resources) == {Arrow("spark/spark-driver", "kafka/kafka", "9092")}
+    assert inside([*resources, new_policy]) - inside(resources) == {Connection("spark/spark-driver", "kafka/kafka", "9092")}

@@ -85,12 +85,12 @@ def test_the_local_overlay_fits_a_small_machine() -> None:
 def test_requests_are_within_each_namespaces_quota() -> None:
     for overlay in OVERLAYS:
         for quota in (t for t in objects(overlay) if t["kind"] == "ResourceQuota"):
-            space = quota["metadata"]["namespace"]
-            cpus, memory = requested([t for t in objects(overlay) if t["metadata"].get("namespace") == space])
+            namespace = quota["metadata"]["namespace"]
+            cpus, memory = requested([t for t in objects(overlay) if t["metadata"].get("namespace") == namespace])
             hard = quota["spec"]["hard"]
             # 30 % reserve: a rolling update runs old and new pods at the same time.
-            assert cpus * 1.3 <= cpu(hard["requests.cpu"]), (overlay, space)
-            assert memory * 1.3 <= quantity(hard["requests.memory"]) / 1e9, (overlay, space)
+            assert cpus * 1.3 <= cpu(hard["requests.cpu"]), (overlay, namespace)
+            assert memory * 1.3 <= quantity(hard["requests.memory"]) / 1e9, (overlay, namespace)
 
 
 def unprotected(resources: list[Object]) -> list[str]:

@@ -46,9 +46,9 @@ def test_spark_pods_need_no_webhook() -> None:
     """Only fields that spark-submit passes on; others would need the operator's webhook and be dropped silently."""
     passed_on = {"cores", "coreRequest", "coreLimit", "memory", "memoryOverhead", "serviceAccount", "labels", "template"}
     application = next(resource for resource in airflow_resources() if resource["kind"] == "SparkApplication")
-    for half in ("driver", "executor"):
-        assert set(application["spec"][half]) == passed_on
-        names = {entry["name"] for entry in application["spec"][half]["template"]["spec"]["containers"][0]["env"]}
+    for role in ("driver", "executor"):
+        assert set(application["spec"][role]) == passed_on
+        names = {entry["name"] for entry in application["spec"][role]["template"]["spec"]["containers"][0]["env"]}
         assert {"CLICKSTREAM_NESSIE_URI", "CLICKSTREAM_S3_ENDPOINT"} <= names
 
 

@@ -103,6 +103,8 @@ def test_a_job_has_ended_only_when_it_is_complete_or_failed(tmp_path: Path, stat
     result = subprocess.run(["bash", "-c", run_job], env=env, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == exit_code, result.stderr
     assert "log of the job" in result.stderr
+    failure = "FailureTarget Failed; run: kubectl -n clickstream-tools describe job smoke-test-"
+    assert ("error: job clickstream-tools/smoke-test-" in result.stderr and failure in result.stderr) == (exit_code == 1)
     assert (tmp_path / "states").read_text() == ""
 
 

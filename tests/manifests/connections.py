@@ -8,14 +8,14 @@ from tests.manifests.rendered import Object
 
 Labels = dict[str, str]
 NAME = "app.kubernetes.io/name"
-# Pods of others that our policies name.
+# Pods that our policies name but our manifests do not create: namespace, labels, short name.
 DNS = ("kube-system", {"k8s-app": "kube-dns"}, "dns")
 RAY_OPERATOR = ("ray-operator", {NAME: "kuberay"}, "ray-operator")
 
 
 @dataclass(frozen=True)
-class Arrow:
-    """`source` may open a connection to `target` on `port`; '*' is any."""
+class Connection:
+    """An allowed connection: pods `source` may connect to pods or addresses `target` on `port`; '*' is any port."""
 
     source: str
     target: str
@@ -31,21 +31,22 @@ Node = tuple[str, Labels, str]
 def nodes(resources: list[Object]) -> list[Node]:
     """Namespace, labels and short name of every kind of pod: ours, what Airflow and Spark start, DNS, the operator."""
     pod_kinds = {(pod.namespace, pod.labels[NAME]) for pod in pods(resources)}
-    pod_kinds |= {("clickstream-spark", f"spark-{half}") for half in ("driver", "executor")}
+    pod_kinds |= {("clickstream-spark", f"spark-{role}") for role in ("driver", "executor")}
     own_nodes: list[Node] = [(ns, {NAME: name}, f"{ns.removeprefix('clickstream-')}/{name}") for ns, name in sorted(pod_kinds)]
     return [*own_nodes, DNS, RAY_OPERATOR]
 
 
-def arrows(resources: list[Object]) -> set[Arrow]:
+def connections(resources: list[Object]) -> set[Connection]:
     """Every connection allowed by egress and ingress, and every egress to an address outside of the cluster."""
     policies = [resource for resource in resources if resource["kind"] == "NetworkPolicy"]
     all_nodes = nodes(resources)
     egress = {(a[2], b): ports for a in all_nodes for b, ports in _sides(policies, a, "egress", all_nodes).items()}
     ingress = {(b, a[2]): ports for a in all_nodes for b, ports in _sides(policies, a, "ingress", all_nodes).items()}
-    inside = {Arrow(*pair, port) for pair in egress.keys() & ingress.keys() for port in _both(egress[pair], ingress[pair])}
+    inside = {Connection(*pair, port) for pair in egress.keys() & ingress.keys() for port in _both(egress[pair], ingress[pair])}
     names, others = {node[2] for node in all_nodes}, {DNS[2], RAY_OPERATOR[2]}
-    inside = {arrow for arrow in inside if not {arrow.source, arrow.target} <= others}
-    return inside | {Arrow(source, target, port) for (source, target), ports in egress.items() if target not in names for port in ports}
+    inside = {connection for connection in inside if not {connection.source, connection.target} <= others}
+    to_addresses = {(source, target): ports for (source, target), ports in egress.items() if target not in names}
+    return inside | {Connection(source, target, port) for (source, target), ports in to_addresses.items() for port in ports}
 
 
 def _both(left: set[str], right: set[str]) -> set[str]:
@@ -53,7 +54,7 @@ def _both(left: set[str], right: set[str]) -> set[str]:
 
 
 def _sides(policies: list[Object], node: Node, direction: str, all_nodes: list[Node]) -> dict[str, set[str]]:
-    """The peers of one pod in one direction, with ports."""
+    """Ports by the name of the peer, for one pod and the direction `ingress` or `egress`."""
     selected = [p["spec"] for p in policies if p["metadata"]["namespace"] == node[0] and _selects(p["spec"]["podSelector"], node[1])]
     if not any(direction.capitalize() in spec["policyTypes"] for spec in selected):
         return {peer[2]: {"*"} for peer in all_nodes}
@@ -69,11 +70,11 @@ def _sides(policies: list[Object], node: Node, direction: str, all_nodes: list[N
 def _peers(peer: Any, own: str, all_nodes: list[Node]) -> list[str]:
     if "ipBlock" in peer:
         return [str(peer["ipBlock"]["cidr"])]
-    spaces = peer.get("namespaceSelector")
+    namespace_selector = peer.get("namespaceSelector")
     return [
         name
         for namespace, labels, name in all_nodes
-        if (namespace == own if spaces is None else _selects(spaces, {"kubernetes.io/metadata.name": namespace}))
+        if (namespace == own if namespace_selector is None else _selects(namespace_selector, {"kubernetes.io/metadata.name": namespace}))
         and _selects(peer.get("podSelector", {}), labels)
     ]
 
