@@ -11,7 +11,7 @@ from ray_apps.recommender.sessions import Floats, Ints, Queries, Sessions
 
 @dataclass(frozen=True)
 class PopularityParameters:
-    """There are none."""
+    """The retriever has no parameters."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ray_apps.jobs.gate import Rules, judge
+from ray_apps.jobs import register
+from ray_apps.jobs.gate import Rules, Verdict, judge
 from ray_apps.recommender.evaluation import Evaluation, EvaluationError, slices_of
 from ray_apps.recommender.sessions import Floats, Queries
 
@@ -68,6 +69,13 @@ def test_a_champion_that_cannot_be_built_excuses_neither_a_bad_candidate_nor_ano
     verdict = judge(unreadable, "new", champion, Rules())
     assert (verdict.passed, verdict.champion_unreadable) == (False, "artefact format 1")
     assert reason in " ".join(verdict.reasons)
+
+
+def test_the_registered_verdict_holds_the_reason_why_the_champion_was_not_compared() -> None:
+    verdict = Verdict(True, "new", [], {"queries": 600.0}, "artefact format 1")
+    compared = {"reasons": [], "numbers": {"queries": 600.0}}
+    assert register._verdict_fields(verdict) == compared | {"champion_unreadable": "artefact format 1"}
+    assert register._verdict_fields(replace(verdict, champion_unreadable="")) == compared
 
 
 REFUSED: dict[str, tuple[Change, str]] = {

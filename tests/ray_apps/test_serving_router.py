@@ -31,7 +31,7 @@ class FailsAfterWarmUp(Model):
     def rank(self, queries: Queries, top: int) -> Ints:
         object.__setattr__(self, "calls", self.__dict__["calls"] + 1)
         if self.__dict__["calls"] > 1:
-            raise RuntimeError("planted")
+            raise RuntimeError("the model fails on purpose")
         return super().rank(queries, top)
 
 

@@ -41,7 +41,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy on a port that nobody listens on."""
+    """The address of a proxy that does not run."""
     for name in ("NO_PROXY", "no_proxy"):
         # Set and deleted, so that what a test sets is undone.
         monkeypatch.setenv(name, "")

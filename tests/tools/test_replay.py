@@ -44,7 +44,7 @@ def jsonl(path: Path, *lines: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize("name", ["f.csv", "f.csv.gz"])
-def test_rees46_events(tmp_path: Path, name: str) -> None:
+def test_rees46_lines_become_events_of_the_contract(tmp_path: Path, name: str) -> None:
     events, rejected, products = mapped(write(tmp_path / name, REES46 + VIEW + CART), "rees46")
     assert rejected == []
     assert events[0] == {

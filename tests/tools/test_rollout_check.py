@@ -1,4 +1,4 @@
-"""The check between two steps of a rollout, against an HTTP server that behaves as the test says."""
+"""The check between two steps of a rollout, against an HTTP server whose metrics the test sets."""
 
 import json
 import threading

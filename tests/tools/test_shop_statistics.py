@@ -25,7 +25,7 @@ def test_the_number_of_good_events_is_exact(rows: Rows) -> None:
     assert len(rows) == 300_000
 
 
-def test_mix_of_views_carts_and_purchases(rows: Rows) -> None:
+def test_the_mix_of_views_carts_and_purchases_is_that_of_real_shops(rows: Rows) -> None:
     mix = stats.mix(rows)
     assert mix["view_item"] == pytest.approx(97.8, abs=0.5)
     assert mix["add_to_cart"] == pytest.approx(0.95, abs=0.2)
@@ -40,14 +40,14 @@ def test_a_third_of_the_buying_sessions_has_a_cart(rows: Rows) -> None:
     assert len(buying & with_cart) / len(buying) == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_session_lengths(rows: Rows) -> None:
+def test_session_lengths_have_the_quantiles_of_real_shops(rows: Rows) -> None:
     median, p75, p90, p99 = stats.session_lengths(rows)
     assert (median, p75) == (2, 4)
     assert 7 <= p90 <= 8
     assert 19 <= p99 <= 24
 
 
-def test_gaps_between_views(rows: Rows) -> None:
+def test_gaps_between_views_have_the_quantiles_of_real_shops(rows: Rows) -> None:
     expected = [10, 18, 33, 62, 115, 377]
     assert stats.gaps(rows) == pytest.approx(expected, rel=0.25)
     assert stats.gaps(rows)[2] == pytest.approx(33, rel=0.05)
@@ -70,7 +70,7 @@ def test_taste_makes_the_next_view_predictable(rows: Rows) -> None:
     assert by_taste > 35
 
 
-def test_prices(rows: Rows) -> None:
+def test_prices_have_the_quantiles_of_real_shops(rows: Rows) -> None:
     quantiles = np.quantile(stats.views(rows)["cents"] / 100, [0.05, 0.5, 0.95, 0.99])
     assert quantiles == pytest.approx([18, 154, 1053, 1748], rel=0.2)
 

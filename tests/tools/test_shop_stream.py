@@ -79,7 +79,7 @@ def test_only_duplicates_repeat_an_id_and_their_value_is_the_same() -> None:
     assert all(originals[event_id] == value for event_id, value in duplicates)
 
 
-def test_shares_of_faults() -> None:
+def test_each_fault_occurs_in_its_given_share() -> None:
     records = records_of(Faults(duplicates=0.02, broken=0.02, late=0.02, out_of_order=0.1), days(LAST, 1, 20_000))
     share = {kind: records.kinds.count(kind) / 20_000 for kind in GOOD}
     assert share["late"] == pytest.approx(0.02, abs=0.005)

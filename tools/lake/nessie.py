@@ -60,5 +60,5 @@ def changed_tables(settings: Settings, left: str, right: str) -> list[str]:
 
 
 def drop_branch(settings: Settings, branch: str) -> None:
-    """Delete a branch at the commit it points at now; fails if somebody commits to it meanwhile."""
+    """Delete a branch at the commit it points at now; fails if it has got another commit meanwhile."""
     request(settings, "DELETE", f"trees/{branch}@{commit_hash(settings, branch)}", params={"type": "BRANCH"})

@@ -72,7 +72,7 @@ def _seaweedfs(stack: Stack) -> Component:
         address=stack.settings.s3_endpoint,
         health=health(stack.settings),
         prepare=lambda: _write_identities(stack, config),
-        # A clean stop takes 20 s for nothing: acknowledged writes survive a kill.
+        # A clean stop takes 20 s and is not needed: acknowledged writes survive a kill.
         stop_seconds=5,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import numpy as np
 from numpy.random import Generator
@@ -39,11 +39,6 @@ def days(until: date, count: int, events: int) -> list[Window]:
     first = int(datetime(until.year, until.month, until.day, tzinfo=UTC).timestamp() * 1000) - (count - 1) * DAY_MS
     events_per_day = [events * (i + 1) // count - events * i // count for i in range(count)]
     return [Window(first + i * DAY_MS, DAY_MS, n) for i, n in enumerate(events_per_day)]
-
-
-def date_of(window: Window) -> date:
-    """Returns the day a window begins on."""
-    return date(1970, 1, 1) + timedelta(milliseconds=window.start)
 
 
 def traffic(shop: Shop, window: Window) -> Rows:
