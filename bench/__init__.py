@@ -1,1 +1,1 @@
-"""Benchmarks: side by side in one run, as ratios and CPU-seconds; never a test."""
+"""Benchmarks: figures in CPU-seconds, and ratios to a baseline that the same run measures. No test depends on them."""

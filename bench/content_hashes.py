@@ -1,4 +1,4 @@
-"""Content of all tables after two nightly runs and a features run, and of the fraud scores of a corpus, for one seed.
+"""Prints hashes of the content of all tables after two nightly runs and a features run, and of the fraud scores of a corpus, for one seed.
 
     python -m bench.content_hashes --out FILE           runs it: a local stack of its own (s3, nessie, spark), and Flink
     python -m bench.content_hashes --compare OLD NEW    exit code 1 if any content differs
@@ -96,7 +96,7 @@ def load_master_data(settings: Settings) -> None:
 
 
 def nightly(settings: Settings, branch: str, arrived: pa.Table) -> None:
-    """One published nightly run over the clicks that have arrived."""
+    """Run and publish one nightly run over the clicks that have arrived."""
     days = sorted({str(day) for day in pc.cast(arrived["event_time"], pa.date32()).unique().to_pylist()})
 
     def work(branch: str) -> None:
@@ -119,15 +119,16 @@ def publish(settings: Settings, branch: str, work: Callable[[str], Any]) -> None
 
 
 def content(rows: pa.Table) -> str:
-    """Returns row count and SHA-256 of the rows in any order, without the ignored columns."""
+    """Returns the number of rows and the SHA-256 of the sorted rows, without the ignored columns."""
     columns = sorted(set(rows.column_names) - IGNORED)
     return digest(str([row[name] for name in columns]) for row in rows.select(columns).to_pylist())
 
 
 def digest(lines: Iterable[str]) -> str:
-    """Returns number and SHA-256 of lines in any order."""
+    """Returns the number of lines and the SHA-256 of the sorted lines."""
     ordered = sorted(lines)
-    return f"{len(ordered)}:{hashlib.sha256(chr(10).join(ordered).encode()).hexdigest()[:16]}"
+    text = "\n".join(ordered)
+    return f"{len(ordered)}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def fraud_hashes() -> dict[str, str]:

@@ -4,6 +4,7 @@ Each job runs twice in one JVM and only the second run is measured, without star
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def jvm_cpu_seconds() -> float:
     pid = next(pids[0] for pids in children if pids)
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user_ticks, system_ticks = int(fields[11]), int(fields[12])
-    return (user_ticks + system_ticks) / 100
+    return (user_ticks + system_ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def environment(settings: Settings, folder: str, stream: Stream = pipeline.STREAM) -> Any:
@@ -77,7 +78,7 @@ def source_only(settings: Settings, folder: str, format_: str) -> Any:
 
 
 def clicks_to_lake(settings: Settings, folder: str) -> Any:
-    """The job itself, up to the present end of the topic, into tables on this disk."""
+    """Returns the job itself, up to the present end of the topic, into tables on this disk."""
     tables = environment(settings, folder)
     columns = {name: _columns(schema.tables()[f"raw.{name}"]) for name in ("clicks", "quarantine")}
     session.statement_set(tables, sql.render(SQL / "flink_lake.sql", {"folder": folder, **columns}), {})

@@ -1,4 +1,4 @@
-"""How many simulated events one core generates and encodes per second, with and without simulated faults."""
+"""Measures how many simulated events one core generates and encodes per second, with and without simulated faults."""
 
 import time
 from datetime import date
@@ -19,7 +19,7 @@ def measure() -> dict[str, Any]:
 
 
 def rate(faults: Faults) -> int:
-    """Events per CPU-second of one process."""
+    """Returns the events per CPU-second of one process."""
     shop = stream.Shop(World(7, 50_000, 10_000), faults)
     encoder = Encoder(shop.world)
     begin, count = time.process_time(), 0

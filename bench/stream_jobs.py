@@ -29,7 +29,7 @@ def measure_cpu(settings: Settings, folder: str) -> None:
 
 
 def bounded_fraud_scores(settings: Settings, folder: str) -> Any:
-    """fraud_scores over all that the topic holds, with one tick."""
+    """Returns fraud_scores over all that the topic holds, with one tick."""
     kafka = fraud_connectors.kafka()
     tables = replace(kafka, records=kafka.records | BOUNDED, ticks={"connector": "datagen", "number-of-rows": "1"})
     text = fraud_scores.render(settings, tables)
@@ -37,7 +37,7 @@ def bounded_fraud_scores(settings: Settings, folder: str) -> Any:
 
 
 def bounded_recommendations(settings: Settings, folder: str) -> Any:
-    """recommendations over all that both topics hold."""
+    """Returns recommendations over all that both topics hold."""
     kafka = recommendations_connectors.kafka()
     tables = replace(kafka, sources={name: options | BOUNDED for name, options in kafka.sources.items()})
     text = recommendations.render(settings, tables)

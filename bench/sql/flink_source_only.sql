@@ -16,8 +16,8 @@ CREATE TEMPORARY TABLE records_raw (payload BYTES) WITH (
   'format' = 'raw'
 );
 
-CREATE TEMPORARY TABLE nowhere_json WITH ('connector' = 'blackhole') LIKE records_json (EXCLUDING ALL);
+CREATE TEMPORARY TABLE sink_json WITH ('connector' = 'blackhole') LIKE records_json (EXCLUDING ALL);
 
-CREATE TEMPORARY TABLE nowhere_raw WITH ('connector' = 'blackhole') LIKE records_raw (EXCLUDING ALL);
+CREATE TEMPORARY TABLE sink_raw WITH ('connector' = 'blackhole') LIKE records_raw (EXCLUDING ALL);
 
-INSERT INTO nowhere_{{ format }} SELECT * FROM records_{{ format }};
+INSERT INTO sink_{{ format }} SELECT * FROM records_{{ format }};

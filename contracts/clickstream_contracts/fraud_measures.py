@@ -49,6 +49,9 @@ EVENT_COLUMNS = {
     "longitude": "DOUBLE",
 }
 
+# Columns that identify who or what caused an event: the entities of the patterns.
+ENTITY_COLUMNS = ("user_id", "session_id", "device_id", "order_id", "payment_token")
+
 
 class RulesError(ValueError):
     """The fraud rules cannot be used; the text names the file, the pattern, the value and the fix."""

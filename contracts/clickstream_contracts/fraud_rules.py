@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from clickstream_contracts import schema, sql_templates
-from clickstream_contracts.fraud_measures import EVENT_COLUMNS, Measure, RulesError, parse_measure
+from clickstream_contracts.fraud_measures import ENTITY_COLUMNS, Measure, RulesError, parse_measure
 
 FILE = Path(__file__).parent / "rules" / "fraud.yaml"
 ALL_EVENTS, RISK_EVENTS = "all_events", "risk_events"
@@ -89,17 +90,6 @@ class Rules:
         return [pattern for pattern in self.patterns if pattern.scope == scope]
 
 
-def chained(patterns: list[Pattern], source: str) -> list[tuple[Pattern, str]]:
-    """Returns each pattern with the name of its input: `source` for the first, the pattern before it for the others."""
-    inputs = [source, *(pattern.name for pattern in patterns[:-1])]
-    return list(zip(patterns, inputs[: len(patterns)], strict=True))
-
-
-def last(patterns: list[Pattern], source: str) -> str:
-    """Returns the name of the last view of a chain, which has the columns of all its patterns; `source` for no patterns."""
-    return patterns[-1].name if patterns else source
-
-
 @cache
 def rules(path: Path = FILE) -> Rules:
     """Returns the rules of a file. Raises RulesError."""
@@ -113,7 +103,9 @@ def parse(text: str, source: str) -> Rules:
         patterns = tuple(_pattern(source, entry) for entry in raw.pop("patterns"))
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
         parsed = Rules(**values, patterns=patterns)
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+    except KeyError as error:
+        raise RulesError(f"{source}: the key {error} is missing: add it") from None
+    except (yaml.YAMLError, TypeError, AttributeError) as error:
         raise RulesError(f"{source}: {error}") from None
     _check(source, parsed)
     return parsed
@@ -121,7 +113,10 @@ def parse(text: str, source: str) -> Rules:
 
 def _check(source: str, parsed: Rules) -> None:
     if not 0 < parsed.review_from <= parsed.block_from <= 1:
-        raise RulesError(f"{source}: 0 < review_from <= block_from <= 1 does not hold")
+        raise RulesError(
+            f"{source}: review_from is {parsed.review_from} and block_from is {parsed.block_from};"
+            " use numbers with 0 < review_from <= block_from <= 1"
+        )
     for name in ("alert_suppression_minutes", "allowed_lateness_seconds"):
         value = getattr(parsed, name)
         if not 1 <= value <= 99:
@@ -130,9 +125,11 @@ def _check(source: str, parsed: Rules) -> None:
         _check_event_types(f"{source}: {name}", getattr(parsed, name))
     if both := sorted({*parsed.scored_events} & {*parsed.browse_events}):
         raise RulesError(f"{source}: {both[0]} is in scored_events and in browse_events: remove it from one of them")
-    scopes = [pattern.scope for pattern in parsed.patterns]
-    if scopes != sorted(scopes, key=(ALL_EVENTS, RISK_EVENTS).index):
-        raise RulesError(f"{source}: patterns of scope all_events come first")
+    for before, pattern in pairwise(parsed.patterns):
+        if before.scope == RISK_EVENTS and pattern.scope == ALL_EVENTS:
+            raise RulesError(
+                f"{source}: {pattern.name} of scope {ALL_EVENTS} comes after {before.name} of scope {RISK_EVENTS}; move it before that"
+            )
 
 
 def _check_event_types(place: str, types: object) -> None:
@@ -151,8 +148,8 @@ def _pattern(source: str, entry: dict[str, Any]) -> Pattern:
         raise RulesError(f"{place}: {bad[0]!r}: a name is small letters, digits and _")
     if pattern.scope not in (ALL_EVENTS, RISK_EVENTS):
         raise RulesError(f"{place}: scope {pattern.scope!r}; use {ALL_EVENTS} or {RISK_EVENTS}")
-    if pattern.entity not in EVENT_COLUMNS:
-        raise RulesError(f"{place}: entity {pattern.entity!r}; use one of the columns {', '.join(EVENT_COLUMNS)}")
+    if pattern.entity not in ENTITY_COLUMNS:
+        raise RulesError(f"{place}: entity {pattern.entity!r}; use one of the columns {', '.join(ENTITY_COLUMNS)}")
     if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.window):
         raise RulesError(f"{place}: window {pattern.window!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
     if bad_scores := [part.score for part in pattern.parts if not 0 < part.score <= 1]:

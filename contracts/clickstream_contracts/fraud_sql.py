@@ -145,6 +145,17 @@ def pattern_sql(pattern: Pattern, dialect: Dialect) -> PatternSql:
     )
 
 
+def pattern_chain(patterns: list[Pattern], source: str, dialect: Dialect) -> list[tuple[PatternSql, str]]:
+    """Returns the SQL of each pattern and the name of the view that it reads: `source`, then the view of the pattern before it."""
+    inputs = [source, *(pattern.name for pattern in patterns)]
+    return [(pattern_sql(pattern, dialect), view) for pattern, view in zip(patterns, inputs, strict=False)]
+
+
+def chain_output(patterns: list[Pattern], source: str) -> str:
+    """Returns the name of the last view of a chain, which has the columns of all its patterns; `source` for no patterns."""
+    return patterns[-1].name if patterns else source
+
+
 def _measure(pattern: Pattern, measure: Measure, dialect: Dialect) -> str:
     """Returns the window expression of a measure whose templates may name the pattern's limits."""
     rendered = Measure(measure.function, pattern.render(measure.value), pattern.render(measure.where))
@@ -153,6 +164,7 @@ def _measure(pattern: Pattern, measure: Measure, dialect: Dialect) -> str:
 
 def _reason(pattern: Pattern, dialect: Dialect) -> str:
     """Returns the reason as one expression: literals for its text, casts for the measures in it."""
+    # Each column is rendered between two NUL characters, so the pieces with an odd index are the columns.
     marked = pattern.render(pattern.reason, {name: f"\0{column}\0" for name, column in pattern.columns.items()})
     pieces = []
     for index, piece in enumerate(marked.split("\0")):

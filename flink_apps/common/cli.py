@@ -98,7 +98,11 @@ class Stream:
         from flink_apps.common import filesystem, lake, session
 
         tables = session.table_environment(session.job_options(settings, self.name, definition, self.checkpoint_factor) | self.options)
-        text = filesystem.read_text(statements_uri) if statements_uri else self.render(settings)
+        if statements_uri:
+            text = filesystem.read_text(statements_uri)
+            check_saved_statements(statements_uri, text)
+        else:
+            text = self.render(settings)
         if self.uses_lake:
             lake.register_catalog(tables, settings)
         job = session.statement_set(tables, text, self.submission_values(settings, offsets))
@@ -130,6 +134,18 @@ def java_source(name: str) -> Path:
     return FLINK_APPS / "java" / "io" / "clickstream" / f"{name}.java"
 
 
+def check_saved_statements(uri: str, text: str) -> None:
+    """Raises DefinitionError for statements that were saved before they were Jinja templates: no address would be filled in."""
+    if connectors.KAFKA_BOOTSTRAP not in text:
+        raise DefinitionError(
+            f"the saved statements {uri} do not hold {connectors.KAFKA_BOOTSTRAP}: an earlier version of the code wrote them;"
+            " deploy that version to run them"
+        )
+
+
 def _offsets(text: str) -> Offsets:
-    topics = json.loads(text)
-    return {topic: {int(partition): int(offset) for partition, offset in offsets.items()} for topic, offsets in topics.items()}
+    try:
+        topics = json.loads(text)
+        return {topic: {int(partition): int(offset) for partition, offset in offsets.items()} for topic, offsets in topics.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object of offsets: write it like {{"clicks.v1": {{"0": 9}}}}') from None

@@ -27,18 +27,18 @@ def one_line(options: Mapping[str, str]) -> str:
 
 
 def from_timestamp(milliseconds: int) -> Options:
-    """Start at the first record that arrived at this time or later, in milliseconds since 1970."""
+    """Returns the start position of the first record that arrived at this time or later, in milliseconds since 1970."""
     return {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(milliseconds)}
 
 
 def from_offsets(offsets: Mapping[int, int]) -> Options:
-    """Start each partition at its given offset."""
+    """Returns the start position with a given offset of each partition."""
     positions = ";".join(f"partition:{partition},offset:{offset}" for partition, offset in sorted(offsets.items()))
     return {"scan.startup.mode": "specific-offsets", "scan.startup.specific-offsets": positions}
 
 
 def kafka_source(topic: str, group: str) -> Options:
-    """A topic to read; its format and its start position come with the table."""
+    """Returns the options of a topic to read, without its format and its start position."""
     return {
         "connector": "kafka",
         "topic": topic,
@@ -48,7 +48,7 @@ def kafka_source(topic: str, group: str) -> Options:
 
 
 def kafka_json_sink(topic: str, key: str) -> Options:
-    """A topic to write as JSON; the column `key` is the record's key."""
+    """Returns the options of a topic to write as JSON; the column `key` is the record's key."""
     return {
         "connector": "kafka",
         "topic": topic,
@@ -61,5 +61,5 @@ def kafka_json_sink(topic: str, key: str) -> Options:
 
 
 def json_files(path: Path) -> Options:
-    """A file, or a folder of files, of JSON lines."""
+    """Returns the options of a file, or of a folder of files, of JSON lines."""
     return {"connector": "filesystem", "path": f"file://{path}", "format": "json"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clickstream_contracts.fraud_sql import FLINK
 from clickstream_contracts.sql_templates import SHARED_SQL, render_file
 
 COMMON = Path(__file__).parent
@@ -17,7 +18,7 @@ def render(path: Path, values: Mapping[str, Any]) -> str:
 def literal(value: str | int | float | list[str] | tuple[str, ...]) -> str:
     """Returns a value as a Flink SQL literal; a list as literals with commas between."""
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return FLINK.literal(value)
     if isinstance(value, int | float):
         return str(value)
     return ", ".join(literal(item) for item in value)

@@ -98,12 +98,12 @@ class FieldText:
 
 
 def bigint(text: str) -> str:
-    """The whole number that a text holds, NULL where it holds none."""
+    """Returns the SQL of the whole number that a text holds, NULL where it holds none."""
     return f"TRY_CAST({text} AS BIGINT)"
 
 
 def out_of_range(milliseconds: str, arrived: str, settings: Settings) -> str:
-    """Condition: a time is before CLICKSTREAM_EVENT_EARLIEST or too far after the record's arrival.
+    """Returns the condition that a time is before CLICKSTREAM_EVENT_EARLIEST or too far after the record's arrival.
 
     milliseconds: SQL of the time in milliseconds since 1970; arrived: SQL of the arrival as TIMESTAMP_LTZ.
     """

@@ -55,6 +55,6 @@ INSERT INTO alerts
 SELECT
   MD5(CONCAT(`pattern`, '|', entity, '|', decision, '|', event_id)),
   `pattern`, entity_type, entity, decision, score, reason,
-  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, '{{ version }}',
+  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, {{ version | literal }},
   {{ now_after("score") }}
 FROM first_alerts;

@@ -27,7 +27,7 @@ class Connectors:
 
 
 def kafka() -> Connectors:
-    """The topics. Ticks never end, so the watermark advances for as long as the job runs."""
+    """Returns the Kafka topics. Ticks never end, so the watermark advances for as long as the job runs."""
     source = {
         # After an outage the partitions are read in small batches in turn: one that waits longer than the idle timeout
         # would be taken for idle, and its events would be late.
@@ -41,7 +41,7 @@ def kafka() -> Connectors:
         arrived_column="arrived TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         arrived="arrived",
         startup=connectors.startup("records"),
-        # datagen emits the rows of one second in one burst, so more than one per second would not be a finer clock.
+        # datagen emits the rows of one second in one burst, so more than one per second would not advance the watermark more evenly.
         ticks={"connector": "datagen", "rows-per-second": "1"},
         scores=_sink(names.FRAUD_SCORES_TOPIC, "event_id"),
         alerts=_sink(names.FRAUD_ALERTS_TOPIC, "alert_id"),
@@ -50,7 +50,7 @@ def kafka() -> Connectors:
 
 
 def files(events: Path, folder: Path) -> Connectors:
-    """A file of JSON lines with their arrival as `arrived_ms`; results in the folders scores, alerts and late of `folder`."""
+    """Returns a file of JSON lines with their arrival as `arrived_ms`; results in the folders scores, alerts and late of `folder`."""
     return Connectors(
         records=connectors.json_files(events) | {"json.ignore-parse-errors": "true"},
         arrived_column="arrived_ms BIGINT",

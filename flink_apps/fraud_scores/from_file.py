@@ -16,8 +16,11 @@ from flink_apps.fraud_scores import connectors, pipeline
 
 def main(argv: list[str]) -> int:
     """Score the events of the file. Returns the exit code."""
-    if len(argv) != 2 or not Path(argv[0]).is_file():
+    if len(argv) != 2:
         print(__doc__, file=sys.stderr)
+        return 2
+    if not Path(argv[0]).is_file():
+        print(f"fraud_scores: cannot read the events {argv[0]}: no such file", file=sys.stderr)
         return 2
     events, folder = (Path(argument).resolve() for argument in argv)
     settings = Settings.from_env()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clickstream_contracts import names, schema
-from clickstream_contracts.fraud_rules import ALL_EVENTS, RISK_EVENTS, Pattern, chained, last, rules
-from clickstream_contracts.fraud_sql import FLINK, PatternSql, pattern_sql
+from clickstream_contracts.fraud_rules import ALL_EVENTS, RISK_EVENTS, rules
+from clickstream_contracts.fraud_sql import FLINK, chain_output, pattern_chain
 from clickstream_contracts.settings import Settings
 from flink_apps.common import sql
 from flink_apps.common.cli import Stream
@@ -32,17 +32,17 @@ def render(settings: Settings, tables: Connectors | None = None) -> str:
         "event_version": names.EVENT_VERSION,
         "invalid_conditions": list(_invalid_conditions(fields, tables.arrived, settings)),
         **{name: fields[name].value for name in ("price", "quantity", "latitude", "longitude")},
-        "all_events_patterns": _views(all_events_patterns, "on_time_events"),
-        "all_events_view": last(all_events_patterns, "on_time_events"),
-        "risk_events_patterns": _views(risk_events_patterns, "risk_events"),
-        "risk_events_view": last(risk_events_patterns, "risk_events"),
+        "all_events_patterns": pattern_chain(all_events_patterns, "on_time_events", FLINK),
+        "all_events_view": chain_output(all_events_patterns, "on_time_events"),
+        "risk_events_patterns": pattern_chain(risk_events_patterns, "risk_events", FLINK),
+        "risk_events_view": chain_output(risk_events_patterns, "risk_events"),
         "part_columns": ", ".join(f"{pattern.name}_part" for pattern in fraud.patterns),
     }
     return sql.render(TEMPLATE, values)
 
 
 def _invalid_conditions(fields: dict[str, FieldText], arrived: str, settings: Settings) -> Iterator[str]:
-    """The conditions of clicks_to_lake under which a record is no valid click, for the columns of the table `records`.
+    """Yields the conditions of clicks_to_lake under which a record is no valid click, for the columns of the table `records`.
 
     schema_version is not among them: the statements compare it with the one supported version.
     """
@@ -57,11 +57,6 @@ def _invalid_conditions(fields: dict[str, FieldText], arrived: str, settings: Se
         if field.type != "string":
             yield field.has_wrong_type
         yield from (limit.condition for limit in field.limits)
-
-
-def _views(patterns: list[Pattern], source: str) -> list[tuple[PatternSql, str]]:
-    """Each pattern and the view it reads: the view of the pattern before it; the first one reads `source`."""
-    return [(pattern_sql(pattern, FLINK), reads) for pattern, reads in chained(patterns, source)]
 
 
 # Without state it reads as far back as its longest window, so that the first new events have complete windows.

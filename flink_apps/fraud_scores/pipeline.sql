@@ -21,7 +21,8 @@ CREATE TEMPORARY TABLE records (
   -- the delay does not make it late. Clicks keep their own time: a phone sends the clicks of a minute in one batch.
   ts AS CASE
     WHEN event_type IN ({{ server_events | literal }})
-      AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{ connectors.arrived }} - INTERVAL '{{ allowed_lateness_seconds }}' SECOND THEN {{ connectors.arrived }}
+      AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{ connectors.arrived }} - INTERVAL '{{ allowed_lateness_seconds }}' SECOND
+      THEN {{ connectors.arrived }}
     ELSE COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{ connectors.arrived }}), {{ connectors.arrived }})
   END,
   WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
@@ -138,7 +139,7 @@ SELECT
 {% endfor %}
   ),
   CONCAT_WS('; '{% for pattern in patterns %}, {{ pattern.name }}_reason{% endfor %}),
-  '{{ version }}',
+  {{ version | literal }},
   {{ now_after("score") }}
 FROM scored_events;
 

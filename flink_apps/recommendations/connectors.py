@@ -22,7 +22,7 @@ class Connectors:
 
 
 def kafka() -> Connectors:
-    """The topics. The sink has one writer, which keeps the lists of a user in order."""
+    """Returns the Kafka topics. The sink has one writer, which keeps the lists of a user in order."""
     group = names.RECOMMENDATIONS_JOB
     neighbours = {
         **connectors.EARLIEST,
@@ -43,7 +43,7 @@ def kafka() -> Connectors:
 
 
 def files(events: Path, folder: Path) -> Connectors:
-    """A file of JSON lines, views and neighbours in the order in which they are processed; the lists as JSON lines in a folder."""
+    """Returns a file of JSON lines, views and neighbours in the order of processing, and a folder for the lists as JSON lines."""
     return Connectors(
         source_template="source_file.sql",
         sources={"inputs": connectors.json_files(events)},

@@ -4,7 +4,7 @@
 {% import "macros.sql" as macros %}
 WITH sums AS (
     SELECT
-        coalesce(e.order_id, concat('event:', e.event_id)) AS order_id,
+        {{ macros.order_key("e") }} AS order_id,
         CAST(e.event_type = 'purchase' AS INT) AS lines,
         CASE WHEN e.event_type = 'purchase' THEN coalesce({{ macros.amount_of("e") }}, 0) ELSE 0 END AS revenue,
         CASE WHEN e.event_type = 'refund' THEN coalesce({{ macros.amount_of("e") }}, 0) ELSE 0 END AS refunded

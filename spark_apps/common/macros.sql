@@ -1,6 +1,11 @@
 {# Macros of the Spark SQL: `{% import "macros.sql" as macros %}`. #}
 {% import "formulas.sql" as formulas %}
 
+{# The id of the order of a purchase or refund; an event without order_id is an order of its own. #}
+{% macro order_key(events) -%}
+coalesce({{ events }}.order_id, concat('event:', {{ events }}.event_id))
+{%- endmacro %}
+
 {# The amount of a row of curated.events. In rows written before the table had the column `amount` it is null, and a sum over
    them would be too small; for these the amount is computed from price and quantity. Both are null without a price. #}
 {% macro amount_of(events) -%}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clickstream_contracts import sql_templates
+from clickstream_contracts.fraud_sql import SPARK
 from clickstream_contracts.schema import tables
 
 INCLUDE = (Path(__file__).parent, sql_templates.SHARED_SQL)
@@ -32,8 +33,7 @@ def literal(value: Any) -> str:
         case int():
             return str(value)
         case str():
-            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{escaped}'"
+            return SPARK.literal(value)
         case tuple():
             return f"({literal(list(value))})"
         case list():

@@ -16,12 +16,12 @@ TABLE = "features.item_neighbours"
 
 @dataclass(frozen=True)
 class WeightUnits:
-    """The weights of the formula as whole numbers of one unit, so that their sum is the same in any order.
+    """The weights of the formula as whole numbers in units of 1 / `denominator`, so that their sum is the same in any order.
 
-    `one` is the weight 1. All fields are multiples of each distance from 1 to the window.
+    All fields are multiples of each distance from 1 to the window.
     """
 
-    one: int
+    denominator: int
     backward_weight: int
     self_weight: int
 
@@ -29,10 +29,10 @@ class WeightUnits:
 def weight_units(parameters: CoVisitation) -> WeightUnits:
     """Returns the formula's weights in the largest unit in which they and their parts by distance are whole."""
     # str() gives the decimal number of the YAML file; the double itself has a huge denominator.
-    backward, own = Fraction(str(parameters.backward_weight)), Fraction(str(parameters.self_weight))
+    backward_weight, self_weight = Fraction(str(parameters.backward_weight)), Fraction(str(parameters.self_weight))
     distances = math.lcm(*range(1, parameters.window + 1))
-    one = distances * math.lcm(backward.denominator, own.denominator)
-    return WeightUnits(one, int(one * backward), int(one * own))
+    denominator = distances * math.lcm(backward_weight.denominator, self_weight.denominator)
+    return WeightUnits(denominator, int(denominator * backward_weight), int(denominator * self_weight))
 
 
 def item_neighbours(lake: Lake, parameters: CoVisitation) -> DataFrame:

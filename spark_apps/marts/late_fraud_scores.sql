@@ -20,22 +20,22 @@ WITH all_events AS (
 {% endfor %}
         )
 ),
-{% for pattern, source in all_event_patterns %}
+{% for pattern, source in all_events_patterns %}
 {{ pattern.name }} AS (
 {{ fraud.pattern_query(pattern, source) }}
 ),
 {% endfor %}
 risk_events AS (
-    SELECT * FROM {{ last_all_event_pattern }} WHERE event_type NOT IN ({{ rules.browse_events | list | literal }})
+    SELECT * FROM {{ all_events_view }} WHERE event_type NOT IN ({{ rules.browse_events | list | literal }})
 ),
-{% for pattern, source in risk_event_patterns %}
+{% for pattern, source in risk_events_patterns %}
 {{ pattern.name }} AS (
 {{ fraud.pattern_query(pattern, source) }}
 ),
 {% endfor %}
 scored AS (
     SELECT *, greatest({% for name in pattern_names %}{{ name }}_part{{ "" if loop.last else ", " }}{% endfor %}) AS score
-    FROM {{ last_risk_event_pattern }}
+    FROM {{ risk_events_view }}
     WHERE event_id IN (SELECT event_id FROM unscored_events)
 )
 SELECT

@@ -11,7 +11,7 @@ import pytest
 
 from clickstream_contracts.fraud_measures import FUNCTIONS, Measure
 from clickstream_contracts.fraud_rules import parse, rules
-from clickstream_contracts.fraud_sql import FLINK, SPARK, Dialect, pattern_sql
+from clickstream_contracts.fraud_sql import FLINK, SPARK, Dialect, chain_output, pattern_chain, pattern_sql
 from tests.contracts.test_fraud_rules import HEAD, PATTERN
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,6 +42,14 @@ def test_functions_and_patterns_render_to_the_golden_sql(name: str) -> None:
 def test_quotes_and_backslashes_of_a_reason_are_escaped(dialect: Dialect, literal: str) -> None:
     [pattern] = parse(HEAD + PATTERN.replace("'{{ n }} in 5 s'", '"{{ n }} card\'s \\\\ orders"'), "file").patterns
     assert pattern_sql(pattern, dialect).reason == f"CONCAT(CAST(x_n AS STRING), {literal})"
+
+
+def test_each_pattern_of_a_chain_reads_the_view_of_the_one_before() -> None:
+    patterns = list(rules().patterns[:3])
+    chain = [(pattern.name, view) for pattern, view in pattern_chain(patterns, "events", FLINK)]
+    assert chain == [("rapid_fire", "events"), ("scraping_bot", "rapid_fire"), ("card_testing", "scraping_bot")]
+    assert chain_output(patterns, "events") == "card_testing"
+    assert (pattern_chain([], "events", FLINK), chain_output([], "events")) == ([], "events")
 
 
 if __name__ == "__main__":

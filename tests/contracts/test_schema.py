@@ -66,7 +66,7 @@ def test_an_unknown_field_is_named() -> None:
 
 
 def table(**field: object) -> dict[str, object]:
-    """The part of a contract that holds one table with the field `a`."""
+    """Returns the part of a contract that holds one table with the field `a`."""
     return {"schema": [{"physicalType": "table", "properties": [{"name": "a", **field}]}]}
 
 

@@ -49,45 +49,51 @@ class EntityEvents:
 def expected_parts(events: list[Event]) -> dict[str, dict[str, float]]:
     """Returns by event id of every scored event its part scores above 0. Events with the same id have the same parts."""
     ordered = sorted(events, key=event_timestamp)
-    risk_events = [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
-    every = {key: EntityEvents(ordered, key) for key in ("user_id", "device_id")}
-    risk = {key: EntityEvents(risk_events, key) for key in ("user_id", "device_id", "payment_token")}
-    return {
-        event["event_id"]: {name: part for name, rule in RULES.items() if (part := rule(event, every, risk)) > 0}
-        for event in risk_events
-        if event["event_type"] in SCORED_EVENTS
-    }
+    not_browsing = [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
+    all_events = {key: EntityEvents(ordered, key) for key in ("user_id", "device_id")}
+    risk_events = {key: EntityEvents(not_browsing, key) for key in ("user_id", "device_id", "payment_token")}
+    expected = {}
+    for event in not_browsing:
+        if event["event_type"] in SCORED_EVENTS:
+            parts = {name: rule(event, all_events, risk_events) for name, rule in RULES.items()}
+            expected[event["event_id"]] = {name: part for name, part in parts.items() if part > 0}
+    return expected
 
 
 # By field, the events of each entity.
 EventsByKey = dict[str, EntityEvents]
 
 
-def rapid_fire(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    return 0.6 if len(every["user_id"].window(event, 10 * SECOND)) > 5 else 0
+def highest_part(value: int, parts: dict[int, float]) -> float:
+    """Returns the part of the highest limit that `value` reaches, 0 if it reaches none. `parts`: part by limit."""
+    return max((part for limit, part in parts.items() if value >= limit), default=0)
 
 
-def scraping_bot(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    views = sum(e["event_type"] == "view_item" for e in every["device_id"].window(event, 60 * SECOND))
-    return 0.8 if views >= 60 else 0.7 if views >= 30 else 0
+def rapid_fire(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    return 0.6 if len(all_events["user_id"].window(event, 10 * SECOND)) > 5 else 0
 
 
-def card_testing(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    window = risk["device_id"].window(event, 30 * MINUTE)
+def scraping_bot(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    views = sum(e["event_type"] == "view_item" for e in all_events["device_id"].window(event, 60 * SECOND))
+    return highest_part(views, {60: 0.8, 30: 0.7})
+
+
+def card_testing(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    window = risk_events["device_id"].window(event, 30 * MINUTE)
     cards = {e["payment_token"] for e in window if e["event_type"] in ("purchase", "payment_failed")} - {None}
     if len({e["event_id"] for e in window if e["event_type"] == "payment_failed"}) < 2:
         return 0
-    return 0.85 if len(cards) >= 4 else 0.6 if len(cards) >= 3 else 0
+    return highest_part(len(cards), {4: 0.85, 3: 0.6})
 
 
-def card_velocity(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    window = risk["payment_token"].window(event, 10 * MINUTE)
+def card_velocity(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    window = risk_events["payment_token"].window(event, 10 * MINUTE)
     orders = len({e["order_id"] for e in window if e["event_type"] == "purchase"})
-    return 0.8 if orders > 4 else 0.4 if orders == 4 else 0
+    return highest_part(orders, {5: 0.8, 4: 0.4})
 
 
-def impossible_travel(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    window = risk["user_id"].window(event, 2 * HOUR)
+def impossible_travel(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    window = risk_events["user_id"].window(event, 2 * HOUR)
     devices = {e["device_id"] for e in window} - {None}
     located = [e for e in window if e["device_id"] and e["latitude"] is not None]
     device_places = {(e["device_id"], floor(e["latitude"]), floor(e["longitude"])) for e in located}
@@ -97,8 +103,8 @@ def impossible_travel(event: Event, every: EventsByKey, risk: EventsByKey) -> fl
     return 0.7 if km > 300 and km * HOUR > elapsed * 900 else 0
 
 
-def account_takeover(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
-    window = risk["user_id"].window(event, 15 * MINUTE)
+def account_takeover(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
+    window = risk_events["user_id"].window(event, 15 * MINUTE)
     failures = len({e["event_id"] for e in window if e["event_type"] == "login_failed"})
     if event["event_type"] in ("login", "login_failed"):
         return 0.6 if failures > 6 else 0
@@ -110,10 +116,10 @@ def account_takeover(event: Event, every: EventsByKey, risk: EventsByKey) -> flo
     return 0.7 if len({e["device_id"] for e in window}) > 1 else 0
 
 
-def coupon_abuse(event: Event, every: EventsByKey, risk: EventsByKey) -> float:
+def coupon_abuse(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
     if event["event_type"] != "purchase" or event["coupon"] is None:
         return 0
-    window = risk["device_id"].window(event, 30 * MINUTE)
+    window = risk_events["device_id"].window(event, 30 * MINUTE)
     users = {e["user_id"] for e in window if e["event_type"] == "purchase" and (e["coupon"] or "").startswith("WELCOME")} - {None}
     return 0.7 if len(users) > 2 else 0
 

@@ -1,4 +1,4 @@
-"""The statements of clicks_to_lake and their plan: the reviewed SQL, one parse per record, no Python operator."""
+"""The statements of clicks_to_lake and their plan: the golden SQL, one parse per record, no Python operator."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ STREAM = "clicks_to_lake"
 GOLDEN = Path(__file__).with_name("clicks_to_lake.golden.sql")
 
 
-def test_the_sql_is_the_reviewed_one() -> None:
+def test_the_rendered_sql_equals_the_golden_file() -> None:
     text = pipeline.render(Settings()) + "\n"
     assert text == GOLDEN.read_text(), f"if the change is intended: python -m flink_apps.clicks_to_lake --print > {GOLDEN.name}"
 

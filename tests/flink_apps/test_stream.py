@@ -10,7 +10,7 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from clickstream_contracts.sql_templates import TemplateError, render_text
 from flink_apps.clicks_to_lake.pipeline import STREAM as CLICKS_TO_LAKE
-from flink_apps.common.cli import Stream
+from flink_apps.common.cli import DefinitionError, Stream, check_saved_statements
 from flink_apps.common.sql import split_statements
 from flink_apps.fraud_scores.pipeline import STREAM as FRAUD_SCORES
 from flink_apps.fraud_to_lake.pipeline import STREAM as FRAUD_TO_LAKE
@@ -43,9 +43,9 @@ def test_a_start_position_that_is_not_given_is_an_error() -> None:
 
 def test_a_stream_starts_at_given_offsets_else_at_the_earliest() -> None:
     offsets = {names.CLICKS_TOPIC: {1: 5, 0: 7}}
-    given = CLICKS_TO_LAKE.submission_values(SETTINGS, offsets)["startup"]["records"]
+    startup = CLICKS_TO_LAKE.submission_values(SETTINGS, offsets)["startup"]["records"]
     positions = "'scan.startup.specific-offsets' = 'partition:0,offset:7;partition:1,offset:5'"
-    assert given == f"'scan.startup.mode' = 'specific-offsets', {positions}"
+    assert startup == f"'scan.startup.mode' = 'specific-offsets', {positions}"
     assert CLICKS_TO_LAKE.submission_values(SETTINGS, {})["startup"]["records"] == "'scan.startup.mode' = 'earliest-offset'"
 
 
@@ -67,6 +67,19 @@ def test_another_definition_than_the_requested_one_is_refused(capsys: pytest.Cap
     message = capsys.readouterr().err
     assert "definition 0123456789ab was requested" in message
     assert CLICKS_TO_LAKE.definition(Settings())[:12] in message
+
+
+def test_saved_statements_of_a_version_before_jinja_are_refused() -> None:
+    check_saved_statements("s3://lake/new.sql", CLICKS_TO_LAKE.render(SETTINGS))
+    with pytest.raises(DefinitionError, match=r"saved statements s3://lake/old\.sql .* deploy that version"):
+        check_saved_statements("s3://lake/old.sql", "'properties.bootstrap.servers' = '${kafka_bootstrap}',\n${startup}")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"clicks.v1": 5}', '{"clicks.v1": {"0": "first"}}'])
+def test_offsets_that_cannot_be_read_are_refused_with_an_example(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        CLICKS_TO_LAKE.main(["--offsets", text])
+    assert """is not a JSON object of offsets: write it like {"clicks.v1": {"0": 9}}""" in capsys.readouterr().err
 
 
 # Runs a stream's module as a program in an interpreter that cannot import PyFlink.

@@ -26,9 +26,9 @@ FIRST_ARRIVAL = datetime(2026, 3, 1, tzinfo=UTC)
 
 def at(text: str) -> datetime:
     """Returns a time of January 2026 (UTC): `2 10:00` is ten o'clock of 2026-01-02."""
-    day, clock = text.split()
-    hour, minute, *rest = clock.split(":")
-    seconds = float(rest[0]) if rest else 0
+    day, time_of_day = text.split()
+    hour, minute, *second = time_of_day.split(":")
+    seconds = float(second[0]) if second else 0
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=int(day) - 1, hours=int(hour), minutes=int(minute), seconds=seconds)
 
 

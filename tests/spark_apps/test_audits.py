@@ -140,9 +140,9 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("fraud_daily_matches_scores", "raw.fraud_scores", where("false")),
     ("fraud_daily_matches_scores", "raw.fraud_alerts", where("false")),
     ("fraud_daily_matches_scores", "marts.late_fraud_scores", where("false")),
-    ("payments_judged", "raw.fraud_scores", where("false")),
-    ("payments_judged", "marts.late_fraud_scores", where("false")),
-    ("payments_judged", "marts.late_fraud_scores", doubled),
+    ("payments_scored", "raw.fraud_scores", where("false")),
+    ("payments_scored", "marts.late_fraud_scores", where("false")),
+    ("payments_scored", "marts.late_fraud_scores", doubled),
     ("fraud_daily_bounded", "marts.fraud_daily", set_columns(blocked="events + 1")),
     ("fraud_daily_bounded", "marts.fraud_daily", set_columns(amount_blocked="amount_blocked + IF(pattern = 'all', 0, 1)")),
     ("fraud_daily_bounded", "marts.fraud_daily", where("pattern <> 'all'")),
@@ -159,7 +159,7 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("neighbours_cover_sessions", "features.item_neighbours", add_row(product_id="'ghost'")),
     ("neighbours_mutual", "features.item_neighbours", where("neighbour_id <> 'p1'")),
     ("neighbours_mutual", "features.item_neighbours", set_columns(weight="IF(product_id = 'p1', 10 * weight, weight)")),
-]  # fmt: skip
+]
 
 
 def audit_named(name: str) -> audits.Audit:

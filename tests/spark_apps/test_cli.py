@@ -66,7 +66,7 @@ def test_sigterm_interrupts_the_queries_of_the_app(lake: LocalLake) -> None:
         except Exception as error:
             errors.append(str(error))
 
-    def compute(given: Lake, args: object) -> Receipt:
+    def compute(opened: Lake, args: object) -> Receipt:
         threads.append(threading.Thread(target=inheritable_thread_target(lake.spark)(run_long_query)))
         threads[0].start()
         time.sleep(3)

@@ -44,7 +44,7 @@ def test_the_example_has_the_parameters_of_the_table_and_of_the_retriever() -> N
 def test_weights_are_whole_at_each_distance(parameters: CoVisitation) -> None:
     units = weight_units(parameters)
     for distance in range(1, parameters.window + 1):
-        assert units.one % distance == 0
+        assert units.denominator % distance == 0
         assert units.backward_weight % distance == 0
-    assert Fraction(units.backward_weight, units.one) == Fraction(str(parameters.backward_weight))
-    assert Fraction(units.self_weight, units.one) == Fraction(str(parameters.self_weight))
+    assert Fraction(units.backward_weight, units.denominator) == Fraction(str(parameters.backward_weight))
+    assert Fraction(units.self_weight, units.denominator) == Fraction(str(parameters.self_weight))

@@ -193,10 +193,10 @@ def test_the_marts_of_a_published_day_are_corrected(three_runs: LocalLake) -> No
 
 
 def test_a_receipt_names_the_days_to_recompute_in_the_marts(three_runs: LocalLake) -> None:
-    one, two, three = three_runs.receipts
-    assert one.facts["days"] == ["2026-01-01", "2026-01-02", "2026-01-03"]
-    assert two.facts["days"] == ["2026-01-02", "2026-01-04"]
-    assert three.facts["days"] == ["2026-01-02", "2026-01-03"]
+    first, second, third = three_runs.receipts
+    assert first.facts["days"] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert second.facts["days"] == ["2026-01-02", "2026-01-04"]
+    assert third.facts["days"] == ["2026-01-02", "2026-01-03"]
 
 
 def test_a_receipt_names_the_end_offsets(three_runs: LocalLake) -> None:

@@ -3,9 +3,13 @@
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from clickstream_contracts.fraud_rules import rules
+from spark_apps.marts import late_scores
 from tests.flink_apps.fraud_oracle import expected_parts
 from tests.spark_apps.local_lake import LocalLake, at
 
@@ -49,6 +53,12 @@ def burst() -> list[dict[str, Any]]:
     return [event | ids | {"event_id": f"b{n}"} for n, event in enumerate([*views, purchase])]
 
 
+def decision(score: float) -> str:
+    if score >= 0.8:
+        return "block"
+    return "review" if score >= 0.5 else "allow"
+
+
 def for_oracle(event: dict[str, Any]) -> dict[str, Any]:
     nulls = dict.fromkeys(("user_id", "device_id", "payment_token", "order_id", "coupon", "latitude", "longitude"))
     price = {"price": float(event["price"])} if "price" in event else {}
@@ -77,7 +87,7 @@ def test_events_without_a_score_are_scored_as_by_the_oracle(lake: LocalLake) -> 
     for event_id, row in rows.items():
         assert row.score == max(expected[event_id].values(), default=0)
         assert row.patterns == ",".join(pattern.name for pattern in rules().patterns if pattern.name in expected[event_id])
-        assert row.decision == ("block" if row.score >= 0.8 else "review" if row.score >= 0.5 else "allow")
+        assert row.decision == decision(row.score)
         assert bool(row.reasons) == bool(expected[event_id])
     assert rows["b59"].reasons == "11 events of this user in 10 s, limit 5; 59 products viewed by this device in 60 s, limit 30"
     counts = lake.table("marts.fraud_daily").where("pattern = 'all'").selectExpr("sum(events)", "sum(late)").collect()[0]
@@ -95,6 +105,17 @@ def test_a_later_score_of_the_stream_replaces_that_of_the_nightly_run(lake: Loca
     lake.nightly(run="two", day="2026-01-03")
     daily = lake.rows("marts.fraud_daily", "pattern", "events", "late", "reviewed")
     assert daily == [("all", 1, 0, 1), ("all", 1, 1, 0), ("rapid_fire", 1, 0, 1)]
+
+
+def test_a_pattern_can_count_the_events_of_a_session(lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    rapid_fire, *others = rules().patterns
+    rules_by_session = replace(rules(), patterns=(replace(rapid_fire, entity="session_id"), *others))
+    monkeypatch.setattr(late_scores, "rules", lambda: rules_by_session)
+    logins = [{"event_id": f"e{n}", "event_type": "login", "event_time": f"2 10:00:0{n}", "session_id": "s1"} for n in range(6)]
+    lake.send(*logins)
+    lake.recompute()
+    scores = dict(lake.rows("marts.late_fraud_scores", "event_id", "score"))
+    assert (scores["e4"], scores["e5"]) == (0, 0.6)
 
 
 def test_scores_do_not_depend_on_the_order_of_arrival(new_lake: Callable[[], LocalLake]) -> None:

@@ -1,4 +1,4 @@
--- grain: one row per day
+-- grain: one row per branch
 -- The first day with a user or product version that differs from the published one; null if there is none.
 WITH users AS (
     SELECT user_id, valid_from, country, segment FROM {{ table('curated.users') }}

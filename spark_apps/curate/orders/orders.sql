@@ -4,7 +4,7 @@
 WITH payments AS (
     SELECT
         e.*,
-        coalesce(e.order_id, concat('event:', e.event_id)) AS order_key,
+        {{ macros.order_key("e") }} AS order_key,
         struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order,
         coalesce(e.quantity, 1) AS pieces,
         {{ macros.amount_of("e") }} AS event_amount,
