@@ -12,7 +12,7 @@ from clickstream_contracts import names
 
 ROOT = Path(__file__).parents[2]
 # The doc_md of a DAG is a page too.
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "dags").glob("*.py"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "dags").glob("*.py"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M))
 VARIABLES = set(re.findall(r"\$\(([A-Z]+)\)", MAKEFILE)) | set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.M))
@@ -102,3 +102,11 @@ def test_the_runbook_names_every_task_that_can_fail_for_a_reason_of_its_own() ->
     tasks = re.findall(r'task_id="(\w+)"', (ROOT / "dags" / "clickstream_nightly.py").read_text())
     without_own_cause = {"pin_main", "tag"}
     assert {task for task in tasks if f"`{task}`" not in runbook} <= without_own_cause
+
+
+def test_each_list_that_the_contributing_guide_tells_to_extend_exists() -> None:
+    """For example `PLANTED` in `tests/spark_apps/test_audits.py`."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    lists = re.findall(r"`([A-Z_]{4,})` (?:of|in) `([\w/]+\.py)`", guide)
+    assert len(lists) >= 5
+    assert [(name, file) for name, file in lists if not re.search(rf"^{name}\b.* = ", (ROOT / file).read_text(), re.M)] == []
