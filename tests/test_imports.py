@@ -15,7 +15,7 @@ STDLIB = set(sys.stdlib_module_names)
 MAY_IMPORT = {
     "contracts": {"yaml", "jinja2"},
     "dags": {"airflow", "clickstream"},
-    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
+    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "psycopg2", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
     "spark_apps": {"pyspark", "pyarrow"},
     "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
@@ -28,7 +28,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "kubernetes": {"plugins/clickstream/runtime/kubernetes.py"},
 }
-ENVIRONMENT_READERS = re.compile(r"contracts/clickstream_contracts/settings\.py|tools/(localstack|demo|common)/.*|tools/cli\.py")
+ENVIRONMENT_READERS = re.compile(r"plugins/clickstream/probe\.py|contracts/clickstream_contracts/settings\.py|tools/(localstack|demo|common)/.*|tools/cli\.py")
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+(INTO|OVERWRITE)|MERGE\s+INTO|CREATE\s+(TABLE|VIEW|TEMPORARY)|DELETE\s+FROM)\b", re.S)
 
 
