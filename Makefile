@@ -8,7 +8,7 @@ RUN := .venvs/tools/bin/python
 PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help cli demo test check up down status doctor logs replay render bench fraud-report recommender-benchmark faults docs lock clean \
+.PHONY: help cli demo test check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
   setup setup-tools setup-checks setup-ray test-spark test-packages
 
 help: ## Print the verbs
@@ -61,6 +61,9 @@ replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 render: setup-tools ## Render the manifests to rendered/local.yaml and rendered/production.yaml
 	@mkdir -p rendered && for overlay in local production; do .venvs/tools/bin/kubectl kustomize manifests/overlays/$$overlay >rendered/$$overlay.yaml || exit 1; done
 	@grep -c '^kind:' rendered/*.yaml
+
+images: ## Build all images, and load or push them: [LOAD=kind|minikube|containerd] [REGISTRY=host/path]
+	@scripts/build-images.sh $(if $(LOAD),--load $(LOAD)) $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
 bench: setup setup-ray ## Measure, side by side, and print a table
 	@$(RUN) -m bench

@@ -62,8 +62,8 @@ class Settings:
     serve_follow_seconds: int = setting(2, "Seconds between two reads of the rollout pointer by a serving replica.", minimum=1)
     rollout_watch_seconds: int = setting(10, "Seconds that a rollout compares both variants at each share of the users.", minimum=0)
 
-    spark_image: str = setting("docker.io/clickstream/spark-apps:0.1.0", "Image of the Spark drivers and executors in Kubernetes.")
-    tools_image: str = setting("docker.io/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
+    spark_image: str = setting("localhost/clickstream/spark-apps:0.1.0", "Image of the Spark drivers and executors in Kubernetes.")
+    tools_image: str = setting("localhost/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
     event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")

@@ -67,7 +67,7 @@ def problems(path: str, text: str) -> list[str]:
         violations.append("installs something that no lock file names")
     if not users[-1].isdigit() or int(users[-1]) < 10000:
         violations.append(f"runs as {users[-1]}")
-    if "FROM docker.io/clickstream/base:${VERSION}" not in text:
+    if "FROM localhost/clickstream/base:${VERSION}" not in text:
         violations.append("uses another base image")
     return violations
 
@@ -85,7 +85,7 @@ def test_an_image_is_its_package_its_lock_file_and_the_base(path: str) -> None:
         ("--require-hashes", ""),
         ("uv pip sync", "pip install boto3 && uv pip sync"),
         ("\nUSER 10001\n", "\nUSER nobody\n"),
-        ("FROM docker.io/clickstream/base", "FROM docker.io/library/python"),
+        ("FROM localhost/clickstream/base", "FROM docker.io/library/python"),
     ],
 )
 def test_a_violation_in_a_dockerfile_is_found(old: str, new: str) -> None:
@@ -121,14 +121,19 @@ def test_our_images_have_the_projects_version() -> None:
     assert set(tags.values()) == {version[1]}
     assert {re.search(r"ARG VERSION=(.*)", (ROOT / path).read_text())[1] for path in LOCKS} == {version[1]}  # type: ignore[index]
     settings = (ROOT / "contracts/clickstream_contracts/settings.py").read_text()
-    assert set(re.findall(r"docker\.io/clickstream/[a-z-]+:([\d.]+)", settings)) == {version[1]}
+    assert set(re.findall(r"localhost/clickstream/[a-z-]+:([\d.]+)", settings)) == {version[1]}
 
 
 def test_every_image_is_in_the_image_list() -> None:
     image_list = yaml.safe_load((MANIFESTS / "components" / "images" / "kustomization.yaml").read_text())["images"]
     listed_images = {f"{entry['newName']}:{entry['newTag']}" for entry in image_list}
-    used = {image for render in ("local", "production", "composed") for resource in objects(render) for image in images(resource)}
+    used = {image for render in ("local", "composed") for resource in objects(render) for image in images(resource)}
     assert used == listed_images
+    # Production takes our images from the user's registry: a name on a public registry could be somebody else's image.
+    in_production = {image for resource in objects("production") for image in images(resource)}
+    ours = {image.replace("registry.example.org/clickstream/", "localhost/clickstream/") for image in in_production}
+    assert not {image for image in in_production if image.startswith("localhost/")}
+    assert ours <= listed_images
 
 
 def test_the_ray_image_has_the_openmp_runtime_of_lightgbm() -> None:

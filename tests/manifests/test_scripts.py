@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.manifests.rendered import ROOT, program
 
@@ -28,7 +29,7 @@ def test_shellcheck_reports_nothing() -> None:
     assert planted.returncode != 0
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", [*SCRIPTS, "build-images"])
 def test_help_describes_the_script_and_its_exit_codes(name: str) -> None:
     result = script(name, "--help")
     assert result.returncode == 0, result.stderr
@@ -113,3 +114,24 @@ def test_the_stores_are_ready_before_the_first_job() -> None:
     first_job = next(i for i, line in enumerate(lines) if "create job lake-bootstrap" in line)
     waited_for = {line.split()[3] for line in lines[:first_job] if "rollout status" in line}
     assert {"clickstream-object-store", "clickstream-nessie", "clickstream-kafka"} <= waited_for
+
+
+@pytest.mark.parametrize("arguments", [("--push",), ("--load", "moon"), ("--load",), ("--nonsense",)])
+def test_a_wrong_option_of_the_image_build_ends_with_one_line(arguments: tuple[str, ...]) -> None:
+    result = script("build-images", *arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("builder", "save"), [("docker", "docker save"), ("podman", "podman save"), ("buildah", "docker-archive:")])
+def test_the_image_build_makes_the_images_of_the_manifests_with_each_program(builder: str, save: str) -> None:
+    arguments = ("--load", "kind", "--registry", "registry.example.org/clickstream", "--push", "--dry-run")
+    result = script("build-images", *arguments, BUILDER=builder)
+    assert result.returncode == 0, result.stderr
+    listed = yaml.safe_load((ROOT / "manifests" / "components" / "images" / "kustomization.yaml").read_text())["images"]
+    ours = {f"{entry['newName']}:{entry['newTag']}" for entry in listed if entry["newName"].startswith("localhost/")}
+    built = {line.split(" -t ")[1].split()[0] for line in result.stderr.splitlines() if f"+ {builder} build " in line}
+    assert built == ours | {"localhost/clickstream/base:0.1.0", "localhost/clickstream/build:0.1.0"}
+    assert result.stderr.count(save) == result.stderr.count("kind load image-archive") == len(ours)
+    assert result.stderr.count(f"{builder} push registry.example.org/clickstream/") == len(ours)
