@@ -4,12 +4,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
+from urllib3.exceptions import MaxRetryError
 
-from clickstream.runtime.kubernetes import DescriptiveFailureSparkOperator
+from clickstream.operators.receipt import ReceiptMixin
+from clickstream.runtime import kubernetes
+from clickstream.runtime.base import SparkJob, ToolJob
+from clickstream.runtime.kubernetes import DescriptiveFailureSparkOperator, PodReceiptOperator
 from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
 from tests.plugins.kubernetes_resources import SNAPSHOT, TRY, to_yaml
 
 
@@ -36,7 +42,8 @@ class SparkApplications:
     def get_namespaced_custom_object(self, *path: str) -> dict[str, Any]:
         return {"status": {"applicationState": self.application_state}}
 
-    def delete_namespaced_custom_object(self, *path: str) -> None:
+    def delete_namespaced_custom_object(self, *path: str, propagation_policy: str) -> None:
+        assert propagation_policy == "Foreground"
         self.deleted.append(path[-1])
         raise ApiException(status=404)
 
@@ -75,3 +82,82 @@ def test_the_application_of_an_earlier_try_is_deleted_first(monkeypatch: pytest.
     with pytest.raises(AirflowException):
         failing_task(monkeypatch, applications).execute(context)
     assert applications.deleted == [names.pod_name(*TRY[:3], 1)]
+
+
+class Pods:
+    """CoreV1Api of a cluster with a pod of the first try, which is gone only after some requests; the first ones fail."""
+
+    def __init__(self, name: str) -> None:
+        self.terminating = {name: 3}
+        self.failures = 2
+        self.calls: list[str] = []
+
+    def _fail_at_first(self) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise ApiException(status=503)
+
+    def read_namespaced_pod(self, name: str, namespace: str) -> None:
+        self._fail_at_first()
+        self.calls.append(f"get {name}")
+        if f"delete {name}" in self.calls and name in self.terminating:
+            self.terminating[name] -= 1
+        if self.terminating.get(name, 0) <= 0:
+            raise ApiException(status=404)
+
+    def delete_namespaced_pod(self, name: str, namespace: str) -> None:
+        self.calls.append(f"delete {name}")
+
+
+def tool_task(monkeypatch: pytest.MonkeyPatch, pods: Pods) -> PodReceiptOperator:
+    monkeypatch.setattr(kubernetes, "DELETION_POLL_SECONDS", 0)
+    task = kubernetes.build(Settings()).tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake")
+    assert isinstance(task, PodReceiptOperator)
+    monkeypatch.setattr(PodReceiptOperator, "client", pods)
+    return task
+
+
+def test_the_pod_of_an_earlier_try_is_deleted_and_gone_before_the_next_starts(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
+    first = names.pod_name(*TRY[:3], 1)
+    pods = Pods(first)
+    calls_at_start: list[list[str]] = []
+    monkeypatch.setattr(KubernetesPodOperator, "execute", lambda self, context: calls_at_start.append(list(pods.calls)))
+    monkeypatch.setattr(ReceiptMixin, "execute", lambda self, context: super(ReceiptMixin, self).execute(context))
+    task = tool_task(monkeypatch, pods)
+    task.execute(context)
+    assert task.name == names.pod_name(*TRY)
+    assert calls_at_start == [pods.calls]
+    assert pods.calls == [f"get {first}", f"delete {first}", f"get {first}", f"get {first}", f"get {first}"]
+    assert pods.terminating[first] == 0
+
+
+def test_a_pod_that_stays_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = Pods("stuck")
+    pods.terminating["stuck"] = 10**9
+    monkeypatch.setattr(kubernetes, "DELETION_SECONDS", 0.1)
+    with pytest.raises(AirflowException, match="stuck of an earlier try still exists"):
+        tool_task(monkeypatch, pods)._delete_pod_and_wait("stuck")
+
+
+def test_tools_and_spark_apps_are_neither_adopted_nor_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an Airflow's default is deferrable: the receipt is read after the end of the synchronous execution."""
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+    runtime = kubernetes.build(Settings())
+    tool = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake")
+    spark = runtime.spark(SparkJob("curate", ()), task_id="curate")
+    assert (tool.durable, tool.deferrable, spark.deferrable) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (ApiException(status=503), True),
+        (ApiException(status=429), True),
+        (MaxRetryError(None, "/apis"), True),  # type: ignore[arg-type]
+        (ApiException(status=404), False),
+        (ApiException(status=403), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_only_errors_that_can_pass_are_retried(error: Exception, transient: bool) -> None:
+    assert kubernetes.is_transient(error) is transient

@@ -194,7 +194,8 @@ class FakeRayJobs:
         subprocess.run(shlex.split(self.manifests[name]["spec"]["entrypoint"]), check=False)
         return {"status": self.final_status}
 
-    def delete_namespaced_custom_object(self, *path: str) -> None:
+    def delete_namespaced_custom_object(self, *path: str, propagation_policy: str) -> None:
+        assert propagation_policy == "Foreground"
         self.calls.append(f"delete {path[-1]}")
         if self.manifests.pop(path[-1], None) is None:
             raise ApiException(status=404)

@@ -1,7 +1,7 @@
 """Kubernetes runtime: a Spark app is a SparkApplication, a Ray app is a RayJob, a tool is a pod."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,8 @@ from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKu
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+from urllib3.exceptions import HTTPError
 
 from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream.runtime import pod_specs, rayjob_specs
@@ -47,6 +49,39 @@ SPARK_CONF = {
 }
 
 
+# An API server that restarts or is overloaded answers again within this time; a job must not fail for one lost response.
+API_PATIENCE_SECONDS = 180
+# A driver or pod gets 30 s to end, and its dependents are deleted before it.
+DELETION_SECONDS = 180
+DELETION_POLL_SECONDS = 1.0
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a request to the API server can succeed if it is repeated: no connection, overload, an error of the server."""
+    if isinstance(error, ApiException):
+        return error.status == 429 or (error.status or 0) >= 500
+    return isinstance(error, HTTPError)
+
+
+patiently = retry(
+    retry=retry_if_exception(is_transient),
+    stop=stop_after_delay(API_PATIENCE_SECONDS),
+    wait=wait_exponential(multiplier=0.5, max=10),
+    reraise=True,
+)
+
+
+def wait_until_deleted(name: str, exists: Callable[[], bool]) -> None:
+    """Wait until an object of an earlier try is gone. Raises AirflowException after DELETION_SECONDS."""
+    deadline = time.monotonic() + DELETION_SECONDS
+    while exists():
+        if time.monotonic() > deadline:
+            raise AirflowException(
+                f"{name} of an earlier try still exists {DELETION_SECONDS} s after its deletion: look at its finalizers and its node"
+            )
+        time.sleep(DELETION_POLL_SECONDS)
+
+
 @dataclass(frozen=True)
 class CustomResources:
     """Custom resources of one kind in one namespace. `client` is the CustomObjectsApi of the Kubernetes client."""
@@ -61,17 +96,36 @@ class CustomResources:
         """Creates or updates a resource by server-side apply."""
         self.client.patch_namespaced_custom_object(*self._path(name), manifest, **rayjob_specs.SERVER_SIDE_APPLY)
 
+    @patiently
     def status(self, name: str) -> dict[str, Any]:
         """Returns the status of a resource; empty until its operator has set one. Raises ApiException if it does not exist."""
         return dict(self.client.get_namespaced_custom_object(*self._path(name)).get("status", {}))
 
-    def delete(self, name: str) -> None:
-        """Deletes a resource if it exists."""
+    @patiently
+    def delete(self, name: str) -> bool:
+        """Deletes a resource and, before it, its pods. Returns whether it existed."""
         try:
-            self.client.delete_namespaced_custom_object(*self._path(name))
+            self.client.delete_namespaced_custom_object(*self._path(name), propagation_policy="Foreground")
         except ApiException as error:
             if error.status != 404:
                 raise
+            return False
+        return True
+
+    def delete_and_wait(self, name: str) -> None:
+        """Deletes a resource if it exists, and waits until it and its pods are gone."""
+        if self.delete(name):
+            wait_until_deleted(name, lambda: self.exists(name))
+
+    def exists(self, name: str) -> bool:
+        """Returns whether a resource exists."""
+        try:
+            self.status(name)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
 
     def _path(self, name: str) -> tuple[str, str, str, str, str]:
         return self.group, self.version, self.namespace, self.plural, name
@@ -83,7 +137,7 @@ class DescriptiveFailureSparkOperator(SparkKubernetesOperator):
     def execute(self, context: Context) -> None:
         # A driver of an earlier try may still run if its worker was lost, and two drivers must not write at once.
         for name in earlier_try_names(context["ti"]):
-            self._applications.delete(name)
+            self._applications.delete_and_wait(name)
         self.name = current_try_name(context["ti"])
         try:
             super().execute(context)
@@ -113,13 +167,32 @@ class SparkApplicationReceiptOperator(ReceiptMixin, DescriptiveFailureSparkOpera
 
 
 class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
-    """Runs a pod and requires the app's receipt."""
+    """Runs a pod and requires the app's receipt.
+
+    A pod of an earlier try is deleted, not adopted: it would write the receipt of its own try, which this try does not read.
+    """
 
     arguments: list[str]
 
     def execute(self, context: Context) -> None:
+        for name in earlier_try_names(context["ti"]):
+            self._delete_pod_and_wait(name)
         self.name = current_try_name(context["ti"])
         super().execute(context)
+
+    def _delete_pod_and_wait(self, name: str) -> None:
+        def exists() -> bool:
+            try:
+                patiently(self.client.read_namespaced_pod)(name, self.namespace)
+            except ApiException as error:
+                if error.status != 404:
+                    raise
+                return False
+            return True
+
+        if exists():
+            patiently(self.client.delete_namespaced_pod)(name, self.namespace)
+            wait_until_deleted(name, exists)
 
     def add_arguments(self, arguments: list[str]) -> None:
         self.arguments = without_empty([*self.arguments, *arguments])
@@ -142,7 +215,7 @@ class RayJobResourceOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         # A job of an earlier try may still run if its worker was lost, and two jobs must not write at once.
         for name in earlier_try_names(context["ti"]):
-            self._rayjobs.delete(name)
+            self._rayjobs.delete_and_wait(name)
         self._name = current_try_name(context["ti"])
         self._rayjobs.apply(self._name, rayjob_specs.manifest(self._name, self.command, Settings.from_env()))
         status = self._rayjobs.status(self._name)
@@ -186,6 +259,7 @@ class Kubernetes(FlinkSession):
             namespace=SPARK_NAMESPACE,
             random_name_suffix=False,
             reattach_on_restart=False,
+            deferrable=False,
             # The error message is read after the end; the Spark operator deletes the application after SPARK_TTL_SECONDS.
             delete_on_termination=False,
             **task,
@@ -201,6 +275,9 @@ class Kubernetes(FlinkSession):
             pod_template_dict=self.tool_pod(job),
             automount_service_account_token=False,
             do_xcom_push=False,
+            durable=False,
+            # The receipt is read after the pod has ended, in the same try; a deferred task would end without it.
+            deferrable=False,
             **task,
         )
 
