@@ -38,7 +38,7 @@ check_capacity() {
   cpu=$(allocatable cpu | awk '/m$/ {s += $1 / 1000; next} {s += $1} END {print int(s)}')
   memory=$(allocatable memory | awk '/Ki$/ {s += $1 / 1048576; next} /Mi$/ {s += $1 / 1024; next} /Gi$/ {s += $1; next} {s += $1 / 1073741824} END {print int(s + 0.5)}')
   [ "$cpu" -ge 7 ] || problem "allocatable CPU is $cpu; at least 7 is required" "add nodes or CPUs"
-  [ "$memory" -ge 13 ] || problem "allocatable memory is $memory GiB; at least 13 GiB is required" "add nodes or memory"
+  [ "$memory" -ge 16 ] || problem "allocatable memory is $memory GiB; at least 16 GiB is required" "add nodes or memory"
 }
 allocatable() { kubectl get nodes -o jsonpath="{range .items[*]}{.status.allocatable.$1}{'\n'}{end}"; }
 

@@ -26,9 +26,11 @@ MAY_IMPORT = {
 }  # fmt: skip
 # Libraries that only the named modules of a package may import.
 ONLY_IN = {
-    "kubernetes": {"plugins/clickstream/runtime/kubernetes.py"},
+    "kubernetes": {"plugins/clickstream/runtime/kubernetes.py", "plugins/clickstream/runtime/kubernetes_client.py"},
 }
-ENVIRONMENT_READERS = re.compile(r"plugins/clickstream/probe\.py|contracts/clickstream_contracts/settings\.py|tools/(localstack|demo|common)/.*|tools/cli\.py")
+ENVIRONMENT_READERS = re.compile(
+    r"plugins/clickstream/probe\.py|contracts/clickstream_contracts/settings\.py|tools/(localstack|demo|common)/.*|tools/cli\.py"
+)
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+(INTO|OVERWRITE)|MERGE\s+INTO|CREATE\s+(TABLE|VIEW|TEMPORARY)|DELETE\s+FROM)\b", re.S)
 
 

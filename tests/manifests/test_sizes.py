@@ -102,3 +102,23 @@ def test_flink_is_set_up_as_on_the_laptop() -> None:
     laptop = flink._sizes() | flink._recovery(LOCAL)  # type: ignore[arg-type]
     laptop.pop("taskmanager.resource-id")
     assert {key: (value, flink_config().get(key)) for key, value in laptop.items() if flink_config().get(key) != value} == {}
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_postgres_buffers_leave_room_for_connections(render: str) -> None:
+    """Shared buffers and the autovacuum workers' memory are at most half of the limit."""
+    databases = [pod for pod in pods(objects(render)) if pod.labels.get("app.kubernetes.io/name") == "postgres"]
+    assert databases
+    for pod in databases:
+        options = dict(option.split("=") for option in pod.spec["containers"][0]["args"] if "=" in option)
+        used = quantity(options["shared_buffers"].removesuffix("B")) + int(options["autovacuum_max_workers"]) * quantity(
+            options["maintenance_work_mem"].removesuffix("B")
+        )
+        assert used <= limit(pod) / 2
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_the_ray_autoscaler_has_the_memory_that_it_imports(render: str) -> None:
+    """Its imports alone take 207 MiB; KubeRay's own default is 512Mi."""
+    for resource in (resource for resource in objects(render) if resource["kind"] == "RayCluster"):
+        assert quantity(resource["spec"]["autoscalerOptions"]["resources"]["limits"]["memory"]) >= quantity("512Mi")

@@ -11,7 +11,7 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import MaxRetryError
 
 from clickstream.operators.receipt import ReceiptMixin
-from clickstream.runtime import kubernetes
+from clickstream.runtime import kubernetes, kubernetes_client
 from clickstream.runtime.base import SparkJob, ToolJob
 from clickstream.runtime.kubernetes import DescriptiveFailureSparkOperator, PodReceiptOperator
 from clickstream_contracts import names
@@ -110,7 +110,7 @@ class Pods:
 
 
 def tool_task(monkeypatch: pytest.MonkeyPatch, pods: Pods) -> PodReceiptOperator:
-    monkeypatch.setattr(kubernetes, "DELETION_POLL_SECONDS", 0)
+    monkeypatch.setattr(kubernetes_client, "DELETION_POLL_SECONDS", 0)
     task = kubernetes.build(Settings()).tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake")
     assert isinstance(task, PodReceiptOperator)
     monkeypatch.setattr(PodReceiptOperator, "client", pods)
@@ -134,7 +134,7 @@ def test_the_pod_of_an_earlier_try_is_deleted_and_gone_before_the_next_starts(mo
 def test_a_pod_that_stays_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pods = Pods("stuck")
     pods.terminating["stuck"] = 10**9
-    monkeypatch.setattr(kubernetes, "DELETION_SECONDS", 0.1)
+    monkeypatch.setattr(kubernetes_client, "DELETION_SECONDS", 0.1)
     with pytest.raises(AirflowException, match="stuck of an earlier try still exists"):
         tool_task(monkeypatch, pods)._delete_pod_and_wait("stuck")
 
@@ -160,4 +160,4 @@ def test_tools_and_spark_apps_are_neither_adopted_nor_deferred(monkeypatch: pyte
     ],
 )
 def test_only_errors_that_can_pass_are_retried(error: Exception, transient: bool) -> None:
-    assert kubernetes.is_transient(error) is transient
+    assert kubernetes_client.is_transient(error) is transient

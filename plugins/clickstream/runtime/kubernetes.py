@@ -1,8 +1,7 @@
 """Kubernetes runtime: a Spark app is a SparkApplication, a Ray app is a RayJob, a tool is a pod."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +11,12 @@ from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKu
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
-from urllib3.exceptions import HTTPError
 
 from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream.runtime import pod_specs, rayjob_specs
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
+from clickstream.runtime.kubernetes_client import CustomResources, patiently, wait_until_deleted
 from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -47,88 +45,6 @@ SPARK_CONF = {
     "spark.authenticate": "true",
     "spark.kubernetes.driver.service.deleteOnTermination": "true",
 }
-
-
-# An API server that restarts or is overloaded answers again within this time; a job must not fail for one lost response.
-API_PATIENCE_SECONDS = 180
-# A driver or pod gets 30 s to end, and its dependents are deleted before it.
-DELETION_SECONDS = 180
-DELETION_POLL_SECONDS = 1.0
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether a request to the API server can succeed if it is repeated: no connection, overload, an error of the server."""
-    if isinstance(error, ApiException):
-        return error.status == 429 or (error.status or 0) >= 500
-    return isinstance(error, HTTPError)
-
-
-patiently = retry(
-    retry=retry_if_exception(is_transient),
-    stop=stop_after_delay(API_PATIENCE_SECONDS),
-    wait=wait_exponential(multiplier=0.5, max=10),
-    reraise=True,
-)
-
-
-def wait_until_deleted(name: str, exists: Callable[[], bool]) -> None:
-    """Wait until an object of an earlier try is gone. Raises AirflowException after DELETION_SECONDS."""
-    deadline = time.monotonic() + DELETION_SECONDS
-    while exists():
-        if time.monotonic() > deadline:
-            raise AirflowException(
-                f"{name} of an earlier try still exists {DELETION_SECONDS} s after its deletion: look at its finalizers and its node"
-            )
-        time.sleep(DELETION_POLL_SECONDS)
-
-
-@dataclass(frozen=True)
-class CustomResources:
-    """Custom resources of one kind in one namespace. `client` is the CustomObjectsApi of the Kubernetes client."""
-
-    client: Any
-    group: str
-    version: str
-    namespace: str
-    plural: str
-
-    def apply(self, name: str, manifest: dict[str, Any]) -> None:
-        """Creates or updates a resource by server-side apply."""
-        self.client.patch_namespaced_custom_object(*self._path(name), manifest, **rayjob_specs.SERVER_SIDE_APPLY)
-
-    @patiently
-    def status(self, name: str) -> dict[str, Any]:
-        """Returns the status of a resource; empty until its operator has set one. Raises ApiException if it does not exist."""
-        return dict(self.client.get_namespaced_custom_object(*self._path(name)).get("status", {}))
-
-    @patiently
-    def delete(self, name: str) -> bool:
-        """Deletes a resource and, before it, its pods. Returns whether it existed."""
-        try:
-            self.client.delete_namespaced_custom_object(*self._path(name), propagation_policy="Foreground")
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    def delete_and_wait(self, name: str) -> None:
-        """Deletes a resource if it exists, and waits until it and its pods are gone."""
-        if self.delete(name):
-            wait_until_deleted(name, lambda: self.exists(name))
-
-    def exists(self, name: str) -> bool:
-        """Returns whether a resource exists."""
-        try:
-            self.status(name)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    def _path(self, name: str) -> tuple[str, str, str, str, str]:
-        return self.group, self.version, self.namespace, self.plural, name
 
 
 class DescriptiveFailureSparkOperator(SparkKubernetesOperator):
