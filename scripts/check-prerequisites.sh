@@ -47,6 +47,24 @@ api_server() {
   echo "context $(kubectl config current-context 2>/dev/null || echo none), server $(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}' 2>/dev/null || true)"
 }
 
+in_cidr() { # IPV4 CIDR
+  local part IFS=./
+  read -ra part <<<"$1/$2"
+  (((((part[0] << 24 | part[1] << 16 | part[2] << 8 | part[3]) ^ (part[4] << 24 | part[5] << 16 | part[6] << 8 | part[7])) >> (32 - part[8])) == 0))
+}
+
+# The scheduler, Spark drivers and Ray's autoscaler reach the API server only at addresses that the network policy names.
+check_api_server_policy() {
+  local patch=manifests/overlays/$OVERLAY/common/api-server-network.patch.yaml address cidr cidrs
+  kubectl get --raw /readyz >/dev/null 2>&1 || return 0
+  mapfile -t cidrs < <(grep -oE '[0-9.]+/[0-9]+' "$ROOT/$patch")
+  for address in $(kubectl -n default get service kubernetes -o jsonpath='{.spec.clusterIP}') \
+    $(kubectl -n default get endpointslices -l kubernetes.io/service-name=kubernetes -o jsonpath='{.items[*].endpoints[*].addresses[*]}'); do
+    for cidr in "${cidrs[@]}"; do in_cidr "$address" "$cidr" && continue 2; done
+    problem "$patch does not allow the API server's address $address" "add its CIDR there; pods that call the API server time out otherwise"
+  done
+}
+
 check_addresses() {
   on_path kubectl || return 0
   local text
@@ -60,5 +78,6 @@ check_addresses() {
 check_tools
 check_cluster
 check_addresses
+check_api_server_policy
 [ "$PROBLEMS" = 0 ] || die "$PROBLEMS problems"
 log "all prerequisites of the overlay $OVERLAY are met"

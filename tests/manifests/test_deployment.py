@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -131,6 +132,22 @@ def test_missing_capacity_is_reported(server: Server, stack_dir: Path) -> None:
     assert result.returncode == 1
     assert "problem: no StorageClass" in result.stderr
     assert "problem: allocatable CPU is 0; at least 7 is required" in result.stderr
+
+
+def test_an_api_server_that_the_network_policy_excludes_is_reported(server: Server, stack_dir: Path, tmp_path: Path) -> None:
+    """The scheduler would time out on each pod that it creates; the address is that of the cluster's endpoint."""
+    slices = get_items(server, "endpointslices", "-n", "default", "-l", "kubernetes.io/service-name=kubernetes")
+    address = slices[0]["endpoints"][0]["addresses"][0]
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    patch = tmp_path / "manifests" / "overlays" / "local" / "common" / "api-server-network.patch.yaml"
+    for allowed in (f"{address}/32", "198.51.100.0/24"):
+        patch.write_text(f"10.96.0.1/32 {allowed}")
+        env = os.environ | {"PATH": f"{Path(program('kubectl')).parent}:{os.environ['PATH']}", "KUBECONFIG": server.kubeconfig}
+        command = ["bash", "-c", f"source {tmp_path}/scripts/check-prerequisites.sh"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
+        message = f"does not allow the API server's address {address}"
+        assert (message in result.stderr) is (allowed != f"{address}/32"), result.stderr
 
 
 def test_nothing_is_left_after_teardown(server: Server, deployed: Any, stack_dir: Path) -> None:
