@@ -10,7 +10,8 @@ airflow() { run kubectl -n clickstream-airflow exec deploy/airflow-scheduler -c 
 
 # State of the newest run since START whose id matches a pattern; empty without one, or if the scheduler does not answer.
 state_of() { # DAG PATTERN
-  airflow dags list-runs "$1" --output plain 2>/dev/null | awk -v id="$2" -v since="$START" '$2 ~ id && $4 >= since {print $3; exit}' || true
+  airflow dags list-runs "$1" --output plain 2>/dev/null | awk -v dag="$1" -v id="$2" -v since="$START" \
+    '$1 == dag && $2 ~ id && $4 >= since {print $3; exit}' || true
 }
 
 wait_for_run() { # DAG PATTERN SECONDS

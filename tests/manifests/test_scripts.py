@@ -135,3 +135,41 @@ def test_the_image_build_makes_the_images_of_the_manifests_with_each_program(bui
     assert built == ours | {"localhost/clickstream/base:0.1.0", "localhost/clickstream/build:0.1.0"}
     assert result.stderr.count(save) == result.stderr.count("kind load image-archive") == len(ours)
     assert result.stderr.count(f"{builder} push registry.example.org/clickstream/") == len(ours)
+
+
+KUBECTL_WITH_DAG_RUNS = """#!/bin/bash
+case "$*" in
+  *"dags list-runs clickstream_nightly"*) state=success ;;
+  *"dags list-runs clickstream_train"*) state=$TRAIN_STATE ;;
+  *"get job"*) echo Complete; exit ;;
+  *) state=success ;;
+esac
+case "$*" in
+  *"dags trigger"*) echo "${@: -1}" >"$RUN_ID" ;;
+  *"dags list-runs"*)
+    echo "You might need to install the graphviz package"
+    echo "dag_id run_id state run_after logical_date"
+    dag=$(sed 's/.*list-runs \\([a-z_]*\\).*/\\1/' <<<"$*")
+    echo "$dag $(cat "$RUN_ID") $state 2999-01-01T00:00:00.000000+00:00"
+    echo "$dag old_run failed 2000-01-01T00:00:00.000000+00:00"
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("train_state", "exit_code"), [("success", 0), ("failed", 1)])
+def test_the_sample_jobs_wait_for_each_dag_of_the_chain(tmp_path: Path, train_state: str, exit_code: int) -> None:
+    """Runs of before the start and the header of Airflow's table do not count."""
+    (tmp_path / "kubectl").write_text(KUBECTL_WITH_DAG_RUNS)
+    (tmp_path / "kubectl").chmod(0o755)
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")
+    (tmp_path / "sleep").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUN_ID": str(tmp_path / "run_id"), "TRAIN_STATE": train_state}
+    command = [str(ROOT / "scripts" / "submit-sample-jobs.sh")]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == exit_code, result.stderr
+    ended = [line.split()[0] for line in result.stderr.splitlines() if line.endswith(" success")]
+    assert ended[:3] == ["clickstream_streams", "clickstream_nightly", "clickstream_features"]
+    assert ("clickstream_rollout" in ended) is (train_state == "success")
+    if exit_code:
+        assert "error: DAG clickstream_train: state 'failed'" in result.stderr
