@@ -9,7 +9,7 @@ PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools tests be
 
 .DEFAULT_GOAL := help
 .PHONY: help cli demo test check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
-  setup setup-tools setup-checks setup-ray test-spark test-packages
+  setup setup-tools setup-checks setup-ray test-spark test-packages check-tools check-airflow-manifests
 
 help: ## Print the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -36,7 +36,12 @@ test-packages:
 
 check: setup-checks ## Lint, types, import rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(PACKAGES)
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) check-tools check-airflow-manifests
+
+check-tools:
 	@$(RUN) -m pytest tests/test_imports.py tests/contracts tests/tools -m "not engine"
+
+check-airflow-manifests:
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins -m "not engine"
 	@$(RUN) -m pytest tests/manifests
 
