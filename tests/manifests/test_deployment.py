@@ -144,7 +144,7 @@ def test_an_api_server_that_the_network_policy_excludes_is_reported(server: Serv
     for allowed in (f"{address}/32", "198.51.100.0/24"):
         patch.write_text(f"10.96.0.1/32 {allowed}")
         env = os.environ | {"PATH": f"{Path(program('kubectl')).parent}:{os.environ['PATH']}", "KUBECONFIG": server.kubeconfig}
-        command = ["bash", "-c", f"source {tmp_path}/scripts/check-prerequisites.sh"]
+        command = [str(tmp_path / "scripts" / "check-prerequisites.sh")]
         result = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
         message = f"does not allow the API server's address {address}"
         assert (message in result.stderr) is (allowed != f"{address}/32"), result.stderr
