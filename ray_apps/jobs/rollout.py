@@ -142,7 +142,7 @@ def _valid_share(share: int) -> int:
 
 
 def commit_message(action: str, pointer: Pointer) -> str:
-    """The message of the commit on main; a release's commit is found by it."""
+    """The message of the commit on main; the commit of a release is searched by it."""
     return f"Rollout: {action} of {pointer.release or 'no release'}"
 
 

@@ -11,7 +11,7 @@ that of the running code, `read` only logs a warning. Most changes of the code d
 refusal would take all models out of service with each deployment.
 
 FORMAT is raised when the fields of the manifest or the files change. All formats have the same checksum of the manifest,
-so an undamaged model of another format is told apart from a damaged one.
+so an undamaged model of another format is distinguished from a damaged one.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream.runtime import pod_specs, rayjob_specs
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
-from clickstream.runtime.kubernetes_client import CustomResources, patiently, wait_until_deleted
+from clickstream.runtime.kubernetes_client import CustomResources, is_present, wait_until_deleted
 from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -98,16 +98,9 @@ class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
 
     def _delete_pod_and_wait(self, name: str) -> None:
         def exists() -> bool:
-            try:
-                patiently(self.client.read_namespaced_pod)(name, self.namespace)
-            except ApiException as error:
-                if error.status != 404:
-                    raise
-                return False
-            return True
+            return is_present(lambda: self.client.read_namespaced_pod(name, self.namespace))
 
-        if exists():
-            patiently(self.client.delete_namespaced_pod)(name, self.namespace)
+        if exists() and is_present(lambda: self.client.delete_namespaced_pod(name, self.namespace)):
             wait_until_deleted(name, exists)
 
     def add_arguments(self, arguments: list[str]) -> None:

@@ -34,6 +34,17 @@ patiently = retry(
 )
 
 
+def is_present(request: Callable[[], Any]) -> bool:
+    """Sends a request about one object, patiently. Returns whether the object exists: False if the server answers 404."""
+    try:
+        patiently(request)()
+    except ApiException as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
+
+
 def wait_until_deleted(name: str, exists: Callable[[], bool]) -> None:
     """Wait until an object of an earlier try is gone. Raises AirflowException after DELETION_SECONDS."""
     deadline = time.monotonic() + DELETION_SECONDS
@@ -64,31 +75,14 @@ class CustomResources:
         """Returns the status of a resource; empty until its operator has set one. Raises ApiException if it does not exist."""
         return dict(self.client.get_namespaced_custom_object(*self._path(name)).get("status", {}))
 
-    @patiently
     def delete(self, name: str) -> bool:
         """Deletes a resource and, before it, its pods. Returns whether it existed."""
-        try:
-            self.client.delete_namespaced_custom_object(*self._path(name), propagation_policy="Foreground")
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
+        return is_present(lambda: self.client.delete_namespaced_custom_object(*self._path(name), propagation_policy="Foreground"))
 
     def delete_and_wait(self, name: str) -> None:
         """Deletes a resource if it exists, and waits until it and its pods are gone."""
         if self.delete(name):
-            wait_until_deleted(name, lambda: self.exists(name))
-
-    def exists(self, name: str) -> bool:
-        """Returns whether a resource exists."""
-        try:
-            self.status(name)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
+            wait_until_deleted(name, lambda: is_present(lambda: self.client.get_namespaced_custom_object(*self._path(name))))
 
     def _path(self, name: str) -> tuple[str, str, str, str, str]:
         return self.group, self.version, self.namespace, self.plural, name
