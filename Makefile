@@ -8,7 +8,7 @@ RUN := .venvs/tools/bin/python
 PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help cli demo test check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
+.PHONY: help cli demo test test-kubernetes check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
   setup setup-tools setup-checks setup-ray test-spark test-packages check-tools check-airflow-manifests
 
 help: ## Print the verbs
@@ -82,6 +82,9 @@ recommender-benchmark: setup-ray ## Train and test the recommender on your files
 faults: setup ## The long tests: kill each component during work, send a million events, train and roll out
 	@$(RUN) -m pytest tests/faults
 	@$(RUN) -m pytest tests/tools tests/end_to_end -m long
+
+test-kubernetes: setup-checks ## The whole chain as pods, kills, upgrade, teardown: TEST_KUBECONFIG=file of a throw-away cluster [K=expression]
+	@$(if $(TEST_KUBECONFIG)$(TEST_CLUSTER),$(RUN) -m pytest tests/cluster -s $(if $(K),-k "$(K)"),echo "error: name a throw-away cluster, e.g. make test-kubernetes TEST_KUBECONFIG=kubeconfig.yaml" >&2; exit 2)
 
 docs: setup-tools ## Write the generated pages of docs/
 	@./clickstream docs

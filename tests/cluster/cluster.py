@@ -1,0 +1,136 @@
+"""A deployment on a throw-away cluster, for tests: kubectl, the scripts, Airflow's and the tools' command lines."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.manifests.rendered import ROOT, program
+
+AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SPARK, STORE, TOOLS = (
+    f"clickstream-{name}" for name in ("airflow", "flink", "kafka", "nessie", "ray", "spark", "object-store", "tools")
+)
+NAMESPACES = (AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SPARK, STORE, TOOLS)
+SCHEDULER = ("-n", AIRFLOW, "exec", "deploy/airflow-scheduler", "-c", "airflow", "--")
+CLIENT = "test-client"
+# What kubectl prints when the API server or a kubelet is busy; the same command may succeed a moment later.
+TRANSIENT = ("Unable to connect", "TLS handshake timeout", "connection refused", "error dialing backend", "i/o timeout", "EOF")
+
+
+@dataclass
+class Cluster:
+    """The cluster of a kubeconfig, and the overlay that is deployed on it."""
+
+    kubeconfig: str
+    overlay: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of kubectl and of the scripts."""
+        path = f"{Path(program('kubectl')).parent}:{os.environ['PATH']}"
+        return {**os.environ, "KUBECONFIG": self.kubeconfig, "PATH": path}
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run kubectl, whatever its exit code."""
+        command = ["kubectl", *arguments]
+        return subprocess.run(command, input=stdin, env=self.env, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 300) -> str:
+        """Run kubectl, repeat it on a transient error, assert exit code 0; returns stdout."""
+        for _ in range(5):
+            done = self.run(*arguments, stdin=stdin, timeout=timeout)
+            if done.returncode == 0 or not any(text in done.stderr for text in TRANSIENT):
+                break
+            time.sleep(5)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def objects(self, namespace: str, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        """Returns the objects of a kind in a namespace."""
+        options = ["-l", selector] if selector else []
+        return list(json.loads(self.kubectl("-n", namespace, "get", kind, *options, "-o", "json"))["items"])
+
+    def script(self, name: str, *options: str, timeout: float = 3600) -> subprocess.CompletedProcess[str]:
+        """Run scripts/NAME.sh for the overlay without a question, and print what it prints; asserts exit code 0."""
+        command = [str(ROOT / "scripts" / f"{name}.sh"), "--overlay", str(self.overlay), *options]
+        start = time.monotonic()
+        done = subprocess.run(
+            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
+        )
+        print(f"$ {name}.sh {' '.join(options)}\n{done.stdout}exit {done.returncode} after {time.monotonic() - start:.0f} s")
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done
+
+    def in_scheduler(self, *command: str, timeout: float = 300) -> str:
+        """Run a command in the scheduler's container; returns stdout."""
+        return self.kubectl(*SCHEDULER, *command, timeout=timeout)
+
+    def trigger(self, dag_id: str, run_id: str, **conf: Any) -> str:
+        """Trigger a DAG run; returns its id."""
+        self.in_scheduler("airflow", "dags", "unpause", dag_id)
+        self.in_scheduler("airflow", "dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf))
+        return run_id
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Returns the state of a DAG run, empty if the scheduler does not respond."""
+        done = self.run(*SCHEDULER, "airflow", "dags", "list-runs", dag_id, "--output", "json")
+        runs = json.loads(done.stdout[done.stdout.index("[") :]) if done.returncode == 0 and "[" in done.stdout else []
+        return next((str(run["state"]) for run in runs if run["run_id"] == run_id), "")
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Returns the state of each task of a run, empty if the scheduler does not respond."""
+        done = self.run(*SCHEDULER, "airflow", "tasks", "states-for-dag-run", dag_id, run_id, "--output", "json")
+        rows = json.loads(done.stdout[done.stdout.index("[") :]) if done.returncode == 0 and "[" in done.stdout else []
+        return {str(row["task_id"]): str(row["state"]) for row in rows}
+
+    def wait_for_run(self, dag_id: str, run_id: str, seconds: float = 2400) -> None:
+        """Wait for the end of a DAG run and assert its success."""
+        eventually(lambda: self.run_state(dag_id, run_id) in {"success", "failed"}, f"{dag_id} {run_id} has ended", seconds, 10)
+        assert self.run_state(dag_id, run_id) == "success", self.task_states(dag_id, run_id)
+
+    def tool(self, module: str, *arguments: str, timeout: float = 900) -> str:
+        """Run `python -m MODULE` in the client pod; asserts exit code 0, returns stdout."""
+        return self.kubectl("-n", TOOLS, "exec", CLIENT, "--", "python", "-m", module, *arguments, timeout=timeout)
+
+    def start_tool(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `python -m MODULE` in the client pod in the background."""
+        command = ["kubectl", "-n", TOOLS, "exec", CLIENT, "--", "python", "-m", module, *arguments]
+        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def python(self, code: str, timeout: float = 300) -> str:
+        """Run Python code in the client pod; returns stdout."""
+        return self.kubectl("-n", TOOLS, "exec", CLIENT, "--", "python", "-c", code, timeout=timeout)
+
+    def start_python(self, code: str, *arguments: str) -> "subprocess.Popen[str]":
+        """Start Python code in the client pod in the background."""
+        command = ["kubectl", "-n", TOOLS, "exec", CLIENT, "--", "python", "-c", code, *arguments]
+        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def ready_pods(self, namespace: str, selector: str) -> list[str]:
+        """Returns the names of the ready pods that the selector matches."""
+        pods = self.objects(namespace, "pods", selector)
+        return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
+
+    def kill(self, namespace: str, selector: str) -> list[str]:
+        """End pods at once, with SIGKILL and without a grace period; returns their names."""
+        pods = [pod["metadata"]["name"] for pod in self.objects(namespace, "pods", selector) if pod["status"].get("phase") == "Running"]
+        assert pods, f"no running pod {selector} in {namespace}"
+        self.kubectl("-n", namespace, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false")
+        return pods
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Whether a pod's Ready condition is true."""
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
+
+
+def eventually(check: Callable[[], bool], expected: str, seconds: float = 300, interval: float = 3) -> None:
+    """Poll `check` until it is true; asserts that this happens within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {expected}"
+        time.sleep(interval)

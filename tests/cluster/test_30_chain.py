@@ -1,0 +1,32 @@
+"""Streams, nightly by SparkApplications, features, training by a RayJob, rollout, and a list from the trained model."""
+
+import json
+from typing import Any
+
+from tests.cluster.cluster import SPARK, Cluster
+
+
+def test_the_sample_jobs_publish_a_release(cluster: Cluster, measured: dict[str, Any]) -> None:
+    cluster.script("submit-sample-jobs", "--yes", timeout=7200)
+    runs = json.loads(cluster.in_scheduler("airflow", "dags", "list-runs", "clickstream_nightly", "--output", "json"))
+    measured["nightly"] = [{key: run[key] for key in ("run_id", "state", "start_date", "end_date")} for run in runs]
+    assert any(run["state"] == "success" for run in runs)
+
+
+def test_the_nightly_ran_as_spark_applications(cluster: Cluster) -> None:
+    apps = {
+        app["spec"]["arguments"][0] if app["spec"].get("arguments") else app["metadata"]["name"]
+        for app in cluster.objects(SPARK, "sparkapplications")
+    }
+    print(apps)
+    assert apps
+
+
+def test_the_deployment_is_validated_by_its_outcomes(cluster: Cluster) -> None:
+    cluster.script("validate-deployment", "--yes")
+
+
+def test_the_trained_model_answers(deployed: Cluster, measured: dict[str, Any]) -> None:
+    result = json.loads(deployed.tool("tools.rollout.recommend", "--users", "2", "--json"))
+    measured["recommend"] = result
+    assert "model" in json.dumps(result)

@@ -1,0 +1,127 @@
+"""Each component is killed while the shop sends events: every acknowledged event is in the lake exactly once, and streams run again."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.cluster import AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SPARK, STORE, Cluster, eventually
+
+NAME = "app.kubernetes.io/name="
+STORES = {
+    "taskmanager": (FLINK, NAME + "flink-taskmanager"),
+    "jobmanager": (FLINK, NAME + "flink-jobmanager"),
+    "kafka": (KAFKA, NAME + "kafka"),
+    "nessie": (NESSIE, NAME + "nessie"),
+    "nessie-postgres": (NESSIE, NAME + "postgres"),
+    "object-store": (STORE, NAME + "object-store"),
+}
+RATE, SECONDS = 50, 60
+SMALL = ("--users", "2000", "--products", "500", "--no-master-data")
+
+
+def ledger_balances(cluster: Cluster, run: str) -> bool:
+    """Whether every acknowledged record of a shop's run is in the lake exactly once."""
+    return (
+        cluster.run(
+            "-n", "clickstream-tools", "exec", "test-client", "--", "python", "-m", "tools.ledger", "check", "--run", run
+        ).returncode
+        == 0
+    )
+
+
+@pytest.mark.parametrize("component", STORES)
+def test_a_killed_component_loses_and_duplicates_no_event(deployed: Cluster, measured: dict[str, Any], component: str) -> None:
+    namespace, selector = STORES[component]
+    run = f"kill-{component}-{int(time.time())}"
+    traffic = deployed.start_tool(
+        "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", str(int(time.time())), "--run", run, *SMALL
+    )
+    time.sleep(SECONDS / 3)
+    killed = deployed.kill(namespace, selector)
+    start = time.monotonic()
+    eventually(
+        lambda: bool(set(deployed.ready_pods(namespace, selector)) - (set(killed) if "-0" not in killed[0] else set())),
+        f"{component} is ready again",
+        600,
+    )
+    measured["ready_after"] = round(time.monotonic() - start, 1)
+    output, _ = traffic.communicate(timeout=600)
+    assert traffic.returncode == 0, output[-3000:]
+    eventually(lambda: streams_run(deployed), "all streams run again", 900, 15)
+    measured["streams_after"] = round(time.monotonic() - start, 1)
+    eventually(lambda: ledger_balances(deployed, run), "the ledger balances", 600, 10)
+    measured["balanced_after"] = round(time.monotonic() - start, 1)
+
+
+def streams_run(cluster: Cluster) -> bool:
+    """Whether each stream is RUNNING with a completed checkpoint."""
+    return (
+        cluster.run(
+            "-n", AIRFLOW, "exec", "deploy/airflow-scheduler", "-c", "airflow", "--", "python", "-m", "clickstream.streams.status"
+        ).returncode
+        == 0
+    )
+
+
+def test_a_nightly_run_survives_kills_of_driver_executor_and_scheduler(deployed: Cluster, measured: dict[str, Any]) -> None:
+    """The scheduler is killed while wait_for_lake runs and while Spark runs, an executor while it writes, a driver in another task."""
+    run_id = deployed.trigger("clickstream_nightly", f"kill_{int(time.time())}")
+    kills = (
+        ("wait_for_lake", AIRFLOW, NAME + "airflow-scheduler"),
+        ("curate", SPARK, NAME + "spark-executor"),
+        ("curate", SPARK, NAME + "spark-driver"),
+        ("marts", AIRFLOW, NAME + "airflow-scheduler"),
+    )
+    for task, namespace, selector in kills:
+        kill_during_task(deployed, run_id, task, namespace, selector)
+    deployed.wait_for_run("clickstream_nightly", run_id, 3600)
+    measured["tasks"] = deployed.task_states("clickstream_nightly", run_id)
+    deployed.script("validate-deployment", "--yes")
+
+
+def kill_during_task(cluster: Cluster, run_id: str, task: str, namespace: str, selector: str) -> None:
+    """Wait until the task of the nightly runs and the pod is ready, and kill the pod."""
+
+    def is_running() -> bool:
+        return cluster.task_states("clickstream_nightly", run_id).get(task) == "running"
+
+    def has_pod() -> bool:
+        return bool(cluster.ready_pods(namespace, selector))
+
+    eventually(is_running, f"{task} is running", 1800, 2)
+    eventually(has_pod, f"a pod {selector}", 600, 1)
+    time.sleep(5)
+    print(task, cluster.kill(namespace, selector))
+
+
+@pytest.mark.parametrize("kind", ["head", "replica"])
+def test_recommendations_return_after_a_kill_in_serving(deployed: Cluster, measured: dict[str, Any], kind: str) -> None:
+    start = time.monotonic()
+    if kind == "head":
+        deployed.kill(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve")
+    else:
+        [head] = deployed.ready_pods(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve")
+        deployed.kubectl("-n", RAY, "exec", head, "-c", "ray-head", "--", "pkill", "-9", "-f", "ServeReplica")
+    eventually(lambda: recommends(deployed), "a recommendation", 900, 5)
+    measured["answers_after"] = round(time.monotonic() - start, 1)
+
+
+def recommends(cluster: Cluster) -> bool:
+    """Whether a user's list changes after a view, made by a model."""
+    return (
+        cluster.run(
+            "-n", "clickstream-tools", "exec", "test-client", "--", "python", "-m", "tools.rollout.recommend", "--users", "1"
+        ).returncode
+        == 0
+    )
+
+
+def test_training_survives_a_kill_of_the_ray_head(deployed: Cluster, measured: dict[str, Any]) -> None:
+    run_id = deployed.trigger("clickstream_train", f"kill_{int(time.time())}")
+    eventually(lambda: bool(deployed.ready_pods(RAY, "ray.io/node-type=worker")), "a Ray worker runs", 900, 2)
+    time.sleep(10)
+    deployed.kill(RAY, "ray.io/node-type=head,ray.io/cluster=train")
+    eventually(lambda: deployed.run_state("clickstream_train", run_id) in {"success", "failed"}, "the training has ended", 3600, 10)
+    measured["tasks"] = deployed.task_states("clickstream_train", run_id)
+    assert deployed.run_state("clickstream_train", run_id) == "success", measured["tasks"]
