@@ -46,6 +46,8 @@ COMMANDS = {
     ),
     "master-data": Entry("Load users and products from CSV files.", "tools.lake.master_data"),
     "item-neighbours": Entry("Publish a release's item neighbours to Kafka.", "tools.kafka.item_neighbours"),
+    "backup": Entry("Back up the lake and Airflow's metadata.", "tools.backup.__main__"),
+    "restore": Entry("Restore the lake and Airflow's metadata from a backup.", "tools.backup.restore"),
     "docs": Entry("Write the generated pages of docs/.", "tools.docs.__main__"),
 }
 

@@ -69,6 +69,18 @@ class Settings:
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
     event_future_minutes: int = setting(1440, "An event_time later than its arrival by more minutes goes to quarantine.", minimum=0)
 
+    backup_target: str = setting(".backup", "Where backups are written: a folder, or s3://BUCKET/PREFIX of another bucket than the lake's.")
+    backup_endpoint: str = setting("", "S3 endpoint of the backups' bucket; empty: s3_endpoint.")
+    backup_access_key_file: str = setting("", "File with the access key of the backups' bucket; empty: s3_access_key_file.")
+    backup_secret_key_file: str = setting("", "File with the secret key of the backups' bucket; empty: s3_secret_key_file.")
+    backup_objects: str = setting(
+        "copy",
+        "Whether a backup copies the lake's objects; skip: replication or versioning of the bucket protects them.",
+        ("copy", "skip"),
+    )
+    backup_keep_daily: int = setting(7, "Of so many days the newest backup is kept.", minimum=1)
+    backup_keep_weekly: int = setting(4, "Of so many weeks the newest backup is kept.", minimum=0)
+
     s3_server: str = setting(
         "seaweedfs", "S3 server that the local stack starts; external: none, s3_endpoint is used.", ("seaweedfs", "minio", "external")
     )
