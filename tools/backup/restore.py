@@ -37,8 +37,6 @@ def restore(
     """
     if not yes:
         raise UsageError("what was written since the backup is lost by a restore: confirm by --yes")
-            "a restore replaces the lake and Airflow's metadata, and what was written since the backup is lost: confirm by --yes"
-        )
     if dumps is None:
         _into_local_stack(backup)
         return
