@@ -23,7 +23,7 @@ check_cluster() {
   fi
   local minor
   minor=$(kubectl get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
-  [ "$minor" -ge 24 ] || problem "the cluster runs Kubernetes 1.$minor; 1.24 or newer is required" "upgrade the cluster"
+  [ "$minor" -ge 29 ] || problem "the cluster runs Kubernetes 1.$minor; 1.29 or newer is required" "upgrade the cluster"
   for kind in namespaces customresourcedefinitions clusterroles; do
     allowed create "$kind" || problem "insufficient RBAC: 'create $kind' is denied" "use an account with the ClusterRole cluster-admin"
   done
@@ -69,9 +69,9 @@ check_addresses() {
   on_path kubectl || return 0
   local text
   text=$(render) || { problem "manifests/overlays/$OVERLAY does not render" "see the kustomize error above"; return 0; }
-  for placeholder in 192.0.2.1 192.0.2.2 example.org; do
+  for placeholder in 192.0.2.1 192.0.2.2 example.org sha256:0000; do
     [[ $text != *"$placeholder"* ]] || problem "manifests/overlays/$OVERLAY still contains the placeholder $placeholder" \
-      "write your own address into: $(grep -rl "$placeholder" "$ROOT/manifests/overlays/$OVERLAY" | sed "s|$ROOT/||" | paste -sd ' ' -)"
+      "write your own value into: $(grep -rl "$placeholder" "$ROOT/manifests/overlays/$OVERLAY" "$ROOT/manifests/components" | sed "s|$ROOT/||" | paste -sd ' ' -)"
   done
 }
 

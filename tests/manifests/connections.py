@@ -11,6 +11,7 @@ NAME = "app.kubernetes.io/name"
 # Pods that our policies name but our manifests do not create: namespace, labels, short name.
 DNS = ("kube-system", {"k8s-app": "kube-dns"}, "dns")
 RAY_OPERATOR = ("ray-operator", {NAME: "kuberay"}, "ray-operator")
+INGRESS_CONTROLLER = ("ingress-nginx", {NAME: "ingress-nginx"}, "ingress-controller")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def nodes(resources: list[Object]) -> list[Node]:
     pod_kinds = {(pod.namespace, pod.labels[NAME]) for pod in pods(resources)}
     pod_kinds |= {("clickstream-spark", f"spark-{role}") for role in ("driver", "executor")}
     own_nodes: list[Node] = [(ns, {NAME: name}, f"{ns.removeprefix('clickstream-')}/{name}") for ns, name in sorted(pod_kinds)]
-    return [*own_nodes, DNS, RAY_OPERATOR]
+    return [*own_nodes, DNS, RAY_OPERATOR, INGRESS_CONTROLLER]
 
 
 def connections(resources: list[Object]) -> set[Connection]:
@@ -43,7 +44,7 @@ def connections(resources: list[Object]) -> set[Connection]:
     egress = {(a[2], b): ports for a in all_nodes for b, ports in _sides(policies, a, "egress", all_nodes).items()}
     ingress = {(b, a[2]): ports for a in all_nodes for b, ports in _sides(policies, a, "ingress", all_nodes).items()}
     inside = {Connection(*pair, port) for pair in egress.keys() & ingress.keys() for port in _both(egress[pair], ingress[pair])}
-    names, others = {node[2] for node in all_nodes}, {DNS[2], RAY_OPERATOR[2]}
+    names, others = {node[2] for node in all_nodes}, {DNS[2], RAY_OPERATOR[2], INGRESS_CONTROLLER[2]}
     inside = {connection for connection in inside if not {connection.source, connection.target} <= others}
     to_addresses = {(source, target): ports for (source, target), ports in egress.items() if target not in names}
     return inside | {Connection(source, target, port) for (source, target), ports in to_addresses.items() for port in ports}

@@ -79,7 +79,7 @@ def _replicas(resource: Object, path: str) -> int:
     spec = resource.get("spec", {})
     if "/workerGroupSpecs/" in path:
         groups = spec.get("rayClusterConfig", spec)["workerGroupSpecs"]
-        return int(groups[int(path.rsplit("/", 1)[1])]["replicas"])
+        return int(groups[int(path.rsplit("/", 1)[1])]["minReplicas"])
     return 0 if resource["kind"] in {"CronJob", "SparkApplication"} else int(spec.get("replicas", 1))
 
 

@@ -1,4 +1,4 @@
-"""Renders the manifests: both overlays, and the local overlay with every optional component (composed)."""
+"""Renders the manifests: both overlays, and both with optional components (composed, external)."""
 
 import os
 import shutil
@@ -14,9 +14,22 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
-# Optional component by the component of the overlay that it is added to.
-OPTIONAL = {"object-store": "seaweedfs", "spark": "spark-standalone"}
-RENDERS = ("local", "production", "composed")
+# Optional components by the folder of the overlay that lists them: `composed` is the local overlay with those of the laptop, `external`
+# is the production overlay with everything outside of the cluster that can be outside.
+OPTIONAL = {
+    "composed": ("local", {"object-store": ["seaweedfs"], "ray": ["ray-gcs-redis"], "common": ["node-local-dns"]}),
+    "external": (
+        "production",
+        {
+            "common": ["external-kafka", "external-postgres", "workload-identity", "private-ca", "image-pull-secret"],
+            "airflow": ["ingress/airflow"],
+            "ray": ["ingress/ray", "ray-gcs-redis", "external-secrets/ray-gcs-redis"],
+        },
+    ),
+}
+# The component of the overlay that an optional component replaces.
+REPLACED = {"external-kafka": "kafka", "external-s3": "object-store"}
+RENDERS = ("local", "production", "composed", "external")
 Object = dict[str, Any]
 
 
@@ -37,20 +50,28 @@ def kustomize(folder: Path) -> str:
 @cache
 def text(name: str) -> str:
     """The text of one of RENDERS."""
-    if name != "composed":
-        return kustomize(MANIFESTS / "overlays" / name)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "manifests"
+    return with_components(*OPTIONAL[name]) if name in OPTIONAL else kustomize(MANIFESTS / "overlays" / name)
+
+
+def with_components(overlay: str, components: dict[str, list[str]], folder: str = "") -> str:
+    """The render of an overlay (or of one folder of it) whose folders list further components, before ../common as the docs say."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "manifests"
         shutil.copytree(MANIFESTS, copy)
-        for component, optional in OPTIONAL.items():
-            add_component(copy / "overlays" / "local" / component / "kustomization.yaml", optional)
-        return kustomize(copy / "overlays" / "local")
+        for name, added in components.items():
+            add_components(copy / "overlays" / overlay / name / "kustomization.yaml", added)
+        listed = copy / "overlays" / overlay / "kustomization.yaml"
+        replaced = {REPLACED.get(name) for added in components.values() for name in added}
+        listed.write_text("".join(line for line in listed.read_text().splitlines(True) if line.strip("- \n") not in replaced))
+        return kustomize(copy / "overlays" / overlay / folder)
 
 
-def add_component(kustomization: Path, optional: str) -> None:
-    """Add an optional component as docs/kubernetes.md says: before ../common, whose labels and images then apply to it."""
+def add_components(kustomization: Path, added: list[str]) -> None:
+    """List components as docs/production.md says: last in common/, else before ../common, whose labels and images then apply to them."""
     content = yaml.safe_load(kustomization.read_text())
-    content["components"].insert(0, f"../../../components/{optional}")
+    paths = [f"../../../components/{name}" for name in added]
+    in_common = kustomization.parent.name == "common"
+    content["components"] = [*content["components"], *paths] if in_common else [*paths, *content["components"]]
     kustomization.write_text(yaml.safe_dump(content))
 
 

@@ -21,7 +21,7 @@ LOCKS = {
 # Airflow renders the Flink job definitions, so its image has flink_apps beside dags and plugins.
 PACKAGES = {path: {Path(path).parts[0]} for path in LOCKS} | {"plugins/Dockerfile": {"dags", "plugins", "flink_apps"}}
 # The folders of tools/ that run in a cluster; localstack, demo, docs and fraud need the checkout of a developer's machine.
-CLUSTER_TOOLS = {f"tools/{name}" for name in ("common", "kafka", "lake", "ledger", "replay", "rollout", "shop")}
+CLUSTER_TOOLS = {f"tools/{name}" for name in ("backup", "common", "kafka", "lake", "ledger", "replay", "rollout", "shop")}
 COPIED = PACKAGES | {"tools/Dockerfile": CLUSTER_TOOLS | {"tools/__init__.py", "tools/cli.py"}}
 BASE = "contracts/Dockerfile"
 
@@ -131,9 +131,10 @@ def test_every_image_is_in_the_image_list() -> None:
     assert used == listed_images
     # Production takes our images from the user's registry: a name on a public registry could be somebody else's image.
     in_production = {image for resource in objects("production") for image in images(resource)}
-    ours = {image.replace("registry.example.org/clickstream/", "localhost/clickstream/") for image in in_production}
+    ours = {image for image in in_production if image.startswith("registry.example.org/clickstream/")}
     assert not {image for image in in_production if image.startswith("localhost/")}
-    assert ours <= listed_images
+    assert {image.split("/")[-1].split("@")[0] for image in ours} == {"airflow", "flink-apps", "ray-apps", "spark-apps", "tools"}
+    assert in_production - ours <= listed_images
 
 
 def test_the_ray_image_has_the_openmp_runtime_of_lightgbm() -> None:

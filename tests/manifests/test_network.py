@@ -43,11 +43,7 @@ def test_allowed_connections_are_those_of_the_page() -> None:
 
 
 def test_production_differs_only_in_its_object_store() -> None:
-    missing = {
-        connection
-        for connection in documented()
-        if connection.target == "object-store/object-store" or "spark-master" in str(connection) or "spark-worker" in str(connection)
-    }
+    missing = {connection for connection in documented() if connection.target in {"object-store/object-store", "ray/ray-redis"}}
     assert inside(objects("production")) == documented() - missing
 
 
@@ -55,9 +51,13 @@ def test_only_named_pods_have_egress_out_of_the_cluster() -> None:
     api = {"airflow/airflow-scheduler", "ray/ray-head", "spark/spark-driver"}
     assert outside(objects("local")) == {(pod, port) for pod in api for port in ("443", "6443", "8443")}
     lake = {source for source, port in outside(objects("production")) if port == "443"}
-    assert lake == {connection.source for connection in documented() if connection.target == "object-store/object-store"} - {
-        "spark/spark-worker"
-    }
+    assert lake == {connection.source for connection in documented() if connection.target == "object-store/object-store"}
+
+
+def test_only_the_operator_connects_to_the_ray_dashboard_from_another_namespace() -> None:
+    """Port 8265 allows code execution."""
+    sources = {c.source for c in inside(objects("local")) if c.target == "ray/ray-head" and c.port in {"8265", "*"}}
+    assert sources == {RAY_OPERATOR[2], "ray/ray-head", "ray/ray-worker"}
 
 
 def test_every_pod_reaches_dns() -> None:

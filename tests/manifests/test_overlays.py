@@ -10,9 +10,9 @@ from tests.manifests.pods import cpu, pods, quantity
 from tests.manifests.rendered import MANIFESTS, Object, identity, kustomize, objects
 
 OVERLAYS = ("local", "production")
-# Only in one overlay: local has an object store, production has ExternalSecrets.
+# Only in one overlay: local has an object store, production has ExternalSecrets and two schedulers.
 ONLY_LOCAL = re.compile(r".* (clickstream-object-store/.*|/clickstream-object-store)")
-ONLY_PRODUCTION = re.compile(r"ExternalSecret .*")
+ONLY_PRODUCTION = re.compile(r"ExternalSecret .*|PodDisruptionBudget clickstream-airflow/airflow-scheduler")
 
 
 def names_without_hashes(overlay: str) -> set[str]:
@@ -110,10 +110,36 @@ def unprotected(resources: list[Object]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("render", ["production", "composed"])
+@pytest.mark.parametrize("render", ["production", "external"])
 def test_replicated_workloads_survive_a_drain(render: str) -> None:
     assert unprotected(objects(render)) == []
-    assert len(unprotected([t for t in objects(render) if t["kind"] != "PodDisruptionBudget"])) == {"production": 2, "composed": 1}[render]
+    replicated = {"airflow-api-server", "airflow-scheduler", "flink-taskmanager", "nessie"}
+    without_budgets = unprotected([t for t in objects(render) if t["kind"] != "PodDisruptionBudget"])
+    assert {name.rsplit("/", 1)[1] for name in without_budgets} == replicated
+
+
+def spread_over(resource: Object) -> set[str]:
+    """The topology keys that a workload with more than one pod is spread over."""
+    return {
+        constraint["topologyKey"]
+        for pod in pods([resource])
+        if pod.replicas > 1
+        for constraint in pod.spec.get("topologySpreadConstraints", [])
+        if constraint["labelSelector"]["matchLabels"].items() <= (pod.labels | {"ray.io/group": "replicas"}).items()
+    }
+
+
+def test_replicas_are_spread_over_nodes_and_zones() -> None:
+    several = [t for t in objects("production") if any(pod.replicas > 1 for pod in pods([t]))]
+    assert {t["metadata"]["name"] for t in several} == {
+        "airflow-api-server",
+        "airflow-scheduler",
+        "flink-taskmanager",
+        "nessie",
+        "serve",
+    }
+    topologies = {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    assert {identity(t): missing for t in several if (missing := topologies - spread_over(t))} == {}
 
 
 def test_single_instances_are_named_among_the_promises() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, folders, identity, kustomize, objects, program, text
 
 SNAPSHOT = Path(__file__).with_name("objects.txt")
-# Served by Kubernetes 1.24 to 1.34, or by the CRDs of manifests/operators; nothing of them is deprecated.
+# Served by Kubernetes 1.29 to 1.34, or by the CRDs of manifests/operators; nothing of them is deprecated.
 SERVED = {
     "v1",
     "apps/v1",
@@ -74,7 +74,7 @@ def test_volume_claim_templates_have_no_label_that_changes_with_a_version(render
 
 def test_every_component_has_the_same_file_names() -> None:
     """A component of base has rbac.yaml, network-policy.yaml and quota.yaml; shared parts are included by components."""
-    parts = {"namespace-defaults", "settings", "postgres", "spark-standalone"}
+    parts = {"namespace-defaults", "settings", "postgres", "lake-client"}
     for folder in folders("base"):
         if folder.name not in parts:
             assert {"rbac.yaml", "network-policy.yaml", "quota.yaml"} <= {path.name for path in folder.iterdir()}, folder.name
@@ -83,7 +83,7 @@ def test_every_component_has_the_same_file_names() -> None:
 def test_files_are_short_and_of_one_concern() -> None:
     lengths = sorted((len(path.read_text().splitlines()), path.name) for path in MANIFESTS.rglob("*.yaml"))
     assert lengths[len(lengths) // 2][0] <= 40
-    assert lengths[-1][0] <= 130, lengths[-1]
+    assert lengths[-1][0] <= 150, lengths[-1]
 
 
 def test_yamllint_reports_nothing() -> None:
