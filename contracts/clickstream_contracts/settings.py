@@ -59,6 +59,8 @@ class Settings:
     serve_port: int = setting(8000, "Base port of Serve, the HTTP API of the recommendations; ports base..base+9 are used.", minimum=1)
     serve_uri: str = setting("http://127.0.0.1:8000", "Address of the HTTP API of the recommendations.")
     serve_token_file: str = setting(".stack/secrets/serve_token", "File that holds the token of the HTTP API of the recommendations.")
+    serve_min_replicas: int = setting(1, "Least replicas of the recommender that Serve keeps.", minimum=1)
+    serve_max_replicas: int = setting(2, "Most replicas of the recommender that Serve starts when requests wait.", minimum=1)
     serve_follow_seconds: int = setting(2, "Seconds between two reads of the rollout pointer by a serving replica.", minimum=1)
     rollout_watch_seconds: int = setting(10, "Seconds that a rollout compares both variants at each share of the users.", minimum=0)
 

@@ -12,7 +12,7 @@ from ray import serve
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.common.cli import Parser, one_line, whole_number
 from ray_apps.serving import http_api, loopback, replica
-from ray_apps.serving.config import APP, MAX_REPLICAS, REPLICA_CPUS
+from ray_apps.serving.config import APP, REPLICA_CPUS, autoscaling
 from ray_apps.serving.deploy import HOST, deploy, rejection_text
 from ray_apps.serving.metrics import MetricsByVariant, merge_replicas
 
@@ -26,15 +26,6 @@ METRICS_TIMEOUT_SECONDS = 10
     max_ongoing_requests=100,
     # New replicas are ready before old ones stop.
     max_surge_percent=100,
-    autoscaling_config={
-        "min_replicas": 1,
-        "max_replicas": MAX_REPLICAS,
-        "target_ongoing_requests": 8,
-        "look_back_period_s": 5,
-        "metrics_interval_s": 1,
-        "upscale_delay_s": 3,
-        "downscale_delay_s": 15,
-    },
     logging_config={"enable_access_log": False},
 )
 @serve.ingress()
@@ -64,7 +55,9 @@ async def _all_metrics() -> MetricsByVariant:
     return merge_replicas([result for result in results if not isinstance(result, BaseException)])
 
 
-app = Replica.bind()  # type: ignore[attr-defined]
+def app(_: dict[str, str]) -> serve.Application:
+    """Returns the application; Serve calls it when it deploys."""
+    return Replica.options(autoscaling_config=autoscaling(Settings.from_env())).bind()  # type: ignore[attr-defined]
 
 
 def main(argv: list[str]) -> int:

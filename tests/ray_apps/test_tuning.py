@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import ray
 
+from clickstream_contracts.settings import Settings
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import tuning
 from ray_apps.recommender import ranker
 from ray_apps.recommender.ranker import Recipe, TrainingRows
-from ray_apps.serving.config import MAX_REPLICAS, REPLICA_CPUS
+from ray_apps.serving.config import REPLICA_CPUS
 from tests.ray_apps import shop
 
 pytestmark = pytest.mark.engine
@@ -65,7 +66,7 @@ def test_the_first_trial_is_the_recipe_and_the_best_trial_becomes_the_recipe(
 
 
 def test_two_trials_and_all_serving_replicas_fit_on_two_cores() -> None:
-    assert 2 * tuning.CPUS_BESIDE_SERVING + MAX_REPLICAS * REPLICA_CPUS <= 2
+    assert 2 * tuning.CPUS_BESIDE_SERVING + Settings().serve_max_replicas * REPLICA_CPUS <= 2
 
 
 @pytest.mark.usefixtures("local_ray")
