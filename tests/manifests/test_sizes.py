@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from clickstream_contracts.settings import Settings
+from ray_apps.serving.config import REPLICA_CPUS
 from tests.manifests.pods import MIB, Pod, pods, quantity
 from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects
 from tests.manifests.runtime import airflow_resources
@@ -129,3 +131,94 @@ def test_the_ray_autoscaler_has_the_memory_that_it_imports(render: str) -> None:
     """Its imports alone take 207 MiB; KubeRay's own default is 512Mi."""
     for resource in (resource for resource in objects(render) if resource["kind"] == "RayCluster"):
         assert quantity(resource["spec"]["autoscalerOptions"]["resources"]["limits"]["memory"]) >= quantity("512Mi")
+
+
+def too_few_slots(resources: list[Object]) -> list[str]:
+    """What is too small for the streams: slots (in production without one TaskManager), or partitions."""
+    settings = overlay_settings(resources)
+    parallelism, partitions = settings.flink_parallelism, settings.clicks_partitions
+    managers = next(t for t in resources if t["kind"] == "Deployment" and t["metadata"]["name"] == "flink-taskmanager")["spec"]["replicas"]
+    slots = max(managers - 1, 1) * int(taskmanager_config(resources)["taskmanager.numberOfTaskSlots"])
+    small = [] if slots >= len(STREAMS) * parallelism else [f"{slots} slots for {len(STREAMS)} streams x {parallelism}"]
+    return small + ([] if partitions >= parallelism else [f"{partitions} partitions for parallelism {parallelism}"])
+
+
+def overlay_settings(resources: list[Object]) -> Settings:
+    """The settings of an overlay as an app reads them."""
+    config = next(t for t in resources if t["kind"] == "ConfigMap" and t["metadata"]["name"].startswith("clickstream-settings"))
+    return Settings.from_env({key: value for key, value in config["data"].items() if key in Settings().to_env()})
+
+
+STREAMS = ("clicks_to_lake", "fraud_scores", "fraud_to_lake", "recommendations")
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_every_stream_has_its_slots(render: str) -> None:
+    assert {path.parent.name for path in (MANIFESTS.parent / "flink_apps").glob("*/pipeline.py")} == set(STREAMS)
+    assert too_few_slots(objects(render)) == []
+
+
+def test_too_few_slots_are_reported() -> None:
+    text = yaml.safe_dump_all(objects("production")).replace("CLICKSTREAM_FLINK_PARALLELISM: '4'", "CLICKSTREAM_FLINK_PARALLELISM: '9'")
+    assert len(too_few_slots(list(yaml.safe_load_all(text)))) == 2
+
+
+def serving_groups(render: str) -> dict[str, Any]:
+    """The Ray cluster of the RayService."""
+    config: dict[str, Any] = next(t for t in objects(render) if t["kind"] == "RayService")["spec"]["rayClusterConfig"]
+    return config
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_the_workers_have_cpus_for_every_replica(render: str) -> None:
+    """Replicas reserve CPUs of workers, or of the head where there is no worker; the least replicas fit on the least workers."""
+    config, settings = serving_groups(render), overlay_settings(objects(render))
+    head = float(config["headGroupSpec"]["rayStartParams"]["num-cpus"])
+    (group,) = config["workerGroupSpecs"]
+    cpus = float(group["rayStartParams"]["num-cpus"])
+    assert settings.serve_max_replicas * REPLICA_CPUS <= head + cpus * group["maxReplicas"]
+    assert settings.serve_min_replicas * REPLICA_CPUS <= head + cpus * group["minReplicas"]
+    assert settings.serve_min_replicas <= settings.serve_max_replicas
+
+
+@pytest.mark.parametrize("render", ["production", "external"])
+def test_serving_grows_by_workers_and_its_head_has_no_replica(render: str) -> None:
+    config = serving_groups(render)
+    assert config["enableInTreeAutoscaling"] is True
+    assert config["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    assert config["headGroupSpec"]["template"]["spec"]["automountServiceAccountToken"] is True
+    (group,) = config["workerGroupSpecs"]
+    assert 2 <= group["minReplicas"] < group["maxReplicas"]
+    assert config["autoscalerOptions"]["idleTimeoutSeconds"] >= 60
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_applying_the_manifests_leaves_the_number_of_workers_to_the_autoscaler(render: str) -> None:
+    groups = [
+        group
+        for t in objects(render)
+        if t["apiVersion"] == "ray.io/v1"
+        for group in t["spec"].get("rayClusterConfig", t["spec"])["workerGroupSpecs"]
+    ]
+    assert len(groups) == 2
+    assert [group["groupName"] for group in groups if "replicas" in group] == []
+
+
+def largest_memory(spec: Any) -> int:
+    """Bytes of a Ray cluster with all its workers."""
+    head, groups = spec["headGroupSpec"], spec["workerGroupSpecs"]
+    numbers = [(head, 1), *((group, group["maxReplicas"]) for group in groups)]
+    autoscaler = quantity(spec["autoscalerOptions"]["resources"]["limits"]["memory"]) if spec["enableInTreeAutoscaling"] else 0
+    containers = [(group["template"]["spec"]["containers"][0], number) for group, number in numbers]
+    memory: int = autoscaler + sum(number * quantity(container["resources"]["limits"]["memory"]) for container, number in containers)
+    return memory
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_the_largest_ray_clusters_fit_into_the_quota(render: str) -> None:
+    """All training workers, and serving twice: an upgrade starts the new cluster beside the old one."""
+    resources = [t for t in objects(render) if t["metadata"].get("namespace") == "clickstream-ray"]
+    clusters = [t for t in resources if t["apiVersion"] == "ray.io/v1"]
+    memory = sum(largest_memory(t["spec"].get("rayClusterConfig", t["spec"])) * (2 if t["kind"] == "RayService" else 1) for t in clusters)
+    quota = next(t for t in resources if t["kind"] == "ResourceQuota")
+    assert memory <= quantity(quota["spec"]["hard"]["limits.memory"])
