@@ -45,7 +45,7 @@ def _of_local_stack() -> Manifest:
 
     stack = local_stack.started_stack()
     target = storage.open_storage(stack.settings)
-    with tempfile.TemporaryDirectory() as folder, local_stack.only_lake_running(stack):
+    with tempfile.TemporaryDirectory() as folder, local_stack.writers_stopped(stack, local_stack.LAKE, restart_after_error=True):
         refs = lake_state.current_refs(stack.settings)
         files = local_stack.dump(stack, Path(folder))
         return lake_backup.create(stack.settings, target, files, refs, lake_backup.ProgressLine("copied"))

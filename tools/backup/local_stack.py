@@ -13,7 +13,8 @@ from tools.localstack import components, layout, start, stop, supervisord
 from tools.localstack.layout import Stack
 
 NESSIE_DUMP, AIRFLOW_DUMP = "nessie-rocksdb.tar", "airflow.db"
-LAKE = ("s3", "bucket", "nessie")
+STORE = ("s3", "bucket")
+LAKE = (*STORE, "nessie")
 
 
 def started_stack() -> Stack:
@@ -33,24 +34,41 @@ def new_or_started_stack() -> Stack:
 
 
 @contextlib.contextmanager
-def only_lake_running(stack: Stack) -> Iterator[None]:
-    """Within the block S3 and Nessie run and nothing writes to them. Afterwards runs what ran before; after an error, nothing."""
-    ran = [name for name, info in supervisord.states(stack).items() if info["statename"] in start.ALIVE_STATES]
-    units = components.units(stack)
-    stop.take_down(stack, components.components(stack))
+def writers_stopped(stack: Stack, needed: tuple[str, ...], restart_after_error: bool) -> Iterator[None]:
+    """Within the block the units in `needed` run, and besides them at most S3 and Nessie. Afterwards runs what ran before.
+
+    After an error in the block everything is left stopped unless `restart_after_error`: nothing may write to half a lake.
+    """
+    units, ran = components.units(stack), _running(stack)
+    _stop(stack, [name for name in ran if name not in LAKE])
+    should_run = restart_after_error
     try:
-        start.bring_up(stack, units, [unit for unit in units if unit.name in LAKE])
+        start.bring_up(stack, units, [unit for unit in units if unit.name in needed])
         yield
+        should_run = True
     finally:
-        stop.take_down(stack, components.components(stack))
-    if ran:
-        start.bring_up(stack, units, components.select(units, ",".join(ran)))
+        if ran and should_run:
+            start.bring_up(stack, units, components.select(units, ",".join(ran)))
+        else:
+            stop.take_down(stack, components.components(stack))
+
+
+def _running(stack: Stack) -> list[str]:
+    return [name for name, info in supervisord.states(stack).items() if info["statename"] in start.ALIVE_STATES]
+
+
+def _stop(stack: Stack, names: list[str]) -> None:
+    """Stop components, those first on which no other depends."""
+    for group in stop.stop_order(components.components(stack)):
+        for component in group:
+            if component.name in names:
+                supervisord.client(stack).stopProcess(component.name)
 
 
 @contextlib.contextmanager
 def _nessie_stopped(stack: Stack) -> Iterator[Path]:
-    """Within the block Nessie is stopped; yields the folder of its version store."""
-    supervisord.client(stack).stopProcess("nessie")
+    """Within the block Nessie is stopped, and afterwards it runs; yields the folder of its version store."""
+    _stop(stack, [name for name in _running(stack) if name == "nessie"])
     yield stack.folder("nessie") / "rocksdb"
     units = components.units(stack)
     start.bring_up(stack, units, [unit for unit in units if unit.name == "nessie"])

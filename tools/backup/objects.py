@@ -79,14 +79,8 @@ def restore(settings: Settings, storage: Storage, backup: Iterable[LakeObject], 
         with storage.read(item.stored_name) as content:
             client.upload_fileobj(content, settings.s3_bucket, item.key, Config=ONE_THREAD)
 
-    list(_parallel(copy, _missing(wanted, current), progress))
+    list(_parallel(copy, sorted(wanted - current, key=lambda item: item.key), progress))
     delete_later_run_state(settings, wanted)
-
-
-def _missing(wanted: set[LakeObject], current: set[LakeObject]) -> list[LakeObject]:
-    """Returns the objects to copy back. Of an object that was uploaded in parts the ETag depends on the parts, so its size decides."""
-    sizes = {(item.key, item.size) for item in current if "-" in item.etag}
-    return sorted((item for item in wanted - current if "-" not in item.etag or (item.key, item.size) not in sizes), key=lambda i: i.key)
 
 
 def delete_later_run_state(settings: Settings, backup: Iterable[LakeObject]) -> None:

@@ -59,7 +59,7 @@ def _into_local_stack(backup: str) -> None:
 
     stack = local_stack.new_or_started_stack()
     manifest.load(storage.open_storage(stack.settings), backup)
-    with tempfile.TemporaryDirectory() as folder, local_stack.only_lake_running(stack):
+    with tempfile.TemporaryDirectory() as folder, local_stack.writers_stopped(stack, local_stack.STORE, restart_after_error=False):
         entry = _fetch(stack.settings, backup, Path(folder))
         local_stack.load(stack, Path(folder))
         lake_backup.verify(stack.settings, entry)

@@ -8,15 +8,19 @@ from tools.backup.storage import Storage
 
 
 def kept(ids: list[str], daily: int, weekly: int) -> set[str]:
-    """Returns the ids to keep: the newest one of each of the newest `daily` days and `weekly` ISO weeks that have a backup."""
-    days: dict[str, str] = {}
-    weeks: dict[str, str] = {}
+    """Returns the ids to keep.
+
+    All backups of the newest day, and the newest one of each of the newest `daily` days and `weekly` ISO weeks that have a backup.
+    """
+    days: dict[str, list[str]] = {}
+    weeks: dict[str, list[str]] = {}
     for backup in sorted(ids):
-        day = datetime.strptime(backup, "%Y%m%dT%H%M%SZ")
-        days[f"{day:%Y%m%d}"] = backup
-        weeks[f"{day:%G%V}"] = backup
+        time = datetime.strptime(backup, "%Y%m%dT%H%M%SZ")
+        days.setdefault(f"{time:%Y%m%d}", []).append(backup)
+        weeks.setdefault(f"{time:%G%V}", []).append(backup)
     newest_days, newest_weeks = sorted(days, reverse=True)[:daily], sorted(weeks, reverse=True)[:weekly]
-    return {days[key] for key in newest_days} | {weeks[key] for key in newest_weeks}
+    newest = {days[day][-1] for day in newest_days} | {weeks[week][-1] for week in newest_weeks}
+    return newest | set(days[newest_days[0]] if newest_days else ())
 
 
 def prune(storage: Storage, daily: int, weekly: int) -> list[str]:
