@@ -156,6 +156,41 @@ def test_workload_identity_names_a_role_for_every_client_of_s3() -> None:
     assert roles == {account for account in accounts if account[0] in namespaces and account[1] != "postgres"}
 
 
+@pytest.mark.parametrize("keys", [True, False])
+def test_flink_and_nessie_start_without_keys(tmp_path: Path, keys: bool) -> None:
+    """Their init containers write credentials only if there are any; an empty key would hide the provider chain."""
+    for name in ("secrets", "postgres", "out", "conf", "flink"):
+        (tmp_path / name).mkdir()
+    for file in ("postgres/password", "flink/log4j-console.properties", "flink/config.yaml", "conf/config.yaml"):
+        (tmp_path / file).write_text("text\n")
+    if keys:
+        (tmp_path / "secrets" / "s3_access_key").write_text("key")
+        (tmp_path / "secrets" / "s3_secret_key").write_text("secret")
+    else:
+        (tmp_path / "secrets").rmdir()
+    folders = {
+        "/etc/clickstream": tmp_path,
+        "/etc/flink": tmp_path / "flink",
+        "/opt/flink/conf": tmp_path / "out",
+        "/run/credentials": tmp_path / "out",
+    }
+    for deployment, file in (("flink-jobmanager", "config.yaml"), ("nessie", "nessie.properties")):
+        workload = next(t for t in objects("production") if t["kind"] == "Deployment" and t["metadata"]["name"] == deployment)
+        script = workload["spec"]["template"]["spec"]["initContainers"][0]["args"][0]
+        for old, new in folders.items():
+            script = script.replace(old, str(new))
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "FLINK_HOME": str(tmp_path),
+            "CLICKSTREAM_S3_BUCKET": "lake",
+            "CLICKSTREAM_S3_ENDPOINT": "https://s3",
+        }
+        subprocess.run(["sh", "-ec", script], env=env, check=True)
+        text = (tmp_path / "out" / file).read_text()
+        assert len(re.findall(r"^(s3.access-key: \"key\"|s3cred.name=key)$", text, re.M)) == (1 if keys else 0)
+        assert ("access-key" in text or "s3cred" in text) is keys
+
+
 def test_a_private_ca_is_mounted_in_every_client() -> None:
     resources = with_component("common", "private-ca")
     bundle = settings_of(resources)["CLICKSTREAM_CA_BUNDLE"]
