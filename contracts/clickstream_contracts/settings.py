@@ -53,6 +53,8 @@ class Settings:
         "2g", "Memory of one Spark executor, which runs two tasks at a time in the local stack and one in Kubernetes."
     )
     spark_driver_memory: str = setting("1g", "Memory of one Spark driver.")
+    spark_max_executors: int = setting(2, "Most executors of one Spark application in Kubernetes.", minimum=1)
+    spark_executor_cores: int = setting(1, "Tasks that one Spark executor runs at a time in Kubernetes.", minimum=1)
 
     ray_uri: str = setting("http://127.0.0.1:8265", "Address of the Ray dashboard, whose REST API takes jobs and Serve applications.")
     ray_token_file: str = setting("", "File that holds the token of the Ray dashboard; empty: no token is sent.")

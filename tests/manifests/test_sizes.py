@@ -8,8 +8,8 @@ import yaml
 
 from clickstream_contracts.settings import Settings
 from ray_apps.serving.config import REPLICA_CPUS
-from tests.manifests.pods import MIB, Pod, pods, quantity
-from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects
+from tests.manifests.pods import MIB, Pod, cpu, pods, quantity
+from tests.manifests.rendered import MANIFESTS, RENDERS, Object, identity, objects
 from tests.manifests.runtime import airflow_resources
 from tools.localstack import flink, kafka
 
@@ -222,3 +222,15 @@ def test_the_largest_ray_clusters_fit_into_the_quota(render: str) -> None:
     memory = sum(largest_memory(t["spec"].get("rayClusterConfig", t["spec"])) * (2 if t["kind"] == "RayService" else 1) for t in clusters)
     quota = next(t for t in resources if t["kind"] == "ResourceQuota")
     assert memory <= quantity(quota["spec"]["hard"]["limits.memory"])
+
+
+@pytest.mark.parametrize("render", RENDERS)
+def test_the_largest_spark_application_fits_into_the_quota(render: str) -> None:
+    """One driver and all executors; overhead as in plugins/clickstream/runtime/pod_specs.py. The pool `spark` admits one application."""
+    settings = overlay_settings(objects(render))
+    heaps = [settings.spark_driver_memory, *[settings.spark_executor_memory] * settings.spark_max_executors]
+    memory = sum(quantity(heap) + max(512 * MIB, 0.4 * quantity(heap)) for heap in heaps)
+    cpus = 0.5 * (1 + settings.spark_max_executors * settings.spark_executor_cores)
+    quota = next(t["spec"]["hard"] for t in objects(render) if identity(t) == "ResourceQuota clickstream-spark/quota")
+    assert memory <= quantity(quota["limits.memory"])
+    assert cpus <= cpu(quota["requests.cpu"])

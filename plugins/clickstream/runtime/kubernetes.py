@@ -29,8 +29,6 @@ RAY_NAMESPACE = names.namespace("ray")
 PROJECT = "/opt/clickstream"
 # A finished SparkApplication is kept for an hour, for inspection.
 SPARK_TTL_SECONDS = 3600
-# Memory in addition to the JVM heap, for Python and the JVM itself; the limit of the container is the sum of both.
-SPARK_MEMORY_OVERHEAD = "512m"
 # Spark uses a volume as local storage only if its name begins with spark-local-dir-.
 SPARK_LOCAL_DIR = "spark-local-dir-1"
 SPARK_CONF = {
@@ -222,14 +220,24 @@ class Kubernetes(FlinkSession):
                 "sparkConf": SPARK_CONF,
                 "restartPolicy": {"type": "Never"},
                 "timeToLiveSeconds": SPARK_TTL_SECONDS,
-                "dynamicAllocation": {"enabled": True, "initialExecutors": 1, "minExecutors": 1, "maxExecutors": 2},
+                "dynamicAllocation": {
+                    "enabled": True,
+                    "initialExecutors": 1,
+                    "minExecutors": 1,
+                    "maxExecutors": settings.spark_max_executors,
+                },
                 # Only the driver calls the API server: it creates the executors.
-                "driver": self._spark_pod("driver", job, settings.spark_driver_memory, mount_token=True),
-                "executor": self._spark_pod("executor", job, settings.spark_executor_memory, mount_token=False),
+                "driver": self._spark_pod("driver", job, pod_specs.spark_sizes(1, settings.spark_driver_memory), mount_token=True),
+                "executor": self._spark_pod(
+                    "executor",
+                    job,
+                    pod_specs.spark_sizes(settings.spark_executor_cores, settings.spark_executor_memory),
+                    mount_token=False,
+                ),
             },
         }
 
-    def _spark_pod(self, role: str, job: SparkJob, memory: str, mount_token: bool) -> dict[str, Any]:
+    def _spark_pod(self, role: str, job: SparkJob, sizes: dict[str, Any], mount_token: bool) -> dict[str, Any]:
         """Returns the driver or executor section of a SparkApplication."""
         service_account = f"spark-{role}"
         container = {
@@ -243,11 +251,7 @@ class Kubernetes(FlinkSession):
         spec["volumes"].append({"name": SPARK_LOCAL_DIR, "emptyDir": {"sizeLimit": "4Gi"}})
         labels = pod_specs.labels(service_account, job.app)
         return {
-            "cores": 1,
-            "coreRequest": "500m",
-            "coreLimit": "2",
-            "memory": memory,
-            "memoryOverhead": SPARK_MEMORY_OVERHEAD,
+            **sizes,
             "serviceAccount": service_account,
             "labels": labels,
             # These fields are set outside the template because spark-submit passes them on; others would need the operator's webhook.

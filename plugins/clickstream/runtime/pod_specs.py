@@ -1,13 +1,18 @@
 """Pod specs of the apps that Airflow starts: they pass the Pod Security level `restricted` and mount the lake's credentials."""
 
+import math
+import re
 from typing import Any
 
-from clickstream_contracts.settings import Settings
+from clickstream_contracts.settings import Settings, SettingsError
 
 USER = 10001
 KEYS_VOLUME = "lake-keys"
 KEYS_PATH = "/etc/clickstream/secrets"
 TMP_VOLUME = "tmp"
+# Memory in addition to a Spark heap, for Python and the JVM itself: at least so many MiB, else this part of the heap.
+SPARK_MIN_OVERHEAD_MIB = 512
+SPARK_OVERHEAD = 0.4
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -63,4 +68,22 @@ def resources(disk: str, **sizes: tuple[str, str]) -> dict[str, dict[str, str]]:
     return {
         "requests": {name: request for name, (request, _) in pairs.items()},
         "limits": {name: limit for name, (_, limit) in pairs.items()},
+    }
+
+
+def spark_sizes(cores: int, heap: str) -> dict[str, Any]:
+    """Returns the sizes of a driver or executor with `cores` tasks at a time and a heap such as 768m or 4g.
+
+    The memory limit of the container is the sum of heap and overhead. Raises SettingsError for another notation of the heap.
+    """
+    size = re.fullmatch(r"(\d+)([mg])", heap)
+    if not size:
+        raise SettingsError(f"memory of a Spark driver or executor: {heap!r}: use a whole number with m or g, e.g. 768m or 4g")
+    heap_mib = int(size[1]) * {"m": 1, "g": 1024}[size[2]]
+    return {
+        "cores": cores,
+        "coreRequest": f"{500 * cores}m",
+        "coreLimit": str(2 * cores),
+        "memory": heap,
+        "memoryOverhead": f"{max(SPARK_MIN_OVERHEAD_MIB, math.ceil(heap_mib * SPARK_OVERHEAD))}m",
     }
