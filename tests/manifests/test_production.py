@@ -95,7 +95,7 @@ def test_external_postgres_replaces_ours(alone: bool) -> None:
     resources = with_component("common", "external-postgres") if alone else tuple(objects("external"))
     assert [identity(t) for t in resources if t["metadata"]["name"] == "postgres" and t["kind"] != "ExternalSecret"] == []
     airflow = {f"airflow/airflow-{name}" for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
-    assert sources(resources, "192.0.2.11/32:5432") == airflow | {"nessie/nessie"}
+    assert sources(resources, "192.0.2.11/32:5432") == airflow | {"nessie/nessie", "backup/tool"}
     assert not [c for c in connections(list(resources)) if c.target.endswith("/postgres")]
 
 
@@ -129,13 +129,13 @@ def test_external_s3_in_the_local_overlay() -> None:
 
 
 def test_workload_identity_mounts_no_keys() -> None:
-    """Only Flink (Kafka's user), Ray and the tools (the token of Serve) still mount lake-keys."""
+    """Only Flink (Kafka's user), Ray and the tools (the token of Serve), and the backups still mount lake-keys."""
     resources = with_component("common", "workload-identity")
     assert settings_of(resources)["CLICKSTREAM_S3_CREDENTIALS"] == "environment"
     mounted = {
         pod.namespace for pod in pods(list(resources)) for v in pod.spec["volumes"] if v.get("secret", {}).get("secretName") == "lake-keys"
     }
-    assert mounted == {"clickstream-flink", "clickstream-ray", "clickstream-tools"}
+    assert mounted == {"clickstream-backup", "clickstream-flink", "clickstream-ray", "clickstream-tools"}
     stored = {t["metadata"]["namespace"] for t in resources if t["kind"] == "ExternalSecret" and t["metadata"]["name"] == "lake-keys"}
     assert stored == mounted
 

@@ -118,3 +118,23 @@ def test_a_dump_without_refs_is_refused(tmp_path: Path) -> None:
     (tmp_path / postgres.REFS_FILE).write_text("-- PostgreSQL database dump\n")
     with pytest.raises(BackupError, match="holds no branch and no tag"):
         postgres.refs(tmp_path)
+
+
+COPIED = """--
+-- Data for Name: refs2; Type: TABLE DATA; Schema: public; Owner: clickstream
+--
+
+COPY public.refs2 (repo, ref_name, pointer, ext_info, prev_ptr, created_at, deleted) FROM stdin;
+\trefs/heads/main\t\\\\x2e1c\t\\N\t\\N\t1795927875084600\tf
+\tint/repo\t\\\\x268e\t\\N\t\\N\t1795927875146953\tf
+\trefs/heads/etl_dropped\t\\\\xab\t\\N\t\\N\t1795927875146953\tt
+\trefs/tags/t.1_x\t\\\\x2e1d\t\\N\t\\N\t1795927875318295\tf
+\\.
+
+-- PostgreSQL database dump complete
+"""
+
+
+def test_the_refs_of_a_dump_are_its_branches_and_tags_without_deleted_ones(tmp_path: Path) -> None:
+    (tmp_path / postgres.REFS_FILE).write_text(COPIED)
+    assert postgres.refs(tmp_path) == {"refs/heads/main": "2e1c", "refs/tags/t.1_x": "2e1d"}
