@@ -69,7 +69,7 @@ class Cluster:
         return printed
 
     def container(self, container: dict[str, Any]) -> str:
-        here = {"/dumps": str(self.folder / "dumps"), "/etc/clickstream/postgres": str(self.folder / "passwords")}
+        here = {"$(BACKUP)": "newest", "/dumps": str(self.folder / "dumps"), "/etc/clickstream/postgres": str(self.folder / "passwords")}
         command = container["command"] + container.get("args", [])
         for path, local in here.items():
             command = [argument.replace(path, local) for argument in command]
