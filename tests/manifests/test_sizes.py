@@ -179,6 +179,8 @@ def test_the_workers_have_cpus_for_every_replica(render: str) -> None:
     assert settings.serve_max_replicas * REPLICA_CPUS <= head + cpus * group["maxReplicas"]
     assert settings.serve_min_replicas * REPLICA_CPUS <= head + cpus * group["minReplicas"]
     assert settings.serve_min_replicas <= settings.serve_max_replicas
+    # Serve's proxy, which the readiness probe asks, runs only where a replica is; Serve spreads replicas over the workers.
+    assert settings.serve_min_replicas >= group["minReplicas"]
 
 
 @pytest.mark.parametrize("render", ["production", "external"])
