@@ -199,7 +199,8 @@ class Kubernetes(FlinkSession):
             "resources": pod_specs.resources("1Gi", cpu=("100m", "1"), memory=("512Mi", "512Mi")),
         }
         metadata = {"labels": pod_specs.labels("tool", job.tool)}
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_specs.pod_spec("tool", container)}
+        volumes = [pod_specs.TMP, pod_specs.KEYS, *pod_specs.certificates(self._settings.changed())]
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_specs.pod_spec("tool", container, volumes)}
 
     def spark_application(self, job: SparkJob) -> dict[str, Any]:
         """Returns the SparkApplication of a job; its arguments are templates until the task runs."""
@@ -245,10 +246,11 @@ class Kubernetes(FlinkSession):
             "image": self._settings.spark_image,
             "env": pod_specs.environment(self._settings),
             "resources": pod_specs.resources("4Gi"),
-            "volumeMounts": [*pod_specs.MOUNTS, {"name": SPARK_LOCAL_DIR, "mountPath": "/scratch"}],
         }
-        spec = pod_specs.pod_spec(service_account, container, automountServiceAccountToken=mount_token)
-        spec["volumes"].append({"name": SPARK_LOCAL_DIR, "emptyDir": {"sizeLimit": "4Gi"}})
+        variables = self._settings.changed()
+        scratch = ({"name": SPARK_LOCAL_DIR, "emptyDir": {"sizeLimit": "4Gi"}}, "/scratch")
+        volumes = [pod_specs.TMP, *pod_specs.s3_keys(variables), scratch, *pod_specs.certificates(variables)]
+        spec = pod_specs.pod_spec(service_account, container, volumes, automountServiceAccountToken=mount_token)
         labels = pod_specs.labels(service_account, job.app)
         return {
             **sizes,

@@ -2,14 +2,17 @@
 
 import math
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from clickstream_contracts.settings import Settings, SettingsError
 
 USER = 10001
-KEYS_VOLUME = "lake-keys"
-KEYS_PATH = "/etc/clickstream/secrets"
-TMP_VOLUME = "tmp"
+# A volume and the path where it is mounted.
+Volume = tuple[dict[str, Any], str]
+TMP: Volume = ({"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}}, "/tmp")
+KEYS: Volume = ({"name": "lake-keys", "secret": {"secretName": "lake-keys", "defaultMode": 0o440}}, "/etc/clickstream/secrets")
 # Memory in addition to a Spark heap, for Python and the JVM itself: at least so many MiB, else this part of the heap.
 SPARK_MIN_OVERHEAD_MIB = 512
 SPARK_OVERHEAD = 0.4
@@ -21,7 +24,6 @@ RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-MOUNTS = [{"name": TMP_VOLUME, "mountPath": "/tmp"}, {"name": KEYS_VOLUME, "mountPath": KEYS_PATH, "readOnly": True}]
 
 
 def labels(name: str, app: str) -> dict[str, str]:
@@ -39,8 +41,22 @@ def environment(settings: Settings) -> list[dict[str, str]]:
     return [{"name": key, "value": value} for key, value in sorted(settings.changed().items())]
 
 
-def pod_spec(service_account: str, container: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Returns the spec of a pod with one container, which writes to /tmp only; `fields` replace fields of the spec."""
+def s3_keys(variables: Mapping[str, str]) -> list[Volume]:
+    """Returns the Secret with the S3 keys, or nothing if the apps use the cloud's workload identity."""
+    return [] if variables.get("CLICKSTREAM_S3_CREDENTIALS") == "environment" else [KEYS]
+
+
+def certificates(variables: Mapping[str, str]) -> list[Volume]:
+    """Returns the ConfigMap of manifests/components/private-ca if the settings name a bundle of certificates."""
+    bundle = variables.get("CLICKSTREAM_CA_BUNDLE")
+    return [({"name": "ca", "configMap": {"name": "ca-bundle"}}, str(PurePosixPath(bundle).parent))] if bundle else []
+
+
+def pod_spec(service_account: str, container: dict[str, Any], volumes: Sequence[Volume], **fields: Any) -> dict[str, Any]:
+    """Returns the spec of a pod with one container, which writes to /tmp and emptyDirs only; `fields` replace fields of the spec."""
+    mounts = [
+        {"name": volume["name"], "mountPath": path} | ({} if "emptyDir" in volume else {"readOnly": True}) for volume, path in volumes
+    ]
     return {
         "serviceAccountName": service_account,
         "automountServiceAccountToken": False,
@@ -54,11 +70,8 @@ def pod_spec(service_account: str, container: dict[str, Any], **fields: Any) -> 
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [{"securityContext": RESTRICTED, "volumeMounts": MOUNTS} | container],
-        "volumes": [
-            {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": "2Gi"}},
-            {"name": KEYS_VOLUME, "secret": {"secretName": KEYS_VOLUME, "defaultMode": 0o440}},
-        ],
+        "containers": [{"securityContext": RESTRICTED, "volumeMounts": mounts} | container],
+        "volumes": [volume for volume, _ in volumes],
     } | fields
 
 
