@@ -1,15 +1,17 @@
-"""Backups of the lake and of Airflow's metadata: `./clickstream backup create | list | verify`. `./clickstream restore` restores one."""
+"""Backups of the lake and of Airflow's metadata: `./clickstream backup`. `./clickstream restore` restores one."""
 
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from confluent_kafka import KafkaException
 
-from tools.backup import lake_backup, lake_state, manifest, postgres, retention, storage
+from tools.backup import kafka_offsets, lake_backup, lake_state, manifest, postgres, retention, storage
 from tools.backup.manifest import BackupError, Manifest
 from tools.backup.restore import BackupId, report_state
 from tools.common.command import current_settings, new_app, report_errors, run_app
+from tools.kafka.producer import SendError
 from tools.lake.nessie import NessieUnreachable
 
 app = new_app("Back up the lake and Airflow's metadata, list backups, and compare the lake with one.")
@@ -72,6 +74,19 @@ def verify(backup: BackupId = manifest.NEWEST) -> None:
     entry = manifest.load(storage.open_storage(settings), backup)
     lake_backup.verify(settings, entry)
     report_state(settings, entry)
+
+
+@app.command(name="lift-offsets")
+@report_errors(SendError, KafkaException, NessieUnreachable)
+def lift_offsets() -> None:
+    """After Kafka's volume was lost: lift the offsets of the new, empty topics to those that the lake holds. May be repeated.
+
+    Run it before the streams and the shop start: otherwise new events repeat the offsets of old ones.
+    """
+    settings = current_settings()
+    for topic, ends in sorted(lake_state.end_offsets(settings).items()):
+        lifted = kafka_offsets.lift(settings, topic, ends)
+        typer.echo(f"{topic}: {', '.join(f'partition {p} lifted to {ends[p]:,}' for p in sorted(lifted)) or 'nothing to lift'}")
 
 
 if __name__ == "__main__":
