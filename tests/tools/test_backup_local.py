@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,3 +169,15 @@ def test_a_damaged_dump_is_refused(laptop: Laptop) -> None:
     done = laptop.run("restore", backup, "--yes")
     assert done.returncode == 1
     assert "nessie-rocksdb.tar is damaged" in done.stderr
+
+
+def test_the_drill_restores_beside_the_stack_and_leaves_nothing(laptop: Laptop) -> None:
+    ports = free_ports()
+    # The path of supervisord's socket must be short, which pytest's folders are not.
+    with tempfile.TemporaryDirectory() as temporary:
+        env = {**os.environ, "TMPDIR": temporary, "CLICKSTREAM_BACKUP_TARGET": str(laptop.folder / "backups")}
+        env |= {"CLICKSTREAM_S3_PORT": str(ports["s3_port"]), "CLICKSTREAM_NESSIE_PORT": str(ports["nessie_port"])}
+        done = subprocess.run([ROOT / "scripts" / "restore-drill.sh"], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the lake equals backup " in done.stdout
+        assert list(Path(temporary).iterdir()) == []
