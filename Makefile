@@ -5,7 +5,7 @@ N ?= 50
 TRIALS ?= 0
 export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
 RUN := .venvs/tools/bin/python
-PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools tests bench
+PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools scripts tests bench
 
 .DEFAULT_GOAL := help
 .PHONY: help cli demo test test-kubernetes check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
@@ -93,7 +93,7 @@ lock: setup-tools ## Resolve all requirements again and write the lock files
 	@$(PYTHON) -m tools.localstack.lock
 
 clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools rendered
+	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools .operators rendered
 
 setup: ## Make all environments and download the jars
 	@$(PYTHON) -m tools.localstack.bootstrap

@@ -1,80 +1,73 @@
 #!/usr/bin/env bash
-# Deploys operators, manifests and secrets, and waits until all workloads are ready. Run it again to upgrade.
-#   scripts/deploy-all.sh [--overlay local|production] [--dry-run] [--skip-operators] [--skip-check]
-# DEPLOY_TIMEOUT: seconds that each step may take (default 600).
-# Exit code: 0 all workloads are ready, 1 a step failed, 2 wrong options.
+# Deploys operators, secrets and manifests, and waits until all workloads are ready. Run it again to upgrade.
+#   scripts/deploy-all.sh [--overlay local|production|FOLDER] [--dry-run] [--yes] [--skip-operators] [--skip-check] [--skip-savepoints]
+# --skip-operators: the cluster has a Spark operator and KubeRay already. --skip-check: without check-prerequisites.sh.
+# --skip-savepoints: upgrade Flink although the running streams cannot take savepoints.
+# DEPLOY_TIMEOUT: seconds that each step may take (default 600). A pod that cannot start ends a step at once, with the reason.
+# Exit code: 0 all workloads are ready, 1 a step failed, 2 wrong options or not confirmed.
 source "$(dirname "$0")/lib.sh"
-options "--skip-operators --skip-check" "$@"
-SECRETS_DIR=$(state_dir)/secrets
+source "$ROOT/scripts/operators.sh"
+source "$ROOT/scripts/secrets.sh"
+options "--skip-operators --skip-check --skip-savepoints" "$@"
 TIMEOUT=${DEPLOY_TIMEOUT:-600}
+STORES='clickstream-(object-store|nessie|kafka)'
+JOBMANAGER=(-n clickstream-flink get deployment flink-jobmanager --ignore-not-found)
 
-deploy_operators() {
-  has_option --skip-operators && return 0
-  run kubectl apply --server-side --force-conflicts -k "$ROOT/manifests/operators"
-  wait_for_crds || { sleep 5; wait_for_crds; }
-  run kubectl -n spark-operator rollout status deployment --timeout "${TIMEOUT}s"
-  run kubectl -n ray-operator rollout status deployment --timeout "${TIMEOUT}s"
+wait_for_workloads() { # RENDER
+  if [ -n "$DRY_RUN" ]; then log "+ wait for the workloads of: $(namespaces_of "$1")"; return 0; fi
+  kube wait workloads "$TIMEOUT" <<<"$1" || die "not deployed; the reason is above"
 }
+namespaces_of() { awk '/^  namespace: / {print $2}' <<<"$1" | sort -u | paste -sd ' ' -; }
 
-# kubectl wait fails at once for a CRD that has no conditions yet, so the caller tries twice.
-wait_for_crds() {
-  run kubectl wait --for condition=Established --timeout "${TIMEOUT}s" \
-    crd/sparkapplications.sparkoperator.k8s.io crd/rayclusters.ray.io crd/rayservices.ray.io
-}
-
-# Path of the file (mode 0600) with a secret value; the value is generated at first use.
-secret_file() { # NAME
-  local file=$SECRETS_DIR/$1
-  if [ ! -s "$file" ]; then
-    (umask 077; mkdir -p "$SECRETS_DIR"; generate "$1" >"$file.new"; mv "$file.new" "$file")
+# A downgrade works, except for what a newer version has migrated.
+warn_about_downgrade() {
+  local deployed new
+  deployed=$(kubectl get namespace clickstream-airflow --ignore-not-found -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/version}')
+  new=$(documents clickstream-airflow <<<"$RENDERED" | sed -n 's|^    app.kubernetes.io/version: ||p' | head -n 1)
+  if [ -n "$deployed" ] && [ "$deployed" != "$new" ] && [ "$(printf '%s\n' "$deployed" "$new" | sort -V | tail -n 1)" = "$deployed" ]; then
+    log "warning: version $deployed is deployed and $new is older: Airflow's database is not migrated back, restore a backup of before the upgrade"
   fi
-  echo "$file"
-}
-generate() {
-  case $1 in
-    airflow_passwords) printf '{"admin": "%s", "viewer": "%s"}' "$(random)" "$(random)" ;;
-    airflow_fernet_key) openssl rand -base64 32 | tr '+/' '-_' | tr -d '\n' ;;
-    *) random ;;
-  esac
-}
-random() { openssl rand -hex 20 | tr -d '\n'; }
-
-# Creates missing Secrets. Existing ones are kept: databases and S3 were initialised with their values.
-create_secrets() {
-  [ "$OVERLAY" = local ] || return 0
-  local namespace secret
-  while read -r namespace secret; do
-    if [ -z "$DRY_RUN" ] && kubectl -n "$namespace" get secret "$secret" >/dev/null 2>&1; then continue; fi
-    local files=()
-    while read -r key name; do
-      if [ -n "$DRY_RUN" ]; then files+=("--from-file=$key=$SECRETS_DIR/$name"); else files+=("--from-file=$key=$(secret_file "$name")"); fi
-    done < <(awk -v n="$namespace" -v s="$secret" '$1 == n && $2 == s {print $3, $4}' "$ROOT/manifests/secrets.tsv")
-    run kubectl -n "$namespace" create secret generic "$secret" "${files[@]}"
-  done < <(awk '!/^#/ {print $1, $2}' "$ROOT/manifests/secrets.tsv" | sort -u)
 }
 
-wait_for_workloads() { # NAMESPACES...
-  local namespace workload workloads
-  for namespace in "$@"; do
-    if [ -n "$DRY_RUN" ]; then run kubectl -n "$namespace" rollout status ...; continue; fi
-    workloads=$(kubectl -n "$namespace" get statefulsets,deployments -l app.kubernetes.io/part-of=clickstream -o name)
-    for workload in $workloads; do
-      kubectl -n "$namespace" rollout status "$workload" --timeout "${TIMEOUT}s" \
-        || die "$namespace: $workload is not ready after $TIMEOUT s; run: kubectl -n $namespace describe pods"
-    done
-  done
+# A new JobManager starts without jobs, so the running streams first take savepoints, from which they start again.
+prepare_upgrade() {
+  local existing
+  existing=$(kubectl "${JOBMANAGER[@]}" -o name) || die "cannot read the Deployment flink-jobmanager: see the message of kubectl above"
+  [ -n "$existing" ] || return 0
+  # Exit code 0 is no difference.
+  if documents clickstream-flink <<<"$RENDERED" | kubectl diff --server-side --force-conflicts -f - >/dev/null 2>&1; then return 0; fi
+  if has_option --skip-savepoints; then log "no savepoints before the upgrade of Flink: the streams start from their last checkpoints"; return 0; fi
+  log "savepoints before the upgrade of Flink"
+  in_scheduler python -m clickstream.streams.prepare_upgrade \
+    || die "the streams took no savepoints, so Flink is not upgraded: see the reason above, or add --skip-savepoints"
 }
 
-if ! has_option --skip-check && [ -z "$DRY_RUN" ]; then "$ROOT/scripts/check-prerequisites.sh" --overlay "$OVERLAY"; fi
-RENDERED=$(render) || die "manifests/overlays/$OVERLAY does not render: see the kustomize error above"
-deploy_operators
-run kubectl apply --server-side --force-conflicts -f - <<<"$RENDERED"
-create_secrets
-mapfile -t ALL < <(namespaces <<<"$RENDERED")
-mapfile -t STORES < <(printf '%s\n' "${ALL[@]}" | grep -E 'object-store|nessie|kafka')
-# A connection to a Service without endpoints is dropped and hangs, so the stores must be ready before the first job.
-wait_for_workloads "${STORES[@]}"
+print_cluster
+if ! has_option --skip-operators; then "$ROOT/scripts/fetch-operators.sh" ${DRY_RUN:+--dry-run}; fi
+RENDERED=$(render) || die "$OVERLAY_DIR does not render: see the kustomize error above"
+confirm "deploy to $(api_server)"
+if [ -z "$DRY_RUN" ]; then
+  has_option --skip-check || "$ROOT/scripts/check-prerequisites.sh" --overlay "$OVERLAY" ${EXTRA[@]+"${EXTRA[@]}"}
+  warn_about_downgrade
+fi
+if has_option --skip-operators; then
+  [ -n "$DRY_RUN" ] || require_crds
+elif [ -n "$DRY_RUN" ]; then
+  log "+ kubectl apply --server-side --force-conflicts -k manifests/operators"
+else
+  OPERATORS=$(render_operators) || die "manifests/operators does not render: see the kustomize error above"
+  require_own_operators "$OPERATORS"
+  deploy_operators "$OPERATORS"
+fi
+[ -n "$DRY_RUN" ] || prepare_upgrade
+documents Namespace <<<"$RENDERED" | apply
+create_secrets "$RENDERED"
+# The stores and their tables come first: a connection to a Service without endpoints is dropped and hangs.
+FIRST=$(documents "$STORES" <<<"$RENDERED")
+apply <<<"$FIRST"
+documents clickstream-tools <<<"$RENDERED" | apply
+wait_for_workloads "$FIRST"
 run_job clickstream-tools lake-bootstrap "$TIMEOUT"
-wait_for_workloads "${ALL[@]}"
-log "deployed; next: scripts/validate-deployment.sh"
-if [ "$OVERLAY" = local ]; then log "Airflow logins: $SECRETS_DIR/airflow_passwords"; fi
+apply <<<"$RENDERED"
+wait_for_workloads "$RENDERED"
+log "deployed; next: scripts/submit-sample-jobs.sh, then scripts/validate-deployment.sh; scripts/show-logins.sh prints Airflow's logins"

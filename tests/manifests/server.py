@@ -1,7 +1,6 @@
 """kubectl against a test API server with real CRDs and real admission."""
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,32 +9,22 @@ import pytest
 import yaml
 from tenacity import retry, stop_after_attempt, wait_fixed
 
-from tests.manifests.rendered import MANIFESTS, RENDERS, Object, objects, program
+from tests.manifests import operators
+from tests.manifests.rendered import MANIFESTS, RENDERS, Object, kustomize, objects, program
 
-# Where each operator's Go module keeps its CRDs; the versions are those of manifests/operators.
+# The External Secrets Operator is no part of a deployment, so its CRD comes from its Go module.
 EXTERNAL_SECRETS = "github.com/external-secrets/external-secrets@v1.3.2"
-MODULES = {"spark": "github.com/kubeflow/spark-operator/v2", "ray": "github.com/ray-project/kuberay/ray-operator"}
-BASES = ("config/crd/bases", "config/crds/bases/external-secrets.io_externalsecrets.yaml")
+EXTERNAL_SECRETS_CRD = "config/crds/bases/external-secrets.io_externalsecrets.yaml"
 
 
-def modules() -> list[str]:
-    """The operators' Go modules with their versions."""
-    module_versions = [EXTERNAL_SECRETS]
-    for folder, module in MODULES.items():
-        version = re.search(r"\?ref=(\S+)", (MANIFESTS / "operators" / folder / "kustomization.yaml").read_text())
-        assert version, folder
-        module_versions.append(f"{module}@{version[1]}")
-    return module_versions
-
-
-def source(module: str) -> Path:
-    """The files of a Go module, downloaded if need be."""
+def external_secrets_crd() -> Path:
+    """The CRD ExternalSecret, downloaded if need be."""
     go = shutil.which("go")
     if not go:
-        pytest.skip("no `go` on PATH: it fetches the operators' custom resource definitions")
-    done = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False, cwd="/")
+        pytest.skip("no `go` on PATH: it fetches the custom resource definition of External Secrets")
+    done = subprocess.run([go, "mod", "download", "-json", EXTERNAL_SECRETS], capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
-    return Path(json.loads(done.stdout)["Dir"])
+    return Path(json.loads(done.stdout)["Dir"]) / EXTERNAL_SECRETS_CRD
 
 
 class Server:
@@ -58,9 +47,10 @@ class Server:
 
     def prepare(self) -> None:
         """The CRDs, the namespaces and the service accounts, for real."""
-        for module in modules():
-            crd_files = next(path for base in BASES if (path := source(module) / base).exists())
-            self.run_checked("apply", "--server-side", "--force-conflicts", "-f", str(crd_files))
+        operators.folder()
+        crds = [t for t in yaml.safe_load_all(kustomize(MANIFESTS / "operators")) if t["kind"] == "CustomResourceDefinition"]
+        self.run_checked("apply", "--server-side", "--force-conflicts", "-f", "-", resources=crds)
+        self.run_checked("apply", "--server-side", "--force-conflicts", "-f", str(external_secrets_crd()))
         self._established()
         unique = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
         for kind in ("Namespace", "ServiceAccount"):

@@ -9,7 +9,7 @@ import yaml
 
 from tests.manifests import secrets
 from tests.manifests.pods import pods
-from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, identity, objects
+from tests.manifests.rendered import MANIFESTS, RENDERS, Object, identity, objects
 from tests.manifests.rules_pods import TOKENS
 from tests.manifests.runtime import airflow_resources
 
@@ -92,11 +92,6 @@ def test_no_secret_is_in_the_repository(render: str) -> None:
 def test_a_planted_secret_is_found() -> None:
     assert leaked([{"kind": "Secret", "metadata": {"name": "planted"}, "data": {"a": "Yg=="}}])
     assert leaked([{"kind": "ConfigMap", "metadata": {"name": "planted"}, "data": {"x.properties": "password=hunter2"}}])
-
-
-def test_generated_secrets_are_ignored_by_git() -> None:
-    assert "/.stack/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert "SECRETS_DIR=$(state_dir)/secrets" in (ROOT / "scripts" / "deploy-all.sh").read_text()
 
 
 @pytest.mark.parametrize("render", ["production", "external"])

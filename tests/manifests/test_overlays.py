@@ -74,19 +74,6 @@ def requested(resources: list[Object]) -> tuple[float, float]:
     return cpus, memory
 
 
-def test_the_local_overlay_fits_a_small_machine() -> None:
-    """With what is not in the overlay: the operators, kube-system, and the pods of a nightly run (driver, two executors, a tool)."""
-    cpus, memory = requested(objects("local"))
-    operators, autoscaler, kube_system = 0.75, 0.25, 0.3
-    driver, executor, tool = 1.25, 1.5, 0.5
-    assert cpus + 0.4 + 3 * 0.5 + 0.1 <= 7
-    memory_gib = memory * 1e9 / 2**30
-    assert memory_gib + operators + autoscaler + kube_system + driver + 2 * executor + tool <= 16.1
-    required = re.search(r'"\$memory" -ge (\d+)', (MANIFESTS.parent / "scripts" / "check-prerequisites.sh").read_text())
-    assert required
-    assert required[1] == "16"
-
-
 def test_requests_are_within_each_namespaces_quota() -> None:
     for overlay in OVERLAYS:
         for quota in (t for t in objects(overlay) if t["kind"] == "ResourceQuota"):

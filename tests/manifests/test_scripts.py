@@ -1,6 +1,8 @@
 """The scripts: shellcheck, --help, --dry-run, and error messages."""
 
 import os
+import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import pytest
 import yaml
 
 from tests.manifests.rendered import ROOT, program
+from tests.manifests.stub import StubKubectl
 
 UNREACHABLE = Path(__file__).with_name("unreachable.kubeconfig")
 SCRIPTS = ["check-prerequisites", "deploy-all", "validate-deployment", "submit-sample-jobs", "teardown"]
+CHANGING = ["deploy-all", "submit-sample-jobs", "teardown"]
 
 
 def script(name: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +33,7 @@ def test_shellcheck_reports_nothing() -> None:
     assert planted.returncode != 0
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, "build-images"])
+@pytest.mark.parametrize("name", [*SCRIPTS, "build-images", "fetch-operators", "show-logins"])
 def test_help_describes_the_script_and_its_exit_codes(name: str) -> None:
     result = script(name, "--help")
     assert result.returncode == 0, result.stderr
@@ -56,10 +60,41 @@ def test_a_dry_run_prints_commands_and_changes_nothing(name: str, overlay: str) 
     assert "refused" not in result.stderr
 
 
-def test_a_dry_run_creates_no_secret(tmp_path: Path) -> None:
-    before = (ROOT / ".stack" / "kubernetes").exists()
-    script("deploy-all", "--dry-run")
-    assert (ROOT / ".stack" / "kubernetes").exists() == before
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_cluster_is_printed_first(name: str) -> None:
+    arguments = () if name == "check-prerequisites" else ("--dry-run",)
+    first = script(name, *arguments).stderr.splitlines()[0]
+    assert first == f"{name}.sh: context nowhere, server https://127.0.0.1:1, overlay local"
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_script_that_changes_the_cluster_needs_yes_without_a_terminal(name: str, tmp_path: Path) -> None:
+    kubectl = StubKubectl(tmp_path)
+    result = kubectl.script(name, KUBECONFIG=str(UNREACHABLE))
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    expected = r"error: this would (deploy|send|delete) .*context nowhere, server https://127.0.0.1:1.*: add --yes$"
+    assert re.match(expected, last), result.stderr
+    assert {call.split()[0] for call in kubectl.calls("")} <= {"config", "kustomize"}
+
+
+def test_the_question_about_deleted_data_names_it(tmp_path: Path) -> None:
+    assert "ALL DATA" in StubKubectl(tmp_path).script("teardown", "--delete-data").stderr
+    assert "volumes and secrets stay" in StubKubectl(tmp_path).script("teardown").stderr
+
+
+@pytest.mark.parametrize(("reply", "exit_code"), [("n\n", 1), ("", 1), ("y\n", 0)])
+def test_on_a_terminal_the_question_is_asked(tmp_path: Path, reply: str, exit_code: int) -> None:
+    kubectl = StubKubectl(tmp_path)
+    controller, terminal = pty.openpty()
+    os.write(controller, reply.encode() or b"\x04")
+    own = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(UNREACHABLE)}
+    command = [str(ROOT / "scripts" / "teardown.sh")]
+    done = subprocess.run(command, stdin=terminal, env=own, capture_output=True, text=True, check=False, timeout=60)
+    os.close(controller)
+    os.close(terminal)
+    assert done.returncode == exit_code, done.stderr
+    assert bool(kubectl.calls("delete")) is (exit_code == 0)
 
 
 def test_all_problems_are_printed_at_once_with_their_fixes() -> None:
@@ -80,40 +115,16 @@ def test_missing_programs_are_reported(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "kubectl is not on PATH" in result.stderr
     assert "openssl is not on PATH" in result.stderr
-
-
-KUBECTL_WITH_JOB_STATES = """#!/bin/bash
-case "$*" in
-  *"get job"*) head -n 1 "$STATES"; sed -i 1d "$STATES" ;;
-  *logs*) echo "log of the job" ;;
-esac
-"""
-
-
-@pytest.mark.parametrize(
-    ("states", "exit_code"),
-    [("\nSuccessCriteriaMet\nSuccessCriteriaMet Complete\n", 0), ("FailureTarget\nFailureTarget Failed\n", 1)],
-)
-def test_a_job_has_ended_only_when_it_is_complete_or_failed(tmp_path: Path, states: str, exit_code: int) -> None:
-    """Kubernetes 1.31 sets SuccessCriteriaMet and FailureTarget some time before Complete and Failed."""
-    (tmp_path / "kubectl").write_text(KUBECTL_WITH_JOB_STATES)
-    (tmp_path / "kubectl").chmod(0o755)
-    (tmp_path / "states").write_text(states)
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATES": str(tmp_path / "states")}
-    run_job = f"source {ROOT / 'scripts' / 'lib.sh'}; run_job clickstream-tools smoke-test 30"
-    result = subprocess.run(["bash", "-c", run_job], env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert result.returncode == exit_code, result.stderr
-    assert "log of the job" in result.stderr
-    failure = "FailureTarget Failed; run: kubectl -n clickstream-tools describe job smoke-test-"
-    assert ("error: job clickstream-tools/smoke-test-" in result.stderr and failure in result.stderr) == (exit_code == 1)
-    assert (tmp_path / "states").read_text() == ""
+    assert "python3 is not on PATH" in result.stderr
 
 
 def test_the_stores_are_ready_before_the_first_job() -> None:
     lines = script("deploy-all", "--overlay", "local", "--dry-run", "--skip-check").stderr.splitlines()
     first_job = next(i for i, line in enumerate(lines) if "create job lake-bootstrap" in line)
-    waited_for = {line.split()[3] for line in lines[:first_job] if "rollout status" in line}
+    waited_for = {word for line in lines[:first_job] if line.startswith("+ wait for") for word in line.split()}
     assert {"clickstream-object-store", "clickstream-nessie", "clickstream-kafka"} <= waited_for
+    assert "clickstream-airflow" not in waited_for
+    assert "clickstream-ray" in next(line for line in lines[first_job:] if line.startswith("+ wait for"))
 
 
 @pytest.mark.parametrize("arguments", [("--push",), ("--load", "moon"), ("--load",), ("--nonsense",)])
@@ -135,41 +146,3 @@ def test_the_image_build_makes_the_images_of_the_manifests_with_each_program(bui
     assert built == ours | {"localhost/clickstream/base:0.1.0", "localhost/clickstream/build:0.1.0"}
     assert result.stderr.count(save) == result.stderr.count("kind load image-archive") == len(ours)
     assert result.stderr.count(f"{builder} push registry.example.org/clickstream/") == len(ours)
-
-
-KUBECTL_WITH_DAG_RUNS = """#!/bin/bash
-case "$*" in
-  *"dags list-runs clickstream_nightly"*) state=success ;;
-  *"dags list-runs clickstream_train"*) state=$TRAIN_STATE ;;
-  *"get job"*) echo Complete; exit ;;
-  *) state=success ;;
-esac
-case "$*" in
-  *"dags trigger"*) echo "${@: -1}" >"$RUN_ID" ;;
-  *"dags list-runs"*)
-    echo "You might need to install the graphviz package"
-    echo "dag_id run_id state run_after logical_date"
-    dag=$(sed 's/.*list-runs \\([a-z_]*\\).*/\\1/' <<<"$*")
-    echo "$dag $(cat "$RUN_ID") $state 2999-01-01T00:00:00.000000+00:00"
-    echo "$dag old_run failed 2000-01-01T00:00:00.000000+00:00"
-    ;;
-esac
-"""
-
-
-@pytest.mark.parametrize(("train_state", "exit_code"), [("success", 0), ("failed", 1)])
-def test_the_sample_jobs_wait_for_each_dag_of_the_chain(tmp_path: Path, train_state: str, exit_code: int) -> None:
-    """Runs of before the start and the header of Airflow's table do not count."""
-    (tmp_path / "kubectl").write_text(KUBECTL_WITH_DAG_RUNS)
-    (tmp_path / "kubectl").chmod(0o755)
-    (tmp_path / "sleep").write_text("#!/bin/sh\n")
-    (tmp_path / "sleep").chmod(0o755)
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUN_ID": str(tmp_path / "run_id"), "TRAIN_STATE": train_state}
-    command = [str(ROOT / "scripts" / "submit-sample-jobs.sh")]
-    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert result.returncode == exit_code, result.stderr
-    ended = [line.split()[0] for line in result.stderr.splitlines() if line.endswith(" success")]
-    assert ended[:3] == ["clickstream_streams", "clickstream_nightly", "clickstream_features"]
-    assert ("clickstream_rollout" in ended) is (train_state == "success")
-    if exit_code:
-        assert "error: DAG clickstream_train: state 'failed'" in result.stderr

@@ -1,4 +1,4 @@
-"""Smoke test of the lake and Kafka: reads every table of main and the end offsets of the clicks topic. Exit code 0 if all can be read."""
+"""Smoke test of the lake and Kafka: reads every table of main and the end offsets of every topic. Exit code 0 if all can be read."""
 
 import typer
 from confluent_kafka import KafkaException
@@ -15,12 +15,13 @@ app = new_app("Read every table and topic, and print their row counts.")
 @app.command()
 @report_errors(SendError, KafkaException)
 def smoke_test() -> None:
-    """Print the rows of every table on main and the records of the clicks topic."""
+    """Print the rows of every table on main and the records of every topic."""
     settings = current_settings()
     main = catalog.open_catalog(settings)
     for table in sorted(schema.tables()):
         typer.echo(f"{table}: {main.load_table(table).scan().count():,} rows")
-    typer.echo(f"{names.CLICKS_TOPIC}: {sum(end_offsets(settings).values()):,} records")
+    for topic in names.TOPICS:
+        typer.echo(f"{topic}: {sum(end_offsets(settings, topic).values()):,} records")
 
 
 if __name__ == "__main__":
