@@ -30,7 +30,11 @@ def run(*arguments: str, stdin: str | None = None, attempts: int = ATTEMPTS) -> 
 
 def get(*arguments: str) -> list[Object]:
     """Returns the objects that `kubectl get` lists."""
-    document = json.loads(run("get", *arguments, "-o", "json"))
+    text = run("get", *arguments, "-o", "json")
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise KubectlError(f"kubectl get {' '.join(arguments)} printed no JSON: {text[:200]!r}") from None
     return list(document["items"]) if "items" in document else [document]
 
 

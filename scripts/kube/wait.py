@@ -87,8 +87,10 @@ def wait_for_workloads(workloads: list[Object], seconds: float) -> None:
 
 def _missing(namespace: str, resources: list[str], watch: Watch) -> list[str]:
     """Returns what the workloads of a namespace wait for, and prints it."""
-    waiting = []
-    for workload in kubectl.get("-n", namespace, *resources):
+    workloads = kubectl.get("-n", namespace, *resources)
+    names = {f"{KINDS[workload['kind']]}/{workload['metadata']['name']}" for workload in workloads}
+    waiting = [f"{resource}: does not exist" for resource in resources if resource not in names]
+    for workload in workloads:
         name = f"{workload['kind']} {workload['metadata']['name']}"
         try:
             text = missing(workload)
