@@ -48,7 +48,7 @@ COMMANDS = {
     "item-neighbours": Entry("Publish a release's item neighbours to Kafka.", "tools.kafka.item_neighbours"),
     "backup": Entry("Back up the lake and Airflow's metadata.", "tools.backup.__main__"),
     "restore": Entry("Restore the lake and Airflow's metadata from a backup.", "tools.backup.restore"),
-    "validate": Entry("Plant events and check that the deployment does what it should.", "tools.validation.__main__"),
+    "validate": Entry("Plant events and check the outcomes of a deployment.", "tools.validation.__main__"),
     "docs": Entry("Write the generated pages of docs/.", "tools.docs.__main__"),
 }
 
