@@ -6,7 +6,7 @@ allowed() { kubectl auth can-i "$@" >/dev/null 2>&1; }
 
 check_versions() {
   local minor client
-  minor=$(kubectl get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
+  minor=$(kubectl get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p') || minor=0
   [ "$minor" -ge 29 ] || problem "the cluster runs Kubernetes 1.$minor; 1.29 or newer is required" "upgrade the cluster"
   client=$(kubectl version --client -o json | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
   if [ "$client" -lt 27 ]; then problem "kubectl is 1.$client; its kustomize is too old for these manifests" "install kubectl 1.27 or newer"
@@ -50,7 +50,7 @@ check_operators() {
 check_secret_store() {
   local store ready crd
   grep -q '^kind: ExternalSecret$' <<<"$TEXT" || return 0
-  crd=$(kubectl get crd externalsecrets.external-secrets.io --ignore-not-found -o name 2>/dev/null)
+  crd=$(kubectl get crd externalsecrets.external-secrets.io --ignore-not-found -o name 2>/dev/null) || crd=''
   if [ -z "$crd" ]; then problem "the CRD externalsecrets.external-secrets.io is not there" "install the External Secrets Operator: https://external-secrets.io"; return 0; fi
   while read -r store; do
     ready=$(kubectl get clustersecretstore "$store" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status}' </dev/null 2>/dev/null) || ready=''

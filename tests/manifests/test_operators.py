@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.manifests import operators
-from tests.manifests.rendered import MANIFESTS, ROOT, program
+from tests.manifests.rendered import MANIFESTS, ROOT, kustomize, program
 from tests.manifests.stub import StubKubectl, fails, ok
 
 NAMES = ("ray", "spark")
@@ -67,6 +67,19 @@ def test_rendering_needs_no_network_and_no_git(copy: Path) -> None:
     assert (
         "http" not in "".join(path.read_text() for path in (MANIFESTS / "operators").rglob("kustomization.yaml")).split("config.k8s.io")[-1]
     )
+
+
+def test_the_page_names_every_image_of_the_operators_for_a_mirror(copy: Path) -> None:
+    """With the lines of docs/kubernetes.md, no image comes from a public registry."""
+    shutil.copytree(operators.folder(), copy / ".operators")
+    block = re.search(r"for the operators:\n\n```yaml\n(.*?)```", (ROOT / "docs" / "kubernetes.md").read_text(), re.S)
+    assert block
+    kustomization = copy / "manifests" / "operators" / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text() + block[1])
+    rendered = kustomize(copy / "manifests" / "operators")
+    images = re.findall(r"^\s+(?:- )?image: (\S+)$", rendered, re.M)
+    assert len(images) == 2
+    assert all(image.startswith("registry.example.org/") for image in images)
 
 
 def test_a_copied_folder_replaces_the_download(copy: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The deploy scripts; `kube` is their Python part."""
