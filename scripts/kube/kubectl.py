@@ -1,5 +1,7 @@
 """Runs kubectl. Its failures are errors: no result is never an empty result."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import time
