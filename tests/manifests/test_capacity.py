@@ -59,8 +59,8 @@ def test_the_page_says_how_large_a_cluster_must_be() -> None:
         for batch in (capacity.nightly, capacity.training)
     )
     # The operators: 0.2 CPUs and 0.6 GiB.
-    assert peak[0] + 0.2 <= 7
-    assert peak[1] / GIB + 0.625 <= 18
+    assert peak[0] + 0.2 <= 6
+    assert peak[1] / GIB + 0.625 <= 16
 
 
 def missing(nodes: list[Object], running: list[Object]) -> list[str]:
