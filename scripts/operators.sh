@@ -11,7 +11,7 @@ foreign_objects() { # RENDER
   local objects
   objects=$(kubectl get --ignore-not-found --no-headers -f - \
     -o 'custom-columns=KIND:.kind,NAME:.metadata.name,OWNER:.metadata.labels.app\.kubernetes\.io/part-of' <<<"$1") || return 1
-  awk -v own="${OPERATORS_LABEL#*=}" '$3 != own {print $1, $2}' <<<"$objects"
+  awk -v own="${OPERATORS_LABEL#*=}" 'NF && $3 != own {print $1, $2}' <<<"$objects"
 }
 
 # Prints the required CRD versions that the cluster does not serve.

@@ -184,3 +184,12 @@ def test_teardown_deletes_only_operators_with_our_label(tmp_path: Path) -> None:
     assert kubectl.script("teardown", "--yes", "--operators").returncode == 0
     [call] = kubectl.calls("crd,clusterrolebindings,clusterroles,namespaces")
     assert call.endswith("-l app.kubernetes.io/part-of=clickstream-operators")
+
+
+@pytest.mark.parametrize("listed", ["", "Deployment kuberay-operator clickstream-operators\n"])
+def test_operators_are_deployed_where_there_are_none_or_ours(tmp_path: Path, listed: str) -> None:
+    kubectl = cluster(tmp_path, listed).on("rollout status", fails("the end of this test\n"))
+    done = kubectl.script("deploy-all", "--yes", "--skip-check")
+    assert "not installed by this project" not in done.stderr
+    assert len(kubectl.calls("apply --server-side")) == 1
+    assert kubectl.calls("wait --for condition=Established crd/rayjobs.ray.io")
