@@ -3,8 +3,9 @@
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable
 
 from clickstream.dag_defaults import FEATURES_ASSET, RELEASE_ASSET, SPARK_POOL, Tag, task_defaults
-from clickstream.operators.nessie import PinMainOperator, remember_head
-from clickstream.publication import write_audit_publish
+from clickstream.operators.nessie import remember_head
+from clickstream.operators.pin_main import PinMainSensor
+from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import ToolJob, runtime
 from clickstream.templates import DAY, KEEP_BRANCH, MACROS, RELEASE_COMMIT, SEALED_BRANCH, UNTIL, spark_job, xcom_value
 from clickstream_contracts import names
@@ -56,17 +57,18 @@ with DAG(
 ):
     on_spark = {"pool": SPARK_POOL, **task_defaults(minutes=120)}
 
-    pin_main = PinMainOperator(task_id="pin_main", must_contain=RELEASE_COMMIT)
-    features = runtime.spark(spark_job("features", UNTIL), task_id="features", post_execute=remember_head, **on_spark)
-    audit = runtime.spark(spark_job("audits", "--namespaces=features", ref=SEALED_BRANCH), task_id="audit", **on_spark)
-    publication = write_audit_publish(
-        pin_main,
-        [features],
-        writers={"features": "spark_apps.features"},
-        audit=audit,
-        day=DAY,
-        asset=FEATURES_ASSET,
-        keep_branch=KEEP_BRANCH,
-    )
+    pin_main = PinMainSensor(task_id="pin_main", must_contain=RELEASE_COMMIT)
+    with publication_group():
+        features = runtime.spark(spark_job("features", UNTIL), task_id="features", post_execute=remember_head, **on_spark)
+        audit = runtime.spark(spark_job("audits", "--namespaces=features", ref=SEALED_BRANCH), task_id="audit", **on_spark)
+        publication = write_audit_publish(
+            pin_main,
+            [features],
+            writers={"features": "spark_apps.features"},
+            audit=audit,
+            day=DAY,
+            asset=FEATURES_ASSET,
+            keep_branch=KEEP_BRANCH,
+        )
     neighbours = runtime.tool(ToolJob("kafka.item_neighbours", ("--ref", xcom_value("tag"))), task_id="neighbours")
     publication.tag >> neighbours

@@ -5,8 +5,9 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
 from clickstream.dag_defaults import RAW_ASSET, RELEASE_ASSET, SPARK_POOL, Tag, task_defaults
-from clickstream.operators.nessie import PinMainOperator, remember_head
-from clickstream.publication import write_audit_publish
+from clickstream.operators.nessie import remember_head
+from clickstream.operators.pin_main import PinMainSensor
+from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import ToolJob, runtime
 from clickstream.templates import DAY, KEEP_BRANCH, MACROS, REBUILD, SEALED_BRANCH, receipt_days, receipt_fact, spark_job
 from clickstream_contracts import names
@@ -62,22 +63,24 @@ with DAG(
     writes = {"post_execute": remember_head, **on_spark}
 
     wait_for_lake = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake", inlets=[RAW_ASSET], **task_defaults(minutes=30))
-    pin_main = PinMainOperator(task_id="pin_main")
+    pin_main = PinMainSensor(task_id="pin_main")
 
-    dimensions = runtime.spark(spark_job("dimensions"), task_id="dimensions", **writes)
-    end_offsets = receipt_fact("wait_for_lake", "end_offsets")
-    curate = runtime.spark(spark_job("curate", "--end-offsets", end_offsets, REBUILD), task_id="curate", **writes)
-    marts = runtime.spark(spark_job("marts", f"--days={receipt_days('curate')}"), task_id="marts", **writes)
-    audit = runtime.spark(spark_job("audits", "--namespaces=raw,curated,marts", ref=SEALED_BRANCH), task_id="audit", **on_spark)
+    with publication_group():
+        dimensions = runtime.spark(spark_job("dimensions"), task_id="dimensions", **writes)
+        end_offsets = receipt_fact("wait_for_lake", "end_offsets")
+        curate = runtime.spark(spark_job("curate", "--end-offsets", end_offsets, REBUILD), task_id="curate", **writes)
+        marts = runtime.spark(spark_job("marts", f"--days={receipt_days('curate')}"), task_id="marts", **writes)
+        audit = runtime.spark(spark_job("audits", "--namespaces=raw,curated,marts", ref=SEALED_BRANCH), task_id="audit", **on_spark)
 
-    publication = write_audit_publish(
-        pin_main,
-        [dimensions, curate, marts],
-        writers={"dimensions": "spark_apps.dimensions", "curate": "spark_apps.curate", "marts": "spark_apps.marts"},
-        audit=audit,
-        day=DAY,
-        asset=RELEASE_ASSET,
-        keep_branch=KEEP_BRANCH,
-        rerun_conf={"day": DAY},
-    )
+        publication = write_audit_publish(
+            pin_main,
+            [dimensions, curate, marts],
+            writers={"dimensions": "spark_apps.dimensions", "curate": "spark_apps.curate", "marts": "spark_apps.marts"},
+            audit=audit,
+            day=DAY,
+            asset=RELEASE_ASSET,
+            keep_branch=KEEP_BRANCH,
+            unchanged=f"no event arrived since the last run: to compute {DAY} again, trigger with rebuild",
+            rerun_conf={"day": DAY},
+        )
     chain(wait_for_lake, pin_main, publication.create_branch)

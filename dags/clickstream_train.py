@@ -4,8 +4,9 @@ from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
 from clickstream.dag_defaults import FEATURES_ASSET, MODEL_ASSET, Tag, task_defaults
 from clickstream.operators.model import GateOperator, PinDataOperator
-from clickstream.operators.nessie import PinMainOperator, remember_head
-from clickstream.publication import write_audit_publish
+from clickstream.operators.nessie import remember_head
+from clickstream.operators.pin_main import PinMainSensor
+from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import runtime
 from clickstream.templates import BRANCH, FEATURES_TAG, MACROS, TODAY, ray_job, receipt_json, xcom_value
 from clickstream_contracts import names
@@ -55,24 +56,24 @@ with DAG(
     default_args=task_defaults(minutes=10),
     user_defined_macros=MACROS,
 ):
-    pin_main = PinMainOperator(task_id="pin_main")
+    pin_main = PinMainSensor(task_id="pin_main")
     pin_data = PinDataOperator(task_id="pin_data", tag=FEATURES_TAG, pinned=pin_main.output)
 
     champion = ("--champion-at", f"{names.MAIN}@{xcom_value('pin_main')}")
     tuning = ("--trials", "{{ params.trials }}", "--seed", "{{ params.seed }}", "--ray", "auto")
-    train = runtime.ray_job(
-        ray_job("train", xcom_value("pin_data", "ref"), *champion, *tuning), task_id="train", **task_defaults(minutes=120)
-    )
     training = ("--training", receipt_json("train"), "--data-commit", xcom_value("pin_data", "commit"))
-    register = runtime.ray_job(ray_job("register", BRANCH, *training), task_id="register", post_execute=remember_head)
-
-    publication = write_audit_publish(
-        pin_main,
-        [train, register],
-        writers={"register": "ray_apps.jobs.register"},
-        day=TODAY,
-        rerun_conf={"tag": FEATURES_TAG},
-    )
+    with publication_group():
+        train = runtime.ray_job(
+            ray_job("train", xcom_value("pin_data", "ref"), *champion, *tuning), task_id="train", **task_defaults(minutes=120)
+        )
+        register = runtime.ray_job(ray_job("register", BRANCH, *training), task_id="register", post_execute=remember_head)
+        publication = write_audit_publish(
+            pin_main,
+            [train, register],
+            writers={"register": "ray_apps.jobs.register"},
+            day=TODAY,
+            rerun_conf={"tag": FEATURES_TAG},
+        )
     gate = GateOperator(task_id="gate", registered=register.output, release=publication.merge.output, asset=MODEL_ASSET)
     chain(pin_main, pin_data, publication.create_branch)
     publication.merge >> gate

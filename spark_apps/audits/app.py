@@ -99,7 +99,7 @@ def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Rece
         run=args.run,
         inputs={"ref": args.ref},
         facts={
-            "audits": [{"name": result.audit.name, "severity": result.audit.severity, "rows": result.rows} for result in results],
+            "audits": [_audit_fact(result) for result in results],
             "failures": [_failure_fact(result) for result in failures],
         },
         error="; ".join(_failure_text(result) for result in failures),
@@ -107,6 +107,15 @@ def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Rece
     if failures:
         raise AppFailed(receipt)
     return receipt
+
+
+def _audit_fact(result: AuditResult) -> dict[str, Any]:
+    """Returns the result of an audit; with the details that explain it, if the audit returned rows or its query failed."""
+    fact = {"name": result.audit.name, "severity": result.audit.severity, "rows": result.rows}
+    if not result.rows and not result.error:
+        return fact
+    details = {"meaning": result.audit.meaning, "owner": result.audit.owner, "sample": list(result.sample), "error": result.error}
+    return fact | details
 
 
 def _failure_fact(result: AuditResult) -> dict[str, Any]:

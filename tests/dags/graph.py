@@ -54,6 +54,8 @@ def _task(task: Any) -> dict[str, Any]:
         kind = "teardown"
     return {
         "kind": kind,
+        "group": task.task_group.group_id,
+        "mapped": task.is_mapped,
         "then": sorted(task.downstream_task_ids),
         "pool": task.pool,
         "retries": task.retries,

@@ -13,7 +13,7 @@ class Macros:
 
 
 def render(dag: Any, task_id: str, xcoms: dict[str, Any], partition_key: str | None, events: Any = None, **params: Any) -> Any:
-    """Returns the task with its templated fields rendered.
+    """Returns the task with its templated fields rendered; of a mapped task, its first instance.
 
     `xcoms` is what each earlier task returned. With `events`, these asset events triggered the run; otherwise it is a manual run.
     """
@@ -22,19 +22,19 @@ def render(dag: Any, task_id: str, xcoms: dict[str, Any], partition_key: str | N
     def xcom_pull(task_ids: Any = None, **_: Any) -> Any:
         return xcoms[task_ids if isinstance(task_ids, str) else task_ids[0]]
 
-    ti = SimpleNamespace(xcom_pull=xcom_pull, dag_id=dag.dag_id, run_id=RUN_ID, task_id=task_id, id="0193", try_number=1)
+    ti = SimpleNamespace(xcom_pull=xcom_pull, dag_id=dag.dag_id, run_id=RUN_ID, task_id=task_id, id="0193", try_number=1, map_index=0)
     context = {
         "ti": ti,
         "dag": dag,
         "task": task,
         "run_id": RUN_ID,
-        "dag_run": SimpleNamespace(partition_key=partition_key, run_after=RUN_AFTER),
+        "dag_run": SimpleNamespace(partition_key=partition_key, run_after=RUN_AFTER, conf={}),
         "params": {name: dag.params[name] for name in dag.params if name not in params} | params,
         "triggering_asset_events": events or {},
         "macros": Macros,
     }
     task.render_template_fields(context)
-    return task
+    return context["task"]
 
 
 def unrendered(task: Any) -> list[str]:

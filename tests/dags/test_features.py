@@ -15,6 +15,7 @@ XCOMS = {
     "pin_main": "aa11",
     "features": {"app": "features", "outputs": {}},
     "seal": {"hash": "bb22", "tables": ["features.item_neighbours"]},
+    "failed_audits": [{"name": "quarantine_rate", "severity": "warn", "rows": 2, "meaning": "m", "owner": "o", "sample": [], "error": ""}],
     "merge": {"day": "2026-01-02", "commit": "cc33"},
     "tag": "features_2026-01-02_cc33",
 }

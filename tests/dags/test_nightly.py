@@ -15,6 +15,7 @@ XCOMS = {
     "curate": {"app": "curate", "outputs": {}, "facts": {"days": ["2026-01-01", "2026-01-02"]}},
     "marts": {"app": "marts", "outputs": {}},
     "seal": {"hash": "bb22", "tables": ["curated.events"]},
+    "failed_audits": [{"name": "quarantine_rate", "severity": "warn", "rows": 2, "meaning": "m", "owner": "o", "sample": [], "error": ""}],
     "merge": {"day": "2026-01-02", "commit": "cc33"},
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import httpx
@@ -44,6 +45,11 @@ class Commit:
     hash: str
     parents: tuple[str, ...]
     message: str
+    time: datetime
+
+
+# Two Nessie servers with different clocks may write commits whose times are not in the order of the history.
+CLOCK_DIFFERENCE = timedelta(hours=1)
 
 
 class NessieHook:
@@ -98,12 +104,31 @@ class NessieHook:
         differences = self._pages(f"trees/{before}/diff/{after}", "diffs")
         return sorted(".".join(difference["key"]["elements"]) for difference in differences)
 
+    def branches(self, prefix: str) -> list[Ref]:
+        """Returns the branches whose names begin with `prefix`, sorted by name."""
+        references = self._pages("trees", "references", filter=f"refType == 'BRANCH' && ref.name.startsWith('{prefix}')")
+        return sorted((_parse_ref(reference) for reference in references), key=lambda ref: ref.name)
+
+    def commit(self, commit_hash: str) -> Commit | None:
+        """Returns a commit of any branch, also of a deleted one; None if Nessie does not have it."""
+        response = self._http.request("GET", f"trees/@{commit_hash}/history", accepted=(404,), params={"max-records": 1})
+        return None if response.status_code == 404 else _parse_commit(response.json()["logEntries"][0])
+
     def history(self, ref: Ref, until: str) -> Iterator[Commit]:
-        """Yields the commits of `ref`, newest first, up to and including the commit `until`; all of them if `until` is not among them."""
+        """Yields the commits of `ref`, newest first, up to and including the commit `until`.
+
+        If `until` is not among them, the history ends at its time: main gets thousands of commits a day, and no commit that is
+        older than `until` follows from it.
+        """
+        last = self.commit(until)
+        if last is None:
+            return
         for entry in self._pages(f"trees/{ref}/history", "logEntries"):
-            meta = entry["commitMeta"]
-            yield Commit(meta["hash"], tuple(meta["parentCommitHashes"]), meta["message"])
-            if meta["hash"] == until:
+            commit = _parse_commit(entry)
+            if commit.time < last.time - CLOCK_DIFFERENCE:
+                return
+            yield commit
+            if commit.hash == until:
                 return
 
     def contains(self, ref: Ref, commit_hash: str) -> bool:
@@ -160,10 +185,10 @@ class NessieHook:
         response = self._http.request("POST", "trees", params={"name": name, "type": kind}, json=body, accepted=(409,))
         return self.head(name) if response.status_code == 409 else _parse_ref(response.json()["reference"])
 
-    def _pages(self, path: str, field: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, field: str, **params: str) -> Iterator[dict[str, Any]]:
         token: str | None = ""
         while token is not None:
-            page = self._http.request("GET", path, params={"page-token": token} if token else {}).json()
+            page = self._http.request("GET", path, params=params | ({"page-token": token} if token else {})).json()
             yield from page[field]
             token = page.get("token") if page.get("hasMore") else None
 
@@ -181,3 +206,8 @@ def _reason(response: httpx.Response) -> str:
 
 def _parse_ref(body: dict[str, Any]) -> Ref:
     return Ref(body["name"], body["hash"])
+
+
+def _parse_commit(entry: dict[str, Any]) -> Commit:
+    meta = entry["commitMeta"]
+    return Commit(meta["hash"], tuple(meta["parentCommitHashes"]), meta["message"], datetime.fromisoformat(meta["commitTime"]))

@@ -12,9 +12,10 @@ from clickstream.task_names import run_branch
 from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 
-# XCom keys: the head of the run's branch after a writing task, and the message of a merge conflict.
+# XCom keys: the head of the run's branch after a writing task, the message of a merge conflict, and why a run published nothing.
 HEAD_KEY = "head"
 CONFLICT_KEY = "conflict"
+SKIPPED_KEY = "skipped"
 
 
 def remember_head(context: Context, result: Any = None) -> None:
@@ -31,8 +32,18 @@ class NessieOperator(BaseOperator):
         return NessieHook.from_settings()
 
 
+def checked_main(nessie: NessieHook, must_contain: str) -> Ref:
+    """Returns main. Raises AirflowFailException if `must_contain` is a commit that main does not contain."""
+    pinned = nessie.head(names.MAIN)
+    if must_contain and not nessie.contains(pinned, must_contain):
+        raise AirflowFailException(
+            f"{pinned} does not contain commit {must_contain} of the release that triggered this run: was main reset?"
+        )
+    return pinned
+
+
 class PinMainOperator(NessieOperator):
-    """Returns the current commit of main, from which the run reads and branches.
+    """Returns the current commit of main, from which the run reads. A run that publishes a branch has `PinMainSensor` instead.
 
     Fails if `must_contain` names a commit that main does not contain.
     """
@@ -44,11 +55,7 @@ class PinMainOperator(NessieOperator):
         self.must_contain = must_contain
 
     def execute(self, context: Context) -> str:
-        pinned = self.nessie.head(names.MAIN)
-        if self.must_contain and not self.nessie.contains(pinned, self.must_contain):
-            raise AirflowFailException(
-                f"{pinned} does not contain commit {self.must_contain} of the release that triggered this run: was main reset?"
-            )
+        pinned = checked_main(self.nessie, self.must_contain)
         self.log.info("Pinned %s", pinned)
         return pinned.hash
 
@@ -72,15 +79,17 @@ class SealBranchOperator(NessieOperator):
     """Returns the commit to audit, after checking that the branch has the commits of all writers and no foreign changes.
 
     `writers` maps the id of each writing task to the writer in the table contracts, e.g. `spark_apps.curate`. The branch must contain
-    the head that each of these tasks pushed. Skips the rest of the run if the branch has no changes.
+    the head that each of these tasks pushed. Skips the rest of the run if the branch has no changes, and pushes the reason, with
+    `unchanged`, to XCom: the grid shows a backfill of such days as green.
     """
 
-    template_fields: Sequence[str] = ("pinned",)
+    template_fields: Sequence[str] = ("pinned", "unchanged")
 
-    def __init__(self, *, pinned: Any, writers: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *, pinned: Any, writers: Mapping[str, str], unchanged: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pinned = pinned
         self.writers = dict(writers)
+        self.unchanged = unchanged
 
     def execute(self, context: Context) -> dict[str, Any]:
         head = self.nessie.head(run_branch(context["ti"]))
@@ -89,7 +98,9 @@ class SealBranchOperator(NessieOperator):
         if problems:
             raise AirflowFailException(f"{head} cannot be published: {'; '.join(problems)}. Clear the run from create_branch on")
         if not changed:
-            raise AirflowSkipException(f"nothing to publish: {head} has no changes since the pinned commit of main")
+            reason = f"nothing to publish: {head} has no changes since the pinned commit of main{self.unchanged and f'; {self.unchanged}'}"
+            context["ti"].xcom_push(SKIPPED_KEY, reason)
+            raise AirflowSkipException(reason)
         self.log.info("%s differs from the pinned commit of main in: %s", head, ", ".join(changed))
         return {"hash": head.hash, "tables": changed}
 
@@ -108,15 +119,20 @@ class SealBranchOperator(NessieOperator):
 
 
 class PublishBranchOperator(NessieOperator):
-    """Merges exactly the sealed commit into main, as one commit."""
+    """Merges exactly the sealed commit into main, as one commit.
+
+    With `audit_task_id`, the receipt of that task must say that all audits of this commit passed. The state of the task alone is not
+    enough: a task that was cleared or marked as successful may have audited another commit, or none.
+    """
 
     template_fields: Sequence[str] = ("pinned", "sealed", "day")
 
-    def __init__(self, *, pinned: Any, sealed: Any, day: str, **kwargs: Any) -> None:
+    def __init__(self, *, pinned: Any, sealed: Any, day: str, audit_task_id: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pinned = pinned
         self.sealed = sealed
         self.day = day
+        self.audit_task_id = audit_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         audited = Ref(run_branch(context["ti"]), self.sealed["hash"])
@@ -130,11 +146,25 @@ class PublishBranchOperator(NessieOperator):
         head = self.nessie.head(audited.name)
         if head != audited:
             raise AirflowFailException(f"{head} is not the audited commit {audited.hash}: clear the run from create_branch on")
+        if self.audit_task_id:
+            self._check_audits(context, audited)
         try:
             return self.nessie.merge(audited, self.pinned, f"Release of {self.day} by {audited.name}")
         except NessieConflict as conflict:
             context["ti"].xcom_push(CONFLICT_KEY, str(conflict))
             raise AirflowFailException(str(conflict)) from None
+
+    def _check_audits(self, context: Context, audited: Ref) -> None:
+        receipt = context["ti"].xcom_pull(task_ids=self.audit_task_id, key="return_value") or {}
+        ref = receipt.get("inputs", {}).get("ref")
+        failed = [failure["name"] for failure in receipt.get("facts", {}).get("failures", [])]
+        problem = ""
+        if ref != str(audited):
+            problem = f"task {self.audit_task_id} audited {ref or 'nothing'}"
+        elif failed or receipt.get("error"):
+            problem = f"these audits failed: {', '.join(failed) or receipt['error']}"
+        if problem:
+            raise AirflowFailException(f"{audited} is not merged, because {problem}: clear the run from {self.audit_task_id} on")
 
 
 class TagReleaseOperator(NessieOperator):
