@@ -21,7 +21,8 @@ keeps them: training reads that tag, and **neighbours** sends the item neighbour
 | you want | do |
 |---|---|
 | the features as of an earlier day | trigger with *day*: the training sessions end with it |
-| to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
+| to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; then \
+`./clickstream refs drop <branch>` |
 
 The sessions end with the newest day that was published, also if the nightly run recomputed an older day.
 
@@ -29,14 +30,14 @@ The sessions end with the newest day that was published, also if the nightly run
 
 | task | message | cause and action |
 |---|---|---|
-| `audit` | name, rows and meaning of each failed audit | main is unchanged; the task's log and XCom hold sample rows of each \
-failed audit; fix the cause, then clear the run |
+| `audit`, `audit_result` | name, rows and meaning of each failed audit | main is unchanged. `audit` runs all audits; each one that did \
+not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
-| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
+| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `pin_main` |
 | `pin_main` | does not contain commit | main was reset to a commit before the release |
 
-A run without changes is skipped from `seal` on. Runs wait for each other.
+A run without changes is skipped from `seal` on. Runs wait for each other: `pin_main` waits until no other run has a branch.
 """
 
 PARAMS = {

@@ -23,22 +23,29 @@ release triggers `clickstream_features`.
 | you want | do |
 |---|---|
 | to recompute a day without new events | trigger with *day* and *rebuild* |
-| to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; clear the run when done |
-| to recompute many days | start a backfill: each run has its day as partition key; the date range must contain 02:00 of each day |
+| to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; then \
+`./clickstream refs drop <branch>` |
+| to recompute many days | start a backfill with `{"rebuild": true}`; each run has its day as partition key; the date range must contain \
+02:00 of each day. Without *rebuild*, a day without new events is skipped at `seal`, whose XCom `skipped` says so |
+| to repeat a failed run | clear it from `pin_main` on: it starts from the current main. Clearing one `audit_result` repeats its message; \
+clearing `audit` runs all audits again; `merge` merges only a commit whose audits passed |
 
 **Failures**
 
 | task | message | cause and action |
 |---|---|---|
-| `audit` | name, rows and meaning of each failed audit | main is unchanged; the task's log and XCom hold sample rows of each \
-failed audit; fix the cause, then clear the run |
+| `audit`, `audit_result` | name, rows and meaning of each failed audit | main is unchanged. `audit` runs all audits; each one that did \
+not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
-| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `create_branch` |
+| `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `pin_main` |
 | `wait_for_lake` | the lake still lacks ... records | the stream is down or behind; see `clickstream_streams` |
 | any Spark task | Pending, OOMKilled | the cluster has too few resources, or the driver or executor exceeded its memory limit |
+| `pin_main` | run ... still has not ended | another run was between `pin_main` and `merge` for 12 hours; finish it or mark it as failed |
 
-A run without new events is skipped from `seal` on. Runs wait for each other.
+A run without new events is skipped from `seal` on. Runs wait for each other, also those of a backfill: `pin_main` waits, without a worker,
+until no other run has a branch. A change of the DAG files in the middle of a run affects its remaining tasks, unless they come from a
+`GitDagBundle`, which keeps a run at its commit.
 """
 
 PARAMS = {

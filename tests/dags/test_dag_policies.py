@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clickstream.dag_defaults import OWNER, Tag
+from clickstream_contracts import names
 from tests.dags.graph import SNAPSHOT, graph, load, to_json
 from tests.plugins.environment import HOME, ROOT
 
@@ -38,6 +39,25 @@ def test_a_dag_has_docs_tags_and_an_owner_and_runs_one_at_a_time(bag: Any, dag_i
     assert {task.owner for task in dag.tasks} == {OWNER}
     assert dag.max_active_runs == 1
     assert dag.catchup is False
+
+
+@pytest.mark.parametrize("dag_id", [names.NIGHTLY, names.FEATURES, names.TRAIN])
+def test_the_publication_is_one_task_group_from_its_branch_to_its_end(bag: Any, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    group = dag.task_group.get_child_by_label("publication")
+    members = {task.task_id for task in group.iter_tasks()}
+    after_the_branch = {task.task_id for task in dag.get_task("create_branch").get_flat_relatives(upstream=False)}
+    released = {task_id for task_id in after_the_branch if task_id in ("neighbours", "gate")}
+    assert members == {"create_branch"} | after_the_branch - released
+    assert {"create_branch", "seal", "merge", "rerun", "drop_branch"} <= members
+
+
+@pytest.mark.parametrize("dag_id", [names.NIGHTLY, names.FEATURES])
+def test_the_merge_depends_on_the_audits_and_not_on_their_mapped_results(bag: Any, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert dag.get_task("merge").upstream_task_ids >= {"audit", "seal"}
+    assert dag.get_task("merge").audit_task_id == "audit"
+    assert dag.get_task("audit_result").downstream_task_ids == set()
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)

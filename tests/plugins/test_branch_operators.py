@@ -90,7 +90,7 @@ def test_a_branch_that_was_created_again_after_a_writer_ran_is_not_sealed(contex
     drop_branch(context)
     create_branch(context, pinned)
     run_writer(context, lake, branch, "marts_days", "marts.funnel_daily")
-    with pytest.raises(AirflowFailException, match=r"the commits of task curate_days are missing, .*Clear.* from create_branch"):
+    with pytest.raises(AirflowFailException, match=r"the commits of task curate_days are missing, .*Clear.* from pin_main"):
         seal(context, pinned)
 
 

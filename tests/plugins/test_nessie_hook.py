@@ -1,11 +1,13 @@
 """The Nessie hook against a real Nessie: branches, merge, conflicts, lost responses, retries and tags."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from clickstream.hooks import nessie
 from clickstream.hooks.nessie import NessieConflict, NessieError, NessieHook, Ref
 from tests.plugins.conftest import Lake
 
@@ -71,6 +73,30 @@ def test_a_dry_run_publishes_nothing(lake: Lake, base: Ref, branch: Ref) -> None
     audited = lake.write(branch.name, "curated.events")
     lake.hook._send_merge(audited, base.hash, "dry run", dry_run=True)
     assert lake.hook.head("main") == base
+
+
+def test_a_search_for_a_commit_that_main_lost_ends_at_the_time_of_the_commit(
+    lake: Lake, branch: Ref, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Main gets thousands of commits a day, so a search to its first commit takes longer than a task may run."""
+    monkeypatch.setattr(nessie, "CLOCK_DIFFERENCE", timedelta(0))
+    lost = lake.write(branch.name, "curated.events")
+    newer = [lake.write("main", "raw.clicks").hash for _ in range(2)]
+    head = lake.hook.head("main")
+    assert [commit.hash for commit in lake.hook.history(head, until=lost.hash)] == newer[::-1]
+    assert not lake.hook.contains(head, lost.hash)
+    assert lake.hook.contains(head, newer[0])
+
+
+def test_a_commit_that_does_not_exist_is_contained_nowhere(lake: Lake, base: Ref) -> None:
+    assert not lake.hook.contains(base, "00" * 32)
+
+
+def test_branches_are_listed_by_their_prefix(lake: Lake, base: Ref) -> None:
+    prefix = f"list-{uuid4().hex[:8]}_"
+    listed = [lake.hook.create_branch(f"{prefix}{number}", base) for number in (1, 2)]
+    lake.hook.tag(f"{prefix}tag", base)
+    assert lake.hook.branches(prefix) == listed
 
 
 class MisspeltDryRun(httpx.HTTPTransport):

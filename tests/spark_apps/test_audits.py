@@ -223,6 +223,11 @@ def test_a_failed_audit_is_reported_with_sample_rows(correct_lake: Lake, tmp_pat
     receipt = failure.value.receipt
     assert receipt.error.startswith("orders_match_events: 1 rows")
     assert [(fact["name"], fact["sample"][0]["order_id"]) for fact in receipt.facts["failures"]] == [("orders_match_events", "o1")]
+    passed, failed = receipt.facts["audits"]
+    assert passed == {"name": "events_unique", "severity": "error", "rows": 0}
+    assert (failed["name"], failed["rows"], failed["error"], failed["sample"][0]["order_id"]) == ("orders_match_events", 1, "", "o1")
+    assert failed["meaning"]
+    assert failed["owner"]
 
 
 def test_quarantine_rate_ignores_published_runs(correct_lake: Lake) -> None:
@@ -234,6 +239,7 @@ def test_a_warning_does_not_fail_the_run(correct_lake: Lake, tmp_path: Path) -> 
     lake = plant(correct_lake, "curated.orders", set_columns(lines="0"))
     receipt = audits.compute(lake, audits.arguments().parse_args(ARGUMENTS), copy_audits(tmp_path, "refunds_have_orders"))
     assert (receipt.error, receipt.facts["audits"][0]["rows"]) == ("", 1)
+    assert receipt.facts["audits"][0]["sample"], "the grid shows the rows of a warning"
 
 
 def test_an_audit_whose_query_fails_fails_the_run(correct_lake: Lake, tmp_path: Path) -> None:

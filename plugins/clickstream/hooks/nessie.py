@@ -71,7 +71,7 @@ class NessieHook:
         """Returns the branch or tag with its current commit. Raises NessieError if it does not exist."""
         ref = self.ref(name)
         if ref is None:
-            raise NessieError(f"Nessie has no branch or tag {name}: clear the run from create_branch")
+            raise NessieError(f"Nessie has no branch or tag {name}: clear the run from pin_main")
         return ref
 
     def create_branch(self, name: str, source: Ref) -> Ref:

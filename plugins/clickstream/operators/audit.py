@@ -50,4 +50,4 @@ class AuditResultOperator(BaseOperator):
         if audit["severity"] == WARN and not audit.get("error"):
             self.log.warning("%s. It only warns: the run goes on", message)
             return
-        raise AirflowFailException(f"{message}. Nothing was merged; correct the data, then clear the run from create_branch on")
+        raise AirflowFailException(f"{message}. Nothing was merged; correct the data, then clear the run from pin_main on")

@@ -96,7 +96,7 @@ class SealBranchOperator(NessieOperator):
         changed = self.nessie.diff(Ref(names.MAIN, self.pinned), head)
         problems = [*self._missing_commits(context, head), *self._foreign_changes(changed)]
         if problems:
-            raise AirflowFailException(f"{head} cannot be published: {'; '.join(problems)}. Clear the run from create_branch on")
+            raise AirflowFailException(f"{head} cannot be published: {'; '.join(problems)}. Clear the run from pin_main on")
         if not changed:
             reason = f"nothing to publish: {head} has no changes since the pinned commit of main{self.unchanged and f'; {self.unchanged}'}"
             context["ti"].xcom_push(SKIPPED_KEY, reason)
@@ -145,7 +145,7 @@ class PublishBranchOperator(NessieOperator):
     def _merge(self, context: Context, audited: Ref) -> str:
         head = self.nessie.head(audited.name)
         if head != audited:
-            raise AirflowFailException(f"{head} is not the audited commit {audited.hash}: clear the run from create_branch on")
+            raise AirflowFailException(f"{head} is not the audited commit {audited.hash}: clear the run from pin_main on")
         if self.audit_task_id:
             self._check_audits(context, audited)
         try:
