@@ -67,6 +67,7 @@ class Settings:
     rollout_watch_seconds: int = setting(10, "Seconds that a rollout compares both variants at each share of the users.", minimum=0)
 
     spark_image: str = setting("localhost/clickstream/spark-apps:0.1.0", "Image of the Spark drivers and executors in Kubernetes.")
+    ray_image: str = setting("localhost/clickstream/ray-apps:0.1.0", "Image of the pods that submit Ray jobs in Kubernetes.")
     tools_image: str = setting("localhost/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
     event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)

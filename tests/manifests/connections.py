@@ -30,9 +30,9 @@ Node = tuple[str, Labels, str]
 
 
 def nodes(resources: list[Object]) -> list[Node]:
-    """Namespace, labels and short name of every kind of pod: ours, what Airflow and Spark start, DNS, the operator."""
+    """Namespace, labels and short name of every kind of pod: ours, what Airflow, Spark and Ray jobs start, DNS, the operator."""
     pod_kinds = {(pod.namespace, pod.labels[NAME]) for pod in pods(resources)}
-    pod_kinds |= {("clickstream-spark", f"spark-{role}") for role in ("driver", "executor")}
+    pod_kinds |= {("clickstream-spark", f"spark-{role}") for role in ("driver", "executor")} | {("clickstream-ray", "ray-submitter")}
     own_nodes: list[Node] = [(ns, {NAME: name}, f"{ns.removeprefix('clickstream-')}/{name}") for ns, name in sorted(pod_kinds)]
     return [*own_nodes, DNS, RAY_OPERATOR, INGRESS_CONTROLLER]
 

@@ -57,7 +57,7 @@ def test_only_named_pods_have_egress_out_of_the_cluster() -> None:
 def test_only_the_operator_connects_to_the_ray_dashboard_from_another_namespace() -> None:
     """Port 8265 allows code execution."""
     sources = {c.source for c in inside(objects("local")) if c.target == "ray/ray-head" and c.port in {"8265", "*"}}
-    assert sources == {RAY_OPERATOR[2], "ray/ray-head", "ray/ray-worker"}
+    assert sources == {RAY_OPERATOR[2], "ray/ray-head", "ray/ray-worker", "ray/ray-submitter"}
 
 
 def test_every_pod_reaches_dns() -> None:

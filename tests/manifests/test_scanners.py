@@ -33,7 +33,7 @@ def everything() -> dict[str, list[Object]]:
     """All renders, and every pod template of a custom resource as a Pod; composed contains the local overlay."""
     objects_to_scan = [*objects("composed"), *objects("production"), *airflow_resources()]
     extracted = {pod.origin: pod.as_job() for pod in pods(objects_to_scan) if pod.origin.startswith(("Ray", "Spark"))}
-    assert len(extracted) == 6
+    assert len(extracted) == 7
     return {"composed": objects("composed"), "production": objects("production"), "extracted": list(extracted.values())}
 
 

@@ -1,5 +1,6 @@
 """Fixtures: a Nessie server with an in-memory store, and the context that Airflow passes to a running task."""
 
+import json
 import socket
 import subprocess
 import time
@@ -15,8 +16,13 @@ from tests.plugins.environment import ROOT  # isort: skip  # Airflow reads these
 
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from pyarrow.fs import LocalFileSystem
 
 from clickstream.hooks.nessie import NessieHook, Ref
+from clickstream.operators.receipt import ReceiptStore
+from clickstream.runtime import kubernetes_client
+from clickstream_contracts.receipt import Receipt
+from tests.plugins.kubernetes_api import KubernetesApi, serve
 
 # Lets a test call an operator's execute directly.
 ExecutorSafeguard.test_mode = True
@@ -66,6 +72,28 @@ def nessie_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture
+def kubernetes_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesApi]:
+    """A Kubernetes API server to which the connection kubernetes_default points, and receipts in a local folder."""
+    api, kubeconfig = KubernetesApi(), tmp_path / "kubeconfig"
+    server = serve(api, kubeconfig)
+    connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(kubeconfig)}}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
+    store = ReceiptStore(LocalFileSystem(), str(tmp_path / "bucket"))
+    monkeypatch.setattr(ReceiptStore, "from_settings", classmethod(lambda cls, settings: store))
+    monkeypatch.setattr(kubernetes_client, "DELETION_POLL_SECONDS", 0)
+    yield api
+    server.shutdown()
+    server.server_close()
+
+
+def write_receipt(arguments: list[str], receipt: Receipt) -> None:
+    """Write a receipt as an app with these arguments does."""
+    path = Path(arguments[arguments.index("--receipt") + 1].removeprefix("s3://"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(receipt.to_json())
 
 
 class Lake:

@@ -1,22 +1,27 @@
 """The Kubernetes runtime: its resources equal the reviewed snapshot, and a failed Spark application is reported with its error message."""
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 from urllib3.exceptions import MaxRetryError
 
-from clickstream.operators.receipt import ReceiptMixin
 from clickstream.runtime import kubernetes, kubernetes_client
 from clickstream.runtime.base import SparkJob, ToolJob
 from clickstream.runtime.kubernetes import DescriptiveFailureSparkOperator, PodReceiptOperator
 from clickstream_contracts import names
+from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
+from tests.plugins.conftest import write_receipt
+from tests.plugins.kubernetes_api import CREATED, KubernetesApi, Object
 from tests.plugins.kubernetes_resources import SNAPSHOT, TRY, to_yaml
+
+GOOD = Receipt(app="ledger", run="a_run", facts={"number": 1})
 
 
 def test_the_resources_equal_the_reviewed_snapshot() -> None:
@@ -84,68 +89,136 @@ def test_the_application_of_an_earlier_try_is_deleted_first(monkeypatch: pytest.
     assert applications.deleted == [names.pod_name(*TRY[:3], 1)]
 
 
-class Pods:
-    """CoreV1Api of a cluster with a pod of the first try, which is gone only after some requests; the first ones fail."""
-
-    def __init__(self, name: str) -> None:
-        self.terminating = {name: 3}
-        self.failures = 2
-        self.calls: list[str] = []
-
-    def _fail_at_first(self) -> None:
-        self.failures -= 1
-        if self.failures >= 0:
-            raise ApiException(status=503)
-
-    def read_namespaced_pod(self, name: str, namespace: str) -> None:
-        self._fail_at_first()
-        self.calls.append(f"get {name}")
-        if f"delete {name}" in self.calls and name in self.terminating:
-            self.terminating[name] -= 1
-        if self.terminating.get(name, 0) <= 0:
-            raise ApiException(status=404)
-
-    def delete_namespaced_pod(self, name: str, namespace: str) -> None:
-        self.calls.append(f"delete {name}")
+PODS = "/api/v1/namespaces/clickstream-tools/pods"
 
 
-def tool_task(monkeypatch: pytest.MonkeyPatch, pods: Pods) -> PodReceiptOperator:
-    monkeypatch.setattr(kubernetes_client, "DELETION_POLL_SECONDS", 0)
-    task = kubernetes.build(Settings()).tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake")
+def run_pods(api: KubernetesApi, receipt: Receipt | None) -> list[list[str]]:
+    """Lets each created pod run and succeed; its app writes the receipt. Returns the names of the pods at each creation, filled later."""
+    names_at_creation: list[list[str]] = []
+
+    def create(pod: Object) -> None:
+        names_at_creation.append(api.names("pods"))
+        pod["status"] = {"phase": "Pending"}
+        api.logs[pod["metadata"]["name"]] = ["2026-01-02T00:00:00.000000000Z done"]
+
+    def advance(pod: Object) -> None:
+        if pod["status"]["phase"] == "Pending":
+            pod["status"] = status("Running", {"running": {"startedAt": CREATED}})
+        elif pod["status"]["phase"] == "Running":
+            pod["status"] = status("Succeeded", {"terminated": {"exitCode": 0, "finishedAt": CREATED}})
+            if receipt:
+                write_receipt(pod["spec"]["containers"][0]["args"], receipt)
+
+    def status(phase: str, state: Object) -> Object:
+        container = {"name": "base", "state": state, "ready": True, "restartCount": 0, "image": "i", "imageID": "i"}
+        return {"phase": phase, "containerStatuses": [container], "startTime": CREATED}
+
+    api.on_create, api.on_get = create, advance
+    return names_at_creation
+
+
+@pytest.fixture
+def tool_context(context: Any) -> Any:
+    """The context of the second try of a task, complete enough for the provider's operators."""
+    ti = SimpleNamespace(
+        dag_id=TRY[0], run_id=TRY[1], task_id=TRY[2], try_number=2, map_index=-1, pushed={}, raw=False, is_mapped=False, hostname=""
+    )
+    ti.xcom_push = lambda key, value: ti.pushed.__setitem__(key, value)
+    dag_run = SimpleNamespace(run_id=TRY[1], logical_date=None)
+    return {"ti": ti, "task_instance": ti, "run_id": TRY[1], "dag_run": dag_run, "dag": SimpleNamespace(dag_id=TRY[0]), "params": {}}
+
+
+def tool_task() -> PodReceiptOperator:
+    task = kubernetes.build(Settings()).tool(ToolJob("ledger", ("wait",)), task_id=TRY[2])
     assert isinstance(task, PodReceiptOperator)
-    monkeypatch.setattr(PodReceiptOperator, "client", pods)
     return task
 
 
-def test_the_pod_of_an_earlier_try_is_deleted_and_gone_before_the_next_starts(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
-    first = names.pod_name(*TRY[:3], 1)
-    pods = Pods(first)
-    calls_at_start: list[list[str]] = []
-    monkeypatch.setattr(KubernetesPodOperator, "execute", lambda self, context: calls_at_start.append(list(pods.calls)))
-    monkeypatch.setattr(ReceiptMixin, "execute", lambda self, context: super(ReceiptMixin, self).execute(context))
-    task = tool_task(monkeypatch, pods)
-    task.execute(context)
-    assert task.name == names.pod_name(*TRY)
-    assert calls_at_start == [pods.calls]
-    assert pods.calls == [f"get {first}", f"delete {first}", f"get {first}", f"get {first}", f"get {first}"]
-    assert pods.terminating[first] == 0
+@pytest.fixture(params=[False, True])
+def _default_deferrable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE sets when Airflow is imported; a task that defers ends without its receipt."""
+    defaults = inspect.unwrap(KubernetesPodOperator.__init__).__kwdefaults__
+    monkeypatch.setitem(defaults, "deferrable", request.param)
 
 
-def test_a_pod_that_stays_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    pods = Pods("stuck")
-    pods.terminating["stuck"] = 10**9
+@pytest.mark.usefixtures("_default_deferrable")
+def test_a_tool_runs_as_a_pod_and_its_receipt_is_the_return_value(kubernetes_api: KubernetesApi, tool_context: Any) -> None:
+    run_pods(kubernetes_api, GOOD)
+    tool_task().execute(tool_context)
+    assert tool_context["ti"].pushed["return_value"]["facts"] == GOOD.facts
+    assert f"POST {PODS}" in kubernetes_api.requests
+
+
+def test_a_pod_that_exits_with_code_0_without_a_receipt_fails_the_task(kubernetes_api: KubernetesApi, tool_context: Any) -> None:
+    run_pods(kubernetes_api, None)
+    with pytest.raises(AirflowFailException, match="exit code 0 but no receipt"):
+        tool_task().execute(tool_context)
+
+
+def test_the_running_pod_of_an_earlier_try_is_gone_before_the_next_starts(kubernetes_api: KubernetesApi, tool_context: Any) -> None:
+    """Its labels are those that Airflow would adopt it by; it writes the receipt of its own try, which this try does not read."""
+    run_pods(kubernetes_api, GOOD)
+    first_context = {**tool_context, "ti": SimpleNamespace(**{**vars(tool_context["ti"]), "try_number": 1})}
+    first = tool_task()
+    first.name = names.pod_name(*TRY[:3], 1)
+    labels = {**first._get_ti_pod_labels(first_context), "airflow_kpo_in_cluster": "False"}
+    running = {"phase": "Running", "startTime": CREATED}
+    pod = {"kind": "Pod", "metadata": {"name": first.name, "labels": labels, "creationTimestamp": CREATED}, "status": running}
+    kubernetes_api.objects[f"{PODS}/{first.name}"] = {**pod, "spec": {"containers": []}}
+    kubernetes_api.deletion_gets = 2
+    kubernetes_api.fail("GET", first.name, 503, 0)
+    names_at_creation = run_pods(kubernetes_api, GOOD)
+    kubernetes_api.on_get = no_change_of(first.name, kubernetes_api.on_get)
+    tool_task().execute(tool_context)
+    assert names_at_creation == [[names.pod_name(*TRY)]]
+    assert tool_context["ti"].pushed["return_value"]["facts"] == GOOD.facts
+
+
+def no_change_of(name: str, on_get: Any) -> Any:
+    return lambda pod: None if pod["metadata"]["name"] == name else on_get(pod)
+
+
+def test_a_pod_that_stays_is_an_error_that_names_it(kubernetes_api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubernetes_api.objects[f"{PODS}/stuck"] = {"kind": "Pod", "metadata": {"name": "stuck"}}
+    kubernetes_api.deletion_gets = 10**9
     monkeypatch.setattr(kubernetes_client, "DELETION_SECONDS", 0.1)
     with pytest.raises(AirflowException, match="stuck of an earlier try still exists"):
-        tool_task(monkeypatch, pods)._delete_pod_and_wait("stuck")
+        tool_task()._delete_pod_and_wait("stuck")
 
 
-def test_tools_and_spark_apps_are_neither_adopted_nor_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where an Airflow's default is deferrable: the receipt is read after the end of the synchronous execution."""
-    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
-    runtime = kubernetes.build(Settings())
-    tool = runtime.tool(ToolJob("ledger", ("wait",)), task_id="wait_for_lake")
-    spark = runtime.spark(SparkJob("curate", ()), task_id="curate")
-    assert (tool.durable, tool.deferrable, spark.deferrable) == (False, False, False)
+@pytest.mark.usefixtures("_default_deferrable")
+def test_a_spark_app_runs_as_an_application_and_its_receipt_is_the_return_value(kubernetes_api: KubernetesApi, tool_context: Any) -> None:
+    task = kubernetes.build(Settings()).spark(SparkJob("curate", ("--ref", "main")), task_id=TRY[2])
+    run_application(kubernetes_api, tool_context["ti"])
+    task.execute(tool_context)
+    assert tool_context["ti"].pushed["return_value"]["facts"] == GOOD.facts
+    assert kubernetes_api.names("sparkapplications") == [names.pod_name(*TRY)]
+
+
+def run_application(api: KubernetesApi, ti: Any) -> None:
+    """Lets a created Spark application get a driver pod, which runs and succeeds; its app writes the receipt."""
+    run_pods(api, None)
+    create_pod, advance = api.on_create, api.on_get
+
+    def create(created: Object) -> None:
+        if created["kind"] != "SparkApplication":
+            return create_pod(created)
+        driver = f"{created['metadata']['name']}-driver"
+        created["status"] = {"applicationState": {"state": "RUNNING"}, "driverInfo": {"podName": driver}}
+        write_receipt(created["spec"]["arguments"], GOOD)
+        labels = {"spark-role": "driver", "spark-app-name": created["metadata"]["name"]}
+        metadata = {"name": driver, "namespace": "clickstream-spark", "labels": labels, "creationTimestamp": CREATED}
+        pod = {"kind": "Pod", "metadata": metadata, "spec": {"containers": [{"name": "base"}]}}
+        api.objects[f"/api/v1/namespaces/clickstream-spark/pods/{driver}"] = pod
+        return create_pod(pod)
+
+    api.on_create = create
+    api.on_get = lambda stored: advance(stored) if stored["kind"] == "Pod" else None
+
+
+def test_a_pod_may_take_as_long_as_the_first_pull_of_its_image_on_a_new_node() -> None:
+    spark = kubernetes.build(Settings()).spark(SparkJob("curate", ()), task_id="curate")
+    assert tool_task().startup_timeout_seconds >= spark.startup_timeout_seconds == 600
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""Ray operators of both runtimes, with a fake Jobs API and fake RayJob resources that run the app as a process."""
+"""The Ray operator of the local runtime, with a fake Jobs API that runs the app as a process."""
 
 import json
-import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,17 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from kubernetes.client import ApiException
 from pyarrow.fs import LocalFileSystem
 
 from clickstream.hooks.ray import RayError, RayJobHook
 from clickstream.operators.ray import RayReceiptOperator
 from clickstream.operators.receipt import ReceiptStore
-from clickstream.runtime import rayjob_specs
-from clickstream.runtime.kubernetes import RayJobReceiptOperator
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from clickstream_contracts.settings import Settings
 from tests.plugins.test_receipt_operators import APP, GOOD
 
 JOB_ID = names.pod_name("clickstream_nightly", "r", "work", 1)
@@ -169,72 +164,3 @@ def test_a_request_without_a_token_is_reported_in_one_line() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(401, text="Unauthorized: Missing authentication token"))
     with pytest.raises(RayError, match=r"Ray rejected GET /api/jobs/x: 401 Unauthorized"):
         RayJobHook("http://ray", transport=transport).find("x")
-
-
-class FakeRayJobs:
-    """CustomObjectsApi of a cluster: a RayJob has no status at the first request, and the second request runs its command to the end."""
-
-    def __init__(self, final_status: dict[str, Any]) -> None:
-        self.final_status = final_status
-        self.manifests: dict[str, Any] = {}
-        self.calls: list[str] = []
-
-    def patch_namespaced_custom_object(self, *path_and_body: Any, **options: Any) -> None:
-        *path, name, body = path_and_body
-        assert path == ["ray.io", "v1", "clickstream-ray", "rayjobs"]
-        assert options == rayjob_specs.SERVER_SIDE_APPLY
-        self.calls.append(f"apply {name}")
-        self.manifests[name] = body
-
-    def get_namespaced_custom_object(self, *path: str) -> dict[str, Any]:
-        name = path[-1]
-        self.calls.append(f"get {name}")
-        if self.calls.count(f"get {name}") == 1:
-            return {}
-        subprocess.run(shlex.split(self.manifests[name]["spec"]["entrypoint"]), check=False)
-        return {"status": self.final_status}
-
-    def delete_namespaced_custom_object(self, *path: str, propagation_policy: str) -> None:
-        assert propagation_policy == "Foreground"
-        self.calls.append(f"delete {path[-1]}")
-        if self.manifests.pop(path[-1], None) is None:
-            raise ApiException(status=404)
-
-
-def rayjob_task(rayjobs: FakeRayJobs, receipt_text: str) -> RayJobReceiptOperator:
-    task = RayJobReceiptOperator(task_id="work", command=app_command(receipt_text), poll_seconds=0)
-    task.__dict__["hook"] = SimpleNamespace(custom_object_client=rayjobs)
-    return task
-
-
-def test_on_kubernetes_a_rayjob_is_applied_followed_and_deleted(context: Any) -> None:
-    rayjobs = FakeRayJobs({"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})
-    context["ti"].try_number = 2
-    rayjob_task(rayjobs, GOOD.to_json()).execute(context)
-    assert context["ti"].pushed["return_value"]["facts"] == GOOD.facts
-    first, second = try_name(context, 1), try_name(context, 2)
-    assert rayjobs.calls == [f"delete {first}", f"apply {second}", f"get {second}", f"get {second}", f"delete {second}"]
-
-
-@pytest.mark.parametrize(
-    ("final_status", "message"),
-    [
-        ({"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "message": "OOMKilled"}, "is FAILED: OOMKilled"),
-        ({"jobDeploymentStatus": "ValidationFailed", "message": "no cluster"}, "is ValidationFailed: no cluster"),
-        ({"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}, "is STOPPED: no reason given"),
-    ],
-)
-def test_on_kubernetes_a_failure_has_the_message_of_the_rayjob_which_is_kept(
-    final_status: dict[str, Any], message: str, context: Any
-) -> None:
-    rayjobs = FakeRayJobs(final_status)
-    with pytest.raises(AirflowException, match=message):
-        rayjob_task(rayjobs, "").execute(context)
-    assert list(rayjobs.manifests) == [try_name(context)]
-
-
-def test_a_rayjob_has_the_settings_of_airflow() -> None:
-    command = ["python", "-m", "ray_apps.jobs.train", "--ref", "a b"]
-    spec = rayjob_specs.manifest("x", command, Settings(nessie_uri="http://n:1"))["spec"]
-    assert spec["entrypoint"] == "python -m ray_apps.jobs.train --ref 'a b'"
-    assert '"CLICKSTREAM_NESSIE_URI": "http://n:1"' in spec["runtimeEnvYAML"]

@@ -62,12 +62,22 @@ class ReceiptMixin(BaseOperator):
         """Appends to the app's arguments, and removes those that rendered to the empty string."""
         raise NotImplementedError
 
+    def adopt(self, context: Context) -> int | None:
+        """Returns the number of an earlier try whose job still runs and is followed by this try; None: this try starts the app."""
+        return None
+
+    def end_earlier_tries(self, receipt_uris: list[str]) -> None:
+        """Ends what earlier tries left running; each of them writes the receipt at its URI of `receipt_uris`."""
+
     def execute(self, context: Context) -> None:
         """Runs the app and pushes its receipt as the task's return value."""
         store = ReceiptStore.from_settings(Settings.from_env())
-        key = receipt_key(context["ti"])
-        store.delete(key)
-        self.add_arguments(["--receipt", store.uri(key)])
+        adopted_try = self.adopt(context)
+        key = receipt_key(context["ti"], adopted_try or context["ti"].try_number)
+        if adopted_try is None:
+            self.end_earlier_tries([store.uri(receipt_key(context["ti"], number)) for number in range(1, context["ti"].try_number)])
+            store.delete(key)
+            self.add_arguments(["--receipt", store.uri(key)])
         failure = None
         try:
             super().execute(context)

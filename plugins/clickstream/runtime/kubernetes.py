@@ -1,11 +1,7 @@
 """Kubernetes runtime: a Spark app is a SparkApplication, a Ray app is a RayJob, a tool is a pod."""
 
-import time
-from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 from airflow.sdk import BaseOperator, Context
@@ -13,10 +9,11 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
 from clickstream.operators.receipt import ReceiptMixin, without_empty
-from clickstream.runtime import pod_specs, rayjob_specs
+from clickstream.runtime import pod_specs
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.runtime.flink import FlinkSession
 from clickstream.runtime.kubernetes_client import CustomResources, is_present, wait_until_deleted
+from clickstream.runtime.rayjobs import RayJobReceiptOperator
 from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -24,9 +21,10 @@ from clickstream_contracts.settings import Settings
 SPARK_VERSION = "4.1.4"
 SPARK_NAMESPACE = names.namespace("spark")
 TOOLS_NAMESPACE = names.namespace("tools")
-RAY_NAMESPACE = names.namespace("ray")
 # The folder of the project in every image.
 PROJECT = "/opt/clickstream"
+# Time that a pod may take until it runs.
+STARTUP_SECONDS = 600
 # A finished SparkApplication is kept for an hour, for inspection.
 SPARK_TTL_SECONDS = 3600
 # Spark uses a volume as local storage only if its name begins with spark-local-dir-.
@@ -55,7 +53,8 @@ class DescriptiveFailureSparkOperator(SparkKubernetesOperator):
         self.name = current_try_name(context["ti"])
         try:
             super().execute(context)
-        except AirflowException as error:
+        # ApiException: the application or its driver is gone, or was refused before it had a driver.
+        except (AirflowException, ApiException) as error:
             raise AirflowException(self._error_message(self.name) or str(error)) from error
 
     def _error_message(self, name: str) -> str:
@@ -105,55 +104,6 @@ class PodReceiptOperator(ReceiptMixin, KubernetesPodOperator):
         self.arguments = without_empty([*self.arguments, *arguments])
 
 
-class RayJobResourceOperator(BaseOperator):
-    """Applies a RayJob and waits until it ends. A succeeded RayJob is deleted, a failed one stays for inspection.
-
-    Killing the task deletes the RayJob, which stops the job.
-    """
-
-    template_fields: Sequence[str] = ("command",)
-
-    def __init__(self, *, command: list[str], poll_seconds: float = 5.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.command = command
-        self.poll_seconds = poll_seconds
-        self._name = ""
-
-    def execute(self, context: Context) -> Any:
-        # A job of an earlier try may still run if its worker was lost, and two jobs must not write at once.
-        for name in earlier_try_names(context["ti"]):
-            self._rayjobs.delete_and_wait(name)
-        self._name = current_try_name(context["ti"])
-        self._rayjobs.apply(self._name, rayjob_specs.manifest(self._name, self.command, Settings.from_env()))
-        status = self._rayjobs.status(self._name)
-        while not rayjob_specs.has_ended(status):
-            time.sleep(self.poll_seconds)
-            status = self._rayjobs.status(self._name)
-        failure = rayjob_specs.failure(self._name, status)
-        if failure:
-            raise AirflowException(failure)
-        self._rayjobs.delete(self._name)
-
-    def on_kill(self) -> None:
-        if self._name:
-            self._rayjobs.delete(self._name)
-
-    @property
-    def _rayjobs(self) -> CustomResources:
-        return CustomResources(self.hook.custom_object_client, "ray.io", "v1", RAY_NAMESPACE, "rayjobs")
-
-    @cached_property
-    def hook(self) -> KubernetesHook:
-        return KubernetesHook(conn_id=KubernetesHook.default_conn_name)
-
-
-class RayJobReceiptOperator(ReceiptMixin, RayJobResourceOperator):
-    """Runs a RayJob and requires the app's receipt."""
-
-    def add_arguments(self, arguments: list[str]) -> None:
-        self.command = without_empty([*self.command, *arguments])
-
-
 class Kubernetes(FlinkSession):
     """Builds the operators of a cluster with the Spark operator and KubeRay."""
 
@@ -182,6 +132,8 @@ class Kubernetes(FlinkSession):
             pod_template_dict=self.tool_pod(job),
             automount_service_account_token=False,
             do_xcom_push=False,
+            # Includes the first pull of the image on a new node, and the node's start.
+            startup_timeout_seconds=STARTUP_SECONDS,
             durable=False,
             # The receipt is read after the pod has ended, in the same try; a deferred task would end without it.
             deferrable=False,

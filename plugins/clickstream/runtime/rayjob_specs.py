@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickstream.runtime import pod_specs
@@ -10,6 +11,7 @@ from clickstream_contracts.settings import Settings
 
 # The RayCluster of manifests/base/ray that runs jobs; it scales its workers with them.
 CLUSTER = "train"
+SUBMITTER = "ray-submitter"
 # Options of a server-side apply, which is idempotent.
 SERVER_SIDE_APPLY: dict[str, Any] = {"_content_type": "application/apply-patch+yaml", "field_manager": "clickstream", "force": True}
 TERMINAL_STATES = ("Complete", "Failed", "ValidationFailed")
@@ -25,8 +27,9 @@ def manifest(name: str, command: list[str], settings: Settings) -> dict[str, Any
         "metadata": {"name": name, "namespace": names.namespace("ray"), "labels": pod_specs.labels("ray-job", app)},
         "spec": {
             "clusterSelector": {"ray.io/cluster": CLUSTER},
-            # The operator submits by HTTP; the other modes start one more pod for each job to do that.
-            "submissionMode": "HTTPMode",
+            # A pod submits the job and prints its output, so that the API server has it as that pod's log.
+            "submissionMode": "K8sJobMode",
+            "submitterPodTemplate": _submitter(app, settings),
             "jobId": name,
             "entrypoint": shlex.join(command),
             # The head has no CPUs for jobs, so the entrypoint runs on a worker.
@@ -34,6 +37,28 @@ def manifest(name: str, command: list[str], settings: Settings) -> dict[str, Any
             "runtimeEnvYAML": json.dumps({"env_vars": environment}),
         },
     }
+
+
+def _submitter(app: str, settings: Settings) -> dict[str, Any]:
+    """Returns the pod that runs `ray job submit` and `ray job logs --follow`; KubeRay adds the command."""
+    container = {
+        "name": "ray-job-submitter",
+        "image": settings.ray_image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": "HOME", "value": "/tmp"}],
+        "resources": pod_specs.resources("256Mi", cpu=("100m", "1"), memory=("512Mi", "512Mi")),
+    }
+    return {
+        "metadata": {"labels": pod_specs.labels(SUBMITTER, app)},
+        "spec": pod_specs.pod_spec(SUBMITTER, container, [pod_specs.TMP]),
+    }
+
+
+def runs(rayjob: Mapping[str, Any] | None, command: Sequence[str]) -> bool:
+    """Returns whether a RayJob exists, has not ended, is not being deleted and runs the command, with further arguments at its end."""
+    if not rayjob or "deletionTimestamp" in rayjob["metadata"] or has_ended(rayjob.get("status", {})):
+        return False
+    return str(rayjob["spec"]["entrypoint"]).startswith(f"{shlex.join(command)} ")
 
 
 def has_ended(status: dict[str, Any]) -> bool:
