@@ -12,7 +12,7 @@ import numpy as np
 from pyarrow import fs
 from ray import serve
 
-from ray_apps.common.pointer import Pointer
+from clickstream_contracts.rollout_pointer import Pointer
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import artefacts, ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest

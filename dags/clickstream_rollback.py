@@ -2,9 +2,9 @@
 
 from airflow.sdk import DAG, Param
 
-from clickstream.dag_defaults import Tag, task_defaults
+from clickstream.dag_defaults import URGENT, Tag, task_defaults
 from clickstream.runtime import runtime
-from clickstream.templates import MACROS, ray_job
+from clickstream.templates import MACROS, rollout_step
 from clickstream_contracts import names
 
 DOCS = """
@@ -12,7 +12,8 @@ DOCS = """
 
 Trigger with the name of an earlier *release*: one commit on main restores the rollout as that release left it, with its model for all
 users, its data tag and its rule version. A candidate that is being rolled out is removed. The replicas follow within seconds. The model's
-artefact is verified first: if it was damaged, the rollback fails and the served model stays.
+artefact is verified first: if it was damaged, the rollback fails and the served model stays. A rollback needs neither Ray nor a free
+Spark or Ray worker. A step of a rollout that is in progress meanwhile fails: it never undoes the rollback.
 
 The rollout records the version of the fraud rules that the release was made with. The rules themselves are code, so `clickstream_streams`
 runs the deployed version.
@@ -36,8 +37,8 @@ with DAG(
     is_paused_upon_creation=False,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
-    default_args=task_defaults(minutes=15),
+    default_args={**task_defaults(minutes=15), **URGENT},
     user_defined_macros=MACROS,
 ):
-    rollback = ("rollback", "--release", "{{ params.release }}", "--reason", "requested")
-    runtime.ray_job(ray_job("rollout", names.MAIN, *rollback), task_id="rollback")
+    step = rollout_step("rollback", "--release", "{{ params.release }}", "--reason", "requested")
+    runtime.tool(step, task_id="rollback")

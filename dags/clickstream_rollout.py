@@ -1,11 +1,11 @@
 """The rollout: serve a new model to 10, 50 and 100 % of the users, with a check of the variants after each step."""
 
-from airflow.sdk import DAG, Param, PartitionedAssetTimetable, TriggerRule, chain
+from airflow.sdk import DAG, Param, PartitionedAssetTimetable, chain
 
-from clickstream.dag_defaults import MODEL_ASSET, ROLLOUT_ASSET, Tag, task_defaults
+from clickstream.dag_defaults import MODEL_ASSET, ROLLOUT_ASSET, URGENT, Tag, task_defaults
 from clickstream.operators.nessie import PinMainOperator, TagReleaseOperator
 from clickstream.runtime import ToolJob, runtime
-from clickstream.templates import FRAUD_RULES_VERSION, MACROS, MODEL, NEW_RELEASE, TODAY, ray_job, receipt_fact, xcom_value
+from clickstream.templates import FRAUD_RULES_VERSION, MACROS, MODEL, NEW_RELEASE, TODAY, receipt_text, rollout_step, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
@@ -15,11 +15,15 @@ Triggered by each model that passed the gate of `clickstream_train`. Each step w
 the replicas follow within seconds, and a user stays with the same variant. **check** compares the metrics of the variants `stable` and
 `candidate` after each step: the candidate must be the expected model, must respond, and must not have a higher error rate, a much higher
 latency or a significantly lower click rate than the stable model. Without traffic the check sends requests of its own. **finish** makes
-the candidate the stable model; **tag** tags that commit with the name of the release.
+the candidate the stable model; **tag** tags that commit with the name of the release, which ends with `_2` if the same model was rolled
+out before on that day. **rollback** is a teardown: it removes the candidate of a run that did not get to `finish`; after it, it does
+nothing.
 
 | you want | do |
 |---|---|
 | to roll out a model of `ml.models` by hand | trigger with *model*: it must have passed the gate |
+| to stop a rollout | mark the run as failed: **rollback** removes the candidate, the other tasks are skipped (Airflow then shows the \
+run as a success) |
 | to serve an earlier release again | trigger `clickstream_rollback` with its name; `./clickstream refs tags` lists the releases |
 
 **Failures**
@@ -28,7 +32,9 @@ the candidate the stable model; **tag** tags that commit with the name of the re
 |---|---|---|
 | `check_...` | why the candidate is worse | **rollback** has already made all users get the stable model again, and the run is failed |
 | `start` | is not what was written | a file of the model was changed or damaged; it was not served to anybody |
-| `start` | is being rolled out | an earlier rollout was interrupted; trigger `clickstream_rollback` with the release that should serve |
+| `widen_...`, `finish` | is not being rolled out, a rollback was made | `clickstream_rollback` ran meanwhile; it stays |
+| `start` | is being rolled out | an earlier run was deleted before its **rollback**; trigger `clickstream_rollback` with the \
+release that should serve |
 | `tag` | main has no commit with the message | main was reset since the run began; clear the run from `pin_main` |
 
 Runs wait for each other.
@@ -44,24 +50,22 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.BATCH, Tag.MODEL],
     params=PARAMS,
-    default_args=task_defaults(minutes=15),
+    default_args={**task_defaults(minutes=15), **URGENT},
     user_defined_macros=MACROS,
 ):
-    release = ("--release", NEW_RELEASE)
     variants_check = ToolJob("rollout", ("check", "--candidate", MODEL))
 
     pin_main = PinMainOperator(task_id="pin_main")
-    start_options = (*release, "--candidate", MODEL, "--share", "10", "--rule-version", FRAUD_RULES_VERSION)
-    start = runtime.ray_job(ray_job("rollout", names.MAIN, "start", *start_options), task_id="start")
+    candidate = ("--release", NEW_RELEASE, "--candidate", MODEL, "--share", "10", "--rule-version", FRAUD_RULES_VERSION)
+    start = runtime.tool(rollout_step("start", *candidate), task_id="start")
     check_10 = runtime.tool(variants_check, task_id="check_10")
-    step_50 = ("step", *release, "--share", "50", "--reason", receipt_fact("check_10", "reason"))
-    widen_50 = runtime.ray_job(ray_job("rollout", names.MAIN, *step_50), task_id="widen_50")
+    step_50 = rollout_step("step", "--share", "50", "--reason", receipt_text("check_10", "reason"))
+    widen_50 = runtime.tool(step_50, task_id="widen_50")
     check_50 = runtime.tool(variants_check, task_id="check_50")
-    step_100 = ("step", *release, "--share", "100", "--reason", receipt_fact("check_50", "reason"))
-    widen_100 = runtime.ray_job(ray_job("rollout", names.MAIN, *step_100), task_id="widen_100")
+    step_100 = rollout_step("step", "--share", "100", "--reason", receipt_text("check_50", "reason"))
+    widen_100 = runtime.tool(step_100, task_id="widen_100")
     check_100 = runtime.tool(variants_check, task_id="check_100")
-    finish_options = (*release, "--reason", receipt_fact("check_100", "reason"))
-    finish = runtime.ray_job(ray_job("rollout", names.MAIN, "finish", *finish_options), task_id="finish")
+    finish = runtime.tool(rollout_step("finish", "--reason", receipt_text("check_100", "reason")), task_id="finish")
     tag = TagReleaseOperator(
         task_id="tag",
         tag=xcom_value("finish", "facts", "release"),
@@ -73,9 +77,7 @@ with DAG(
     )
 
     steps = [start, check_10, widen_50, check_50, widen_100, check_100, finish]
-    rollback_options = (*release, "--reason", "a step or its check failed")
-    rollback = runtime.ray_job(
-        ray_job("rollout", names.MAIN, "back", *rollback_options), task_id="rollback", trigger_rule=TriggerRule.ONE_FAILED
-    )
+    # A teardown also runs when the run is marked failed. Its setup is the task before `start`: a start that failed may have been committed.
+    rollback = runtime.tool(rollout_step("back", "--reason", "the rollout did not finish"), task_id="rollback")
     chain(pin_main, *steps, tag)
-    steps >> rollback
+    steps >> rollback.as_teardown(setups=pin_main)

@@ -9,6 +9,9 @@ from airflow.sdk import Asset
 OWNER = "clickstream"
 SPARK_POOL = "spark"
 
+# Added to the arguments of tasks that change what users are served: they get a free slot before all other tasks that wait for one.
+URGENT = {"priority_weight": 1000, "weight_rule": "absolute"}
+
 # The streams write raw.* all the time. This asset shows that in the graph of assets; no DAG is scheduled by it.
 RAW_ASSET = Asset(name="clickstream_raw", uri="clickstream://lake/raw")
 # One DAG publishes each of these and another is scheduled by it. Each event has its day as partition key.

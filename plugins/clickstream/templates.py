@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clickstream.runtime.base import RayJob, SparkJob
+from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.task_names import run_branch
 from clickstream_contracts import names
 from clickstream_contracts.fraud_rules import rules
@@ -31,8 +31,10 @@ def jinja(expression: str) -> str:
 
 DAY_BEFORE_RUN_EXPRESSION = "(dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')"
 # The parameter `day` comes first, then the run's partition key; a manual run without either takes the day before it.
-DAY_EXPRESSION = f"names.checked_day(params.day or dag_run.partition_key or {DAY_BEFORE_RUN_EXPRESSION})"
-TODAY_EXPRESSION = "dag_run.partition_key or dag_run.run_after.strftime('%Y-%m-%d')"
+# A rerun is a triggered run, without partition key and asset event: it has both as parameters.
+PARTITION_EXPRESSION = "params.get('partition') or dag_run.partition_key"
+DAY_EXPRESSION = f"names.checked_day(params.day or {PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION})"
+TODAY_EXPRESSION = f"{PARTITION_EXPRESSION} or dag_run.run_after.strftime('%Y-%m-%d')"
 MODEL_EXPRESSION = "params.model or event_extra(triggering_asset_events, 'model_sha256')"
 
 BRANCH = jinja("run_branch(ti)")
@@ -45,7 +47,7 @@ KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
 FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
 MODEL = jinja(MODEL_EXPRESSION)
 # The commit of the release whose event triggered the run.
-RELEASE_COMMIT = jinja("event_extra(triggering_asset_events, 'commit')")
+RELEASE_COMMIT = jinja("params.get('release_commit') or event_extra(triggering_asset_events, 'commit')")
 NEW_RELEASE = jinja(f"names.release_name({TODAY_EXPRESSION}, {MODEL_EXPRESSION})")
 FRAUD_RULES_VERSION = jinja("fraud_rules().version")
 
@@ -71,6 +73,11 @@ def receipt_fact(task_id: str, name: str) -> str:
     return jinja(f"{xcom_expression(task_id, 'facts', name)} | tojson")
 
 
+def receipt_text(task_id: str, name: str) -> str:
+    """Returns the template of one fact of the receipt of `task_id` that is a text, without quotes."""
+    return xcom_value(task_id, "facts", name)
+
+
 def receipt_days(task_id: str) -> str:
     """Returns the template of the days in the receipt of `task_id`, separated by commas."""
     return jinja(f"{xcom_expression(task_id, 'facts', 'days')} | join(',')")
@@ -87,3 +94,8 @@ def spark_job(app: str, *args: str, ref: str = BRANCH) -> SparkJob:
 def ray_job(app: str, ref: str, *args: str) -> RayJob:
     """Returns a Ray app of this run, which reads or writes `ref`."""
     return RayJob(app, ("--ref", ref, "--run", BRANCH, *args))
+
+
+def rollout_step(action: str, *args: str) -> ToolJob:
+    """Returns the tool that takes a step of a rollout for this run."""
+    return ToolJob("rollout", (action, "--run", BRANCH, *args))

@@ -1,6 +1,7 @@
 """The tables of models and of the rollout: which model serves, where each one is stored, and rows that are written once."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,8 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
+from clickstream_contracts.rollout_pointer import Pointer, in_order
 from clickstream_contracts.settings import Settings
-from ray_apps.common.pointer import Pointer
 
 ROLLOUT, MODELS, EVALUATIONS = "serving.rollout", "ml.models", "ml.evaluations"
 KEY = "model_sha256"
@@ -26,10 +27,9 @@ def open_catalog(settings: Settings, ref: str, **headers: str) -> RestCatalog:
     return RestCatalog("nessie", **settings.pyiceberg(ref), **headers)
 
 
-def rollout_steps(catalog: RestCatalog) -> list[Row]:
+def rollout_steps(catalog: RestCatalog) -> list[Mapping[str, Any]]:
     """All rows of `serving.rollout`, the oldest first. Raises NoSuchTableError."""
-    steps: list[Row] = catalog.load_table(ROLLOUT).scan().to_arrow().sort_by("at").to_pylist()
-    return steps
+    return in_order(catalog.load_table(ROLLOUT).scan().to_arrow().to_pylist())
 
 
 def pointer(catalog: RestCatalog) -> Pointer:

@@ -10,11 +10,9 @@ recommendations as long as the code is the same. A digest of the code is in the 
 that of the running code, `read` only logs a warning. Most changes of the code do not change a recommendation, and a
 refusal would take all models out of service with each deployment.
 
-FORMAT is raised when the fields of the manifest or the files change. All formats have the same checksum of the manifest,
-so an undamaged model of another format is distinguished from a damaged one.
+The checksums and the format are in `clickstream_contracts.model_artefact`: a rollout verifies them without this package.
 """
 
-import hashlib
 import io
 import json
 import logging
@@ -29,6 +27,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import fs
 
+from clickstream_contracts.model_artefact import (
+    FORMAT,
+    MANIFEST,
+    ArtefactError,
+    IncompatibleArtefact,
+    check_file,
+    read_manifest,
+    sha256_of,
+    sha256_of_fields,
+)
 from ray_apps.recommender.compiled import SOURCE_DIGEST
 from ray_apps.recommender.features import FeatureError, feature_names
 from ray_apps.recommender.index import Index
@@ -37,29 +45,11 @@ from ray_apps.recommender.retriever import Arrays
 from ray_apps.recommender.retrievers import RetrievalConfig, RetrieverError
 from ray_apps.recommender.sessions import Sessions
 
-MANIFEST = "manifest.json"
-# A manifest without the field `format` has format 1.
-FORMAT = 2
 SESSIONS, ITEMS, RANKER = "sessions.npz", "items.arrow", "ranker.txt"
 # Files of every model; there is one more for each retriever that stores arrays.
 REQUIRED_FILES = (SESSIONS, ITEMS, RANKER)
 LIBRARIES = ("lightgbm", "numba", "numpy", "pyarrow", "scipy")
 log = logging.getLogger("ray_apps.recommender")
-
-
-class ArtefactError(ValueError):
-    """A model is incomplete, was changed, or cannot be built by this code; the message says what is wrong."""
-
-
-class IncompatibleArtefact(ArtefactError):
-    """The manifest is undamaged, but this code cannot build its model: another format, an unknown retriever or feature.
-
-    `sha256` is the model's.
-    """
-
-    def __init__(self, message: str, sha256: str) -> None:
-        super().__init__(message)
-        self.sha256 = sha256
 
 
 @dataclass(frozen=True)
@@ -84,7 +74,7 @@ class Manifest:
     @property
     def sha256(self) -> str:
         """The name of the model: it changes with every byte of every file and with every value in the manifest."""
-        return _sha256_of_fields(self.__dict__)
+        return sha256_of_fields(self.__dict__)
 
 
 @dataclass(frozen=True)
@@ -125,8 +115,7 @@ def read(storage: fs.FileSystem, folder: str, sha256: str = "") -> Artefact:
     retrieval = _retrieval(manifest, folder)
     contents = {name: _read_file(storage, folder, name) for name in manifest.files}
     for name, content in contents.items():
-        if _sha256(content) != manifest.files[name]:
-            raise ArtefactError(f"{folder}/{name}: is not what was written: its sha256 differs from the manifest's")
+        check_file(folder, name, sha256_of([content]), manifest.__dict__)
     if manifest.source != SOURCE_DIGEST:
         log.warning("%s: model %s was made by other code of the recommender; it may rank differently", folder, manifest.sha256[:12])
     ids = pa.ipc.open_file(contents[ITEMS]).read_all()["id"].to_numpy()
@@ -160,7 +149,7 @@ def _sealed(artefact: Artefact, contents: dict[str, bytes]) -> Manifest:
         artefact.manifest,
         retrieval=model.index.retrieval.to_json(),
         features=model.features,
-        files={name: _sha256(content) for name, content in contents.items()},
+        files={name: sha256_of([content]) for name, content in contents.items()},
     )
 
 
@@ -182,23 +171,11 @@ def _retrieval(manifest: Manifest, folder: str) -> RetrievalConfig:
 
 def _manifest(content: bytes, folder: str, expected_sha256: str) -> Manifest:
     """The manifest in these bytes. Raises ArtefactError, or IncompatibleArtefact if it is undamaged and of another format."""
-    try:
-        body = json.loads(content)
-        sha256 = body.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{folder}/{MANIFEST}: is not a manifest: {error}") from None
-    if _sha256_of_fields(body) != sha256:
-        raise ArtefactError(f"{folder}/{MANIFEST}: is not what was written: its sha256 does not match")
-    if expected_sha256 and sha256 != expected_sha256:
-        raise ArtefactError(f"{folder}: holds model {sha256[:12]}, not {expected_sha256[:12]}")
-    if (stored_format := body.get("format", 1)) != FORMAT:
-        raise IncompatibleArtefact(
-            f"{folder}/{MANIFEST}: artefact format {stored_format}, this code reads {FORMAT}: train a new model", sha256
-        )
+    body = read_manifest(content, folder, expected_sha256)
     if different := sorted(set(body) ^ {entry.name for entry in fields(Manifest)}):
         raise IncompatibleArtefact(
             f"{folder}/{MANIFEST}: was written by another version of this code (differs in {', '.join(different)}): train a new model",
-            sha256,
+            sha256_of_fields(body),
         )
     return Manifest(**body)
 
@@ -233,12 +210,3 @@ def _read_file(storage: fs.FileSystem, folder: str, name: str) -> bytes:
             return bytes(stream.read())
     except (OSError, pa.ArrowException) as error:
         raise ArtefactError(f"{folder}/{name}: cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _sha256_of_fields(manifest_fields: Mapping[str, Any]) -> str:
-    """The checksum of a manifest, from its fields without `sha256`."""
-    return _sha256(json.dumps(manifest_fields, sort_keys=True).encode())
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

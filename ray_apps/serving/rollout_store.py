@@ -8,9 +8,9 @@ from urllib.request import urlopen
 from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts import names
+from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.settings import Settings
 from ray_apps.common import model_registry
-from ray_apps.common.pointer import Pointer
 from ray_apps.common.storage import open_storage
 from ray_apps.recommender import artefacts
 from ray_apps.recommender.artefacts import Artefact

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, STABLE
-from ray_apps.common.pointer import Pointer
 from ray_apps.serving.metrics import MetricsByVariant, VariantMetrics
 from ray_apps.serving.scorer import Scorer
 

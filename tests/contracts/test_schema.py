@@ -25,7 +25,7 @@ WRITING_PACKAGES = {
     "marts": "spark_apps",
     "features": "spark_apps",
     "ml": "ray_apps",
-    "serving": "ray_apps",
+    "serving": "tools",
 }
 
 

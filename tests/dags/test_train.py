@@ -25,7 +25,8 @@ TRAIN_RECEIPT = {
     "outputs": {"model": "s3://lake/models/m"},
     "facts": {"trials": [{"it's": 1}]},
 }
-CHECK_RECEIPT = {"facts": {"reason": "0 of 9 requests failed, p99 5.0 ms against 6.0 ms"}}
+REASON = '0 of 9 requests failed, p99 5.0 ms > 4.0 ms & it\'s "slow"'
+CHECK_RECEIPT = {"facts": {"reason": REASON}}
 STEP_FACTS = {"message": "Rollout: finish of r", "release": "r", "stable": SHA256, "data_tag": FEATURES_TAG, "rule_version": "1"}
 STEP_RECEIPT = {"facts": STEP_FACTS}
 XCOMS = {
@@ -66,7 +67,7 @@ def render(bag: Any, dag_id: str, task_id: str, events: Any = None, **params: An
 def app_and_arguments(task: Any) -> list[str]:
     """Returns the module and the arguments of the task's app."""
     task.add_arguments([])
-    command: list[str] = task.command
+    command: list[str] = [*task.cmds, *task.arguments] if hasattr(task, "cmds") else task.command
     return command[command.index("-m") + 1 :]
 
 
@@ -108,12 +109,26 @@ def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(b
         assert next_task_id in dag.get_task(task_id).downstream_task_ids
     steps = [app_and_arguments(render(bag, names.ROLLOUT, step)) for step in ("start", "widen_50", "widen_100")]
     assert [option(arguments, "--share") for arguments in steps] == ["10", "50", "100"]
-    assert {option(arguments, "--release") for arguments in steps} == {names.release_name("2026-01-02", SHA256)}
+    assert option(steps[0], "--release") == names.release_name("2026-01-02", SHA256)
+    assert [option(arguments, "--reason") for arguments in steps[1:]] == [REASON] * 2, "plain text: no JSON, no HTML escapes"
     check = app_and_arguments(render(bag, names.ROLLOUT, "check_50"))
     assert check[:4] == ["tools.rollout", "check", "--candidate", SHA256]
     rollback = dag.get_task("rollback")
-    assert rollback.trigger_rule == "one_failed"
-    assert rollback.upstream_task_ids == {*order} - {"tag"}
+    assert rollback.is_teardown
+    assert rollback.upstream_task_ids == {*order, "pin_main"} - {"tag"}
+    runs = {option(app_and_arguments(render(bag, names.ROLLOUT, step)), "--run") for step in ("start", "widen_50", "finish", "rollback")}
+    assert len(runs) == 1, "the steps of a run find its release by the run"
+
+
+def test_steps_of_a_rollout_and_rollbacks_need_no_ray_and_start_before_other_tasks(bags: dict[str, Any]) -> None:
+    # The default rule of a task's weight adds those of all tasks after it.
+    most = sum(task.priority_weight for dag_id in (names.NIGHTLY, names.FEATURES, names.TRAIN) for task in bags["local"].dags[dag_id].tasks)
+    for runtime, operator in (("local", "CommandReceiptOperator"), ("kubernetes", "PodReceiptOperator")):
+        dags = bags[runtime].dags
+        steps = [dags[names.ROLLOUT].get_task(task_id) for task_id in ("start", "widen_50", "widen_100", "finish", "rollback")]
+        for task in [*steps, dags[names.ROLLBACK].get_task("rollback")]:
+            assert type(task).__name__ == operator
+            assert task.priority_weight > most
 
 
 def test_the_release_is_tagged_at_the_commit_that_finish_reports(bag: Any) -> None:
@@ -129,7 +144,8 @@ def test_the_rollout_records_the_version_of_the_deployed_fraud_rules(bag: Any) -
 
 def test_a_rollback_is_one_step(bag: Any) -> None:
     arguments = app_and_arguments(render(bag, names.ROLLBACK, "rollback"))
-    assert arguments[5:8] == ["rollback", "--release", RELEASE]
+    assert arguments[:2] == ["tools.rollout", "rollback"]
+    assert option(arguments, "--release") == RELEASE
 
 
 def test_both_runtimes_pass_the_same_arguments(bags: dict[str, Any]) -> None:
@@ -138,8 +154,12 @@ def test_both_runtimes_pass_the_same_arguments(bags: dict[str, Any]) -> None:
         local = app_and_arguments(render(bags["local"], dag_id, task_id))
         kubernetes = app_and_arguments(render(bags["kubernetes"], dag_id, task_id))
         assert local == kubernetes
-        manifest = rayjob_specs.manifest("x", ["python", "-m", *kubernetes], Settings())
-        assert shlex.split(manifest["spec"]["entrypoint"])[2:] == kubernetes
+
+
+def test_arguments_reach_a_ray_job_unchanged(bags: dict[str, Any]) -> None:
+    arguments = app_and_arguments(render(bags["kubernetes"], names.TRAIN, "register"))
+    manifest = rayjob_specs.manifest("x", ["python", "-m", *arguments], Settings())
+    assert shlex.split(manifest["spec"]["entrypoint"])[2:] == arguments
 
 
 def test_features_trigger_the_training_and_a_model_triggers_the_rollout(bag: Any) -> None:

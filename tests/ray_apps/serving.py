@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ray_apps.common.pointer import Pointer
+from clickstream_contracts.rollout_pointer import Pointer
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest

@@ -23,10 +23,10 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StringType
 
 from clickstream_contracts import names
+from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, STABLE
 from clickstream_contracts.settings import Settings, read_env_file, read_secret
 from ray_apps.common.model_registry import MODELS, ROLLOUT
-from ray_apps.common.pointer import Pointer
 from ray_apps.common.storage import open_storage, read_bytes, write_bytes
 from ray_apps.recommender import artefacts
 from ray_apps.recommender.artefacts import SESSIONS

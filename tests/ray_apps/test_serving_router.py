@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
-from ray_apps.common.pointer import Pointer
 from ray_apps.recommender.artefacts import ArtefactError
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.sessions import Ints, Queries

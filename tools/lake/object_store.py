@@ -1,13 +1,17 @@
-"""The S3 object store: a client, the bucket, and writing a small text such as a receipt."""
+"""The S3 object store: a client, the bucket, reading a file, and writing a small text such as a receipt."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from clickstream_contracts.settings import Settings
+
+READ_BYTES = 1 << 20
 
 
 def s3_client(settings: Settings, **options: Any) -> Any:
@@ -29,6 +33,18 @@ def ensure_bucket(settings: Settings) -> None:
     client = s3_client(settings)
     if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=settings.s3_bucket)
+
+
+def read_chunks(settings: Settings, uri: str) -> Iterator[bytes]:
+    """Yields the content of an s3:// or file:// address in parts. Raises OSError if it cannot be read."""
+    address = urlparse(uri)
+    if address.scheme != "s3":
+        yield Path(address.path).read_bytes()
+        return
+    try:
+        yield from s3_client(settings).get_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["Body"].iter_chunks(READ_BYTES)
+    except (BotoCoreError, ClientError) as error:
+        raise OSError(f"{uri}: {error}") from None
 
 
 def write_text(settings: Settings, uri: str, text: str) -> None:

@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.rollout_pointer import in_order
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.lake import catalog, nessie
@@ -64,7 +65,7 @@ def trace_event(settings: Settings, event_id: str) -> Row:
 
 def trace_release(settings: Settings, release: str) -> Row | None:
     """Returns a served release: its rollout steps, its model and the model's data; None if there is no such release."""
-    steps = sorted(read_rows(settings, "serving.rollout", f"release = '{release}'"), key=lambda step: step["at"])
+    steps = [dict(step) for step in in_order(read_rows(settings, "serving.rollout", f"release = '{release}'"))]
     if not steps:
         return None
     model = trace_model(settings, _newest_model(steps)) or {"model": None}

@@ -1,1 +1,1 @@
-"""Clients of Ray Serve: comparing the variants of a rollout, and asking for recommendations as a shop does."""
+"""The rollout: changes of its pointer, and clients of Ray Serve that compare its variants and ask for recommendations."""

@@ -1,8 +1,20 @@
 """The rollout pointer: which model serves which share of the users. It is the newest row of `serving.rollout`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
+
+TABLE = "serving.rollout"
+Row = Mapping[str, Any]
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Returns rows of `serving.rollout`, the oldest first.
+
+    Steps are numbered in the order of their commits. The clocks of the machines that take them differ, so the time decides only
+    between rows that were written before steps had numbers, which come first.
+    """
+    return sorted(rows, key=lambda row: (row.get("number") or 0, row["at"]))
 
 
 @dataclass(frozen=True)
@@ -21,13 +33,13 @@ class Pointer:
     rule_version: str = ""
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Self:
+    def from_row(cls, row: Row) -> Self:
         """Returns the pointer that a row of `serving.rollout` holds; a missing or null column counts as none."""
         values = {column.name: row[column.name] for column in fields(cls) if row.get(column.name) is not None}
         return cls(**values)
 
     @classmethod
-    def newest(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+    def newest(cls, rows: Sequence[Row]) -> Self:
         """Returns the pointer of the last of these rows (oldest first); an empty pointer if there are none."""
         if not rows:
             return cls()

@@ -1,17 +1,19 @@
-"""From training sessions to the rollout pointer: training as a Ray job, registration of the model, each step of a rollout."""
+"""From training sessions to the champion: training as a Ray job, registration of the model, its rollout by the tool."""
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.rollout_pointer import Pointer
 from ray_apps.common import model_registry
-from ray_apps.jobs import register, rollout
+from ray_apps.jobs import register
 from tests.ray_apps import lake as lakes
 from tests.ray_apps import shop
 from tests.ray_apps.lake import Lake
@@ -63,15 +65,11 @@ def run_register(lake: Lake, trained: Receipt, commit: str = "ab12") -> Receipt:
     return lake.receipt("register-1")
 
 
-def run_rollout(lake: Lake, action: str, *more: str, run: str = "r1", code: int = 0) -> Receipt:
-    arguments = [action, "--ref", "main", "--run", run, *more, "--receipt", lake.receipt_uri("rollout-1")]
-    assert rollout.main(arguments) == code
-    return lake.receipt("rollout-1")
-
-
-def newest_step(lake: Lake) -> tuple[Any, ...]:
-    row = model_registry.rollout_steps(lake.catalog())[-1]
-    return tuple(row[name] for name in ("release", "stable", "candidate", "share", "action"))
+def run_rollout(lake: Lake, *arguments: str) -> None:
+    """Take a step of a rollout with the tool, as Airflow does."""
+    env = {**os.environ, **lake.settings.to_env(), "PYTHONPATH": f"{lakes.ROOT}:{lakes.ROOT / 'contracts'}"}
+    command = [str(lakes.TOOLS), "-m", "tools.rollout", *arguments, "--run", "r1", "--receipt", lake.receipt_uri("rollout-1")]
+    subprocess.run(command, cwd=lakes.ROOT, env=env, check=True)
 
 
 def test_a_training_job_reads_the_tag_and_runs_its_trials_on_the_head(lake: Lake, trained: Receipt) -> None:
@@ -112,51 +110,16 @@ def test_a_model_with_a_flipped_byte_is_registered_as_refused_with_the_reason(la
     assert run_register(lake, trained).facts["passed"]
 
 
-def test_each_rollout_step_is_one_row_and_one_commit(lake: Lake, trained: Receipt) -> None:
+def test_a_registered_model_is_the_champion_after_its_rollout(lake: Lake, trained: Receipt) -> None:
+    """The tool verifies the files that the training wrote, and what it writes is the pointer that Serve and training read."""
     run_register(lake, trained)
     _publish(lake)
     sha = trained.content["model"]
-    release = ("--release", "release_1")
-    start = ("start", *release, "--candidate", sha, "--rule-version", "1")
-    assert run_rollout(lake, *start).facts["message"] == "Rollout: start of release_1"
-    assert lake.messages()[0] == "Rollout: start of release_1"
-    assert newest_step(lake) == ("release_1", "", sha, 10, "start")
-    assert run_rollout(lake, *start).rows == {"serving.rollout": 0}, "a retry of the same run adds no row"
-    for share in ("50", "100"):
-        run_rollout(lake, "step", *release, "--share", share)
-    run_rollout(lake, "finish", *release)
-    assert run_rollout(lake, "finish", *release).rows == {"serving.rollout": 0}
-    assert newest_step(lake) == ("release_1", sha, "", 0, "finish")
-    assert [row["share"] for row in model_registry.rollout_steps(lake.catalog())] == [10, 50, 100, 0]
+    run_rollout(lake, "start", "--release", "release_1", "--candidate", sha, "--rule-version", "1")
+    assert model_registry.pointer(lake.catalog()) == Pointer("release_1", "", sha, 10, TAG, "1")
+    assert model_registry.champion(lake.catalog()) == ("", "")
+    run_rollout(lake, "finish")
     assert model_registry.champion(lake.catalog()) == (sha, trained.outputs["model"])
-
-
-def test_back_and_rollback_restore_the_release_before(lake: Lake, trained: Receipt) -> None:
-    sha = trained.content["model"]
-    run_rollout(lake, "start", "--release", "release_2", "--candidate", sha, run="r2")
-    run_rollout(lake, "back", "--release", "release_2", "--reason", "errors", run="r2")
-    assert newest_step(lake) == ("release_1", sha, "", 0, "back")
-    count = len(model_registry.rollout_steps(lake.catalog()))
-    run_rollout(lake, "rollback", "--release", "release_1", run="r3")
-    row = model_registry.rollout_steps(lake.catalog())[-1]
-    assert (row["release"], row["data_tag"], row["rule_version"], row["action"]) == ("release_1", TAG, "1", "rollback")
-    assert len(model_registry.rollout_steps(lake.catalog())) == count + 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["start", "--release", "release_9", "--candidate", "0" * 64], "has 0 rows of model 000000000000"),
-        (["start", "--release", "release_9", "--candidate", "latest"], "is not the sha256"),
-        (["start", "--release", "release_9"], "needs --release and --candidate"),
-        (["step", "--release", "release_9", "--share", "50"], "release_9 is not being rolled out"),
-        (["rollback", "--release", "release_9"], "was never released; releases are release_1"),
-    ],
-)
-def test_an_impossible_step_does_not_change_the_pointer(lake: Lake, arguments: list[str], message: str) -> None:
-    before = newest_step(lake)
-    assert message in run_rollout(lake, *arguments, run="r9", code=1).error
-    assert newest_step(lake) == before
 
 
 def _publish(lake: Lake) -> None:
