@@ -34,6 +34,8 @@ ROLLBACK = "clickstream_rollback"
 BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
 MAX_RERUNS = 2
+# Key prefix in the bucket of the logs of Airflow's tasks in Kubernetes.
+TASK_LOG_PREFIX = "airflow/logs"
 
 QUARANTINE_REASONS = (
     "not_json",

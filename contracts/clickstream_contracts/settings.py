@@ -70,6 +70,8 @@ class Settings:
     ray_image: str = setting("localhost/clickstream/ray-apps:0.1.0", "Image of the pods that submit Ray jobs in Kubernetes.")
     tools_image: str = setting("localhost/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
+    airflow_retention_days: int = setting(30, "Days that Airflow's runs, task instances and logs are kept.", minimum=1)
+
     event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
     event_future_minutes: int = setting(1440, "An event_time later than its arrival by more minutes goes to quarantine.", minimum=0)

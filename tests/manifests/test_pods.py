@@ -38,7 +38,7 @@ def test_pod_templates_of_custom_resources_are_extracted() -> None:
         "RayCluster": 2,
         "RayService": 2,
         "SparkApplication": 2,
-        "CronJob": 7,
+        "CronJob": 8,
     }
 
 

@@ -105,7 +105,7 @@ def mounts_secret(resources: Any, name: str, secret: str) -> bool:
 def test_external_postgres_replaces_ours(alone: bool) -> None:
     resources = with_component("common", "external-postgres") if alone else tuple(objects("external"))
     assert [identity(t) for t in resources if t["metadata"]["name"] == "postgres" and t["kind"] != "ExternalSecret"] == []
-    airflow = {f"airflow/airflow-{name}" for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+    airflow = {f"airflow/airflow-{name}" for name in ("api-server", "scheduler", "dag-processor", "triggerer", "cleanup")}
     assert sources(resources, "192.0.2.11/32:5432") == airflow | {"nessie/nessie", "backup/tool"}
     assert not [c for c in connections(list(resources)) if c.target.endswith("/postgres")]
 
