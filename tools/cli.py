@@ -44,6 +44,10 @@ COMMANDS = {
             "smoke-test": Entry("Read every table and topic, and print their row counts.", "tools.lake.smoke_test"),
         },
     ),
+    "airflow": Entry(
+        "Maintain Airflow.",
+        commands={"clean": Entry("Remove old runs and logs of Airflow.", "tools.localstack.airflow_clean")},
+    ),
     "master-data": Entry("Load users and products from CSV files.", "tools.lake.master_data"),
     "item-neighbours": Entry("Publish a release's item neighbours to Kafka.", "tools.kafka.item_neighbours"),
     "backup": Entry("Back up the lake and Airflow's metadata.", "tools.backup.__main__"),

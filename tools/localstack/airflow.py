@@ -4,6 +4,7 @@ import hashlib
 import json
 import secrets
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tools.localstack.layout import ROOT, Stack, write_private
 from tools.localstack.units import Component, Health, Step
 
 BIN = ROOT / ".venvs" / "airflow" / "bin"
+SECONDS_PER_DAY = 86400
 POOLS = (("spark", "1", "One Spark application at a time"),)
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # A scheduler that starts before the engines would fail the tasks that are due.
@@ -112,7 +114,7 @@ def environment(stack: Stack) -> dict[str, str]:
     options = {f"AIRFLOW__{section}__{key}".upper(): value for section, keys in sections.items() for key, value in keys.items()}
     return options | {
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}:{ROOT / 'plugins'}",
         "NO_PROXY": ",".join(LOOPBACK),
         # setproctitle must not overwrite the environment, by which `stack down` finds the processes of the stack.
         "SPT_NOENV": "1",
@@ -129,6 +131,11 @@ def _dag_processor(home: Path) -> dict[str, str]:
     }
 
 
+def cleanup_command(days: int = 0) -> list[str]:
+    """Returns the command that removes rows and logs older than `days`, or than the setting airflow_retention_days if it is 0."""
+    return [str(BIN / "python"), "-m", "clickstream.cleanup", *(["--days", str(days)] if days else [])]
+
+
 def _migrate(stack: Stack) -> None:
     home = stack.folder("airflow")
     if not login_file(stack).exists():
@@ -136,6 +143,7 @@ def _migrate(stack: Stack) -> None:
     stamp = home / "migrated"
     digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + repr(POOLS).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
+        _clean_daily(stack)
         return
     _airflow(stack, "db", "migrate")
     for pool in POOLS:
@@ -143,8 +151,20 @@ def _migrate(stack: Stack) -> None:
     write_private(stamp, digest)
 
 
+def _clean_daily(stack: Stack) -> None:
+    """Removes old rows and logs before Airflow starts, if that was not done within a day."""
+    stamp = stack.dir / "airflow" / "cleaned"
+    if not stamp.exists() or time.time() - stamp.stat().st_mtime > SECONDS_PER_DAY:
+        _run(stack, cleanup_command())
+        stamp.touch()
+
+
 def _airflow(stack: Stack, *arguments: str) -> None:
+    _run(stack, [str(BIN / "airflow"), *arguments])
+
+
+def _run(stack: Stack, command: list[str]) -> None:
     env = stack.environment(environment(stack))
-    result = subprocess.run([BIN / "airflow", *arguments], env=env, cwd=stack.dir / "airflow", capture_output=True, text=True, check=False)
+    result = subprocess.run(command, env=env, cwd=stack.dir / "airflow", capture_output=True, text=True, check=False)
     if result.returncode:
-        raise RuntimeError(f"`airflow {' '.join(arguments)}` failed:\n{result.stderr[-2000:]}")
+        raise RuntimeError(f"`{' '.join(command)}` failed:\n{result.stderr[-2000:]}")
