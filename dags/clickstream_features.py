@@ -7,7 +7,7 @@ from clickstream.operators.nessie import remember_head
 from clickstream.operators.pin_main import PinMainSensor
 from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import ToolJob, runtime
-from clickstream.templates import DAY, KEEP_BRANCH, MACROS, RELEASE_COMMIT, SEALED_BRANCH, UNTIL, spark_job, xcom_value
+from clickstream.templates import DAY, KEEP_BRANCH, MACROS, OF_RERUN, PARTITION, RELEASE_COMMIT, SEALED_BRANCH, UNTIL, spark_job, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
@@ -43,6 +43,7 @@ A run without changes is skipped from `seal` on. Runs wait for each other: `pin_
 PARAMS = {
     "day": Param(None, type=["null", "string"], format="date", title="Day", description="Last day of the sessions. Default: the newest."),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
+    **OF_RERUN,
 }
 
 with DAG(
@@ -70,6 +71,7 @@ with DAG(
             day=DAY,
             asset=FEATURES_ASSET,
             keep_branch=KEEP_BRANCH,
+            rerun_conf={"partition": PARTITION, "release_commit": RELEASE_COMMIT},
         )
     neighbours = runtime.tool(ToolJob("kafka.item_neighbours", ("--ref", xcom_value("tag"))), task_id="neighbours")
     publication.tag >> neighbours

@@ -8,7 +8,7 @@ from clickstream.operators.nessie import remember_head
 from clickstream.operators.pin_main import PinMainSensor
 from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import runtime
-from clickstream.templates import BRANCH, FEATURES_TAG, MACROS, TODAY, ray_job, receipt_json, xcom_value
+from clickstream.templates import BRANCH, FEATURES_TAG, MACROS, OF_RERUN, TODAY, ray_job, receipt_json, xcom_value
 from clickstream_contracts import names
 
 DOCS = """
@@ -17,8 +17,8 @@ DOCS = """
 Triggered by each release of `clickstream_features`, at its tag. **train** tunes the settings with Ray Tune, trains the best ones, and
 evaluates the new model, the served model and a popularity baseline on the newest sessions, which none of them was trained on.
 **register** applies the gate and writes `ml.models` and `ml.evaluations` on a branch, also for a refused model; one merge publishes both
-tables. **gate** announces a model that passed, which triggers `clickstream_rollout`. If the gate refuses the model, the run fails there
-and the served model stays.
+tables. **gate** announces a model that passed, which triggers `clickstream_rollout`. If the gate refuses the model, **gate** is skipped and
+the served model stays.
 
 | you want | do |
 |---|---|
@@ -26,12 +26,14 @@ and the served model stays.
 | a longer hyperparameter search | trigger with *trials* |
 | to reproduce a model | trigger with the same *tag*, *seed* and *trials*: the model gets the same sha256 |
 
+The log of a skipped **gate** names each reason of the refusal with its numbers; XCom of `register` holds all of them. That is a result,
+not a failure: the next features release trains a new model.
+
 **Failures**
 
 | task | message | cause and action |
 |---|---|---|
-| `gate` | the gate refused model | the message names each reason with its numbers, XCom of `register` holds all of them; this is a \
-result, not an error: the next features release trains a new model |
+| `pin_data` | is a branch | training reads a tag, whose data does not change while it runs |
 | `train` | too few to train on | the tag holds too few training sessions |
 | `train` | Ray lost the job | the Ray head was restarted; the next try submits the job again |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run, at most twice |
@@ -43,6 +45,7 @@ PARAMS = {
     "tag": Param(None, type=["null", "string"], title="Tag", description="Default: the features release that triggered the run, or main."),
     "trials": Param(4, type="integer", minimum=0, maximum=200, title="Trials", description="Number of settings to try."),
     "seed": Param(7, type="integer", minimum=0, title="Seed", description="Seed of tuning and training."),
+    **OF_RERUN,
 }
 
 with DAG(
@@ -72,7 +75,7 @@ with DAG(
             [train, register],
             writers={"register": "ray_apps.jobs.register"},
             day=TODAY,
-            rerun_conf={"tag": FEATURES_TAG},
+            rerun_conf={"tag": FEATURES_TAG, "partition": TODAY},
         )
     gate = GateOperator(task_id="gate", registered=register.output, release=publication.merge.output, asset=MODEL_ASSET)
     chain(pin_main, pin_data, publication.create_branch)

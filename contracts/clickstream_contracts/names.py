@@ -66,18 +66,18 @@ def branch(dag_id: str, run_id: str) -> str:
     return f"{BRANCH_PREFIX}{slug(dag_id)}_{slug(run_id)}"
 
 
-def rerun_id(run_id: str) -> str:
-    """Returns the id of the run that repeats `run_id` after a merge conflict.
+def rerun_id(run_id: str, pinned: str) -> str:
+    """Returns the id of the run that repeats `run_id` after a merge conflict with commits after the commit `pinned`.
 
-    The first rerun of `manual__2026-01-02` is `rerun1_manual__2026-01-02`, the next one `rerun2_manual__2026-01-02`.
-    Returns '' after MAX_RERUNS reruns.
+    The first rerun of `manual__2026-01-02` is `rerun1_9f2c4e0b_manual__2026-01-02`, the next one `rerun2_...`. A retry gets the same id,
+    and a run that was cleared and pinned a newer main another one. Returns '' after MAX_RERUNS reruns.
     """
-    earlier = re.match(r"rerun(\d)_", run_id)
+    earlier = re.match(r"rerun(\d)_(?:[0-9a-f]{8}_)?", run_id)
     number = int(earlier[1]) if earlier else 0
     if number >= MAX_RERUNS:
         return ""
-    first_run_id = run_id.removeprefix(f"rerun{number}_")
-    return f"rerun{number + 1}_{first_run_id}"
+    first_run_id = run_id[earlier.end() :] if earlier else run_id
+    return f"rerun{number + 1}_{pinned[:8]}_{first_run_id}"
 
 
 def release_tag(dag_id: str, day_text: str, commit: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.sdk import Param
+
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.task_names import run_branch
 from clickstream_contracts import names
@@ -37,7 +39,12 @@ DAY_EXPRESSION = f"names.checked_day(params.day or {PARTITION_EXPRESSION} or {DA
 TODAY_EXPRESSION = f"{PARTITION_EXPRESSION} or dag_run.run_after.strftime('%Y-%m-%d')"
 MODEL_EXPRESSION = "params.model or event_extra(triggering_asset_events, 'model_sha256')"
 
+OF_RERUN = {
+    "partition": Param(None, type=["null", "string"], title="Partition", description="Set by a rerun: partition key of the first run."),
+    "release_commit": Param(None, type=["null", "string"], title="Release", description="Set by a rerun: commit that main must contain."),
+}
 BRANCH = jinja("run_branch(ti)")
+PARTITION = jinja(f"{PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION}")
 DAY = jinja(DAY_EXPRESSION)
 TODAY = jinja(TODAY_EXPRESSION)
 # Parameters.

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from clickstream_contracts.model_artefact import ArtefactError
 from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps.common.cli import Parser
 from ray_apps.common.storage import open_storage, read_bytes
 from ray_apps.recommender import artefacts
-from ray_apps.recommender.artefacts import ArtefactError
 from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
 from ray_apps.recommender.metrics import METRICS, lower_bound
 from ray_apps.recommender.sessions import Bools

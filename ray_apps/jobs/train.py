@@ -18,6 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from clickstream_contracts import names
+from clickstream_contracts.model_artefact import IncompatibleArtefact
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
 from ray_apps.common import cli, model_registry
@@ -25,7 +26,7 @@ from ray_apps.common.progress import Progress
 from ray_apps.common.storage import open_storage, write_bytes
 from ray_apps.jobs import training_data, tuning
 from ray_apps.recommender import artefacts, metrics, ranker
-from ray_apps.recommender.artefacts import Artefact, IncompatibleArtefact, Manifest
+from ray_apps.recommender.artefacts import Artefact, Manifest
 from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, no_search
@@ -120,11 +121,17 @@ def train_and_write(
     evaluation = evaluate("", champion.sha256, _methods(candidate, champion.model), held_out, progress)
 
     model = Model(Index(sessions, len(ids), recipe.retrieval), candidate.booster)
-    manifest = Manifest(args.ref, args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
+    manifest = Manifest(data_name(args.ref), args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
     manifest = artefacts.write(Artefact(model, ids, manifest), *open_storage(args.model, settings))
     evaluation = replace(evaluation, model=manifest.sha256, champion_unreadable=champion.unreadable)
     write_bytes(f"{args.model}/{EVALUATION}", evaluation.to_bytes(), settings)
     return manifest, evaluation, search.trials
+
+
+def data_name(ref: str) -> str:
+    """The name of the data in the manifest: a tag without its commit, because a model's sha256 must not depend on the catalog it is in."""
+    name, _, commit = ref.partition("@")
+    return f"{name}@{commit}" if name == names.MAIN else name
 
 
 def _methods(candidate: Model, champion: Model | None) -> dict[str, Rank]:

@@ -26,9 +26,11 @@ def test_a_text_that_is_no_day_is_refused(text: str) -> None:
 
 
 def test_a_run_is_repeated_at_most_twice() -> None:
-    first = names.rerun_id("manual__2026-01-02")
-    second = names.rerun_id(first)
-    assert (first, second, names.rerun_id(second)) == ("rerun1_manual__2026-01-02", "rerun2_manual__2026-01-02", "")
+    first = names.rerun_id("manual__2026-01-02", "0123456789ab")
+    second = names.rerun_id(first, "abcdef012345")
+    assert (first, second) == ("rerun1_01234567_manual__2026-01-02", "rerun2_abcdef01_manual__2026-01-02")
+    assert names.rerun_id(second, "0123456789ab") == ""
+    assert names.rerun_id("manual__2026-01-02", "ffffffff") != first, "a cleared run that meets a second conflict is repeated again"
 
 
 def test_the_receipts_of_a_branch_are_found_by_its_name() -> None:

@@ -51,6 +51,21 @@ def test_main_must_contain_the_newest_release_that_triggered_the_run(bag: Any) -
     assert render(bag, "pin_main", events={}).must_contain == ""
 
 
+def test_a_rerun_keeps_the_day_and_the_release_of_the_run_that_it_repeats(bag: Any) -> None:
+    """A rerun is a triggered run, long after the first one perhaps, without partition key and asset event."""
+    rerun = render(bag, "rerun")
+    assert rerun.run_conf == {"partition": "2026-01-02", "release_commit": "new"}
+    assert rerun.trigger_run_id == names.rerun_id(rendering.RUN_ID, "aa11")
+    assert render(bag, "rerun", None).run_conf["partition"] == "2026-01-02", "the day before a manual run without a partition"
+    as_rerun = {"partition_key": None, "events": {}, **rerun.run_conf}
+    assert render(bag, "pin_main", **as_rerun).must_contain == "new"
+    assert render(bag, "tag", **as_rerun).day == "2026-01-02"
+    assert render(bag, "rerun", **as_rerun).run_conf == rerun.run_conf
+    task = render(bag, "features", **as_rerun)
+    task.add_arguments([])
+    assert rendering.arguments(task)[4:] == ["--day", "2026-01-02"]
+
+
 @pytest.mark.parametrize(("day", "options"), [(None, []), ("2025-12-24", ["--until=2025-12-24"])])
 def test_the_app_gets_the_day_of_the_release_and_an_end_day_only_as_a_parameter(bag: Any, day: str | None, options: list[str]) -> None:
     task = render(bag, "features", day=day)

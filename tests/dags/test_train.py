@@ -94,6 +94,14 @@ def test_the_tag_is_the_parameter_or_that_of_the_event(bag: Any, param: str | No
     assert render(bag, names.TRAIN, "pin_data", events=events, tag=param).tag == tag
 
 
+def test_a_rerun_keeps_the_tag_and_the_day_of_the_run_that_it_repeats(bag: Any) -> None:
+    rerun = render(bag, names.TRAIN, "rerun")
+    assert rerun.run_conf == {"tag": FEATURES_TAG, "partition": "2026-01-02"}
+    dag = bag.dags[names.TRAIN]
+    assert rendering.render(dag, "merge", XCOMS, None, {}, **PARAMS | rerun.run_conf).day == "2026-01-02"
+    assert rendering.render(dag, "pin_data", XCOMS, None, {}, **PARAMS | rerun.run_conf).tag == FEATURES_TAG
+
+
 def test_registration_gets_the_whole_receipt_of_the_training_through_a_shell(bag: Any) -> None:
     command = render(bag, names.TRAIN, "register").command
     arguments = shlex.split(shlex.join(command))

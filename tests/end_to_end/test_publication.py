@@ -98,9 +98,13 @@ def test_a_nightly_run_with_a_merge_conflict_is_rerun_from_the_new_main(shop: Sh
     events.transaction().set_properties(**{"written-by": "another writer"}).commit_transaction()
     shop.finish("clickstream_nightly", first, expect="failed")
     assert "another writer changed curated.events on main" in shop.task_log(first, "merge")
-    rerun = f"rerun1_{first}"
-    eventually(lambda: any(run["dag_run_id"] == rerun for run in shop.runs("clickstream_nightly")), "the rerun exists")
-    shop.finish("clickstream_nightly", rerun)
+
+    def reruns() -> list[str]:
+        run_ids = [run["dag_run_id"] for run in shop.runs("clickstream_nightly")]
+        return [run_id for run_id in run_ids if run_id.startswith("rerun1_") and run_id.endswith(first)]
+
+    eventually(lambda: bool(reruns()), "the rerun exists")
+    shop.finish("clickstream_nightly", reruns()[0])
     published = catalog.open_catalog(shop.settings).load_table("curated.events")
     assert published.properties["written-by"] == "another writer"
     assert published.metadata.current_snapshot_id != events.metadata.current_snapshot_id

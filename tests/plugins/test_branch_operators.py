@@ -156,11 +156,11 @@ def test_a_branch_that_was_created_again_after_the_audit_is_not_published(
         publish(context, pinned, sealed)
 
 
-def rerun(run_id: str) -> RerunOperator:
+def rerun(run_id: str, pinned: str = "0123456789ab") -> RerunOperator:
     """Returns the rerun task with its run id rendered for `run_id`."""
     with DAG("clickstream_nightly", schedule=None):
         task = RerunOperator(task_id="rerun", merge_task_id="merge", run_conf={"day": DAY})
-    task.trigger_run_id = names.rerun_id(run_id)
+    task.trigger_run_id = names.rerun_id(run_id, pinned)
     return task
 
 
@@ -173,10 +173,11 @@ def test_a_conflict_names_the_table_and_triggers_a_rerun_with_the_parameters_of_
     with pytest.raises(AirflowFailException, match=message):
         publish(context, pinned, sealed)
     context["ti"].task_id = "rerun"
+    context["ti"].states = {"merge": "failed"}
     context["params"] = {"day": None, "rebuild": True}
     with pytest.raises(DagRunTriggerException) as triggered:
         rerun("scheduled__1").execute(context)
-    assert (triggered.value.dag_run_id, triggered.value.conf) == ("rerun1_scheduled__1", {"day": DAY, "rebuild": True})
+    assert (triggered.value.dag_run_id, triggered.value.conf) == ("rerun1_01234567_scheduled__1", {"day": DAY, "rebuild": True})
 
 
 def test_a_run_is_repeated_twice_and_only_after_a_conflict(context: Any) -> None:
@@ -185,9 +186,13 @@ def test_a_run_is_repeated_twice_and_only_after_a_conflict(context: Any) -> None
     context["ti"].task_id = "merge"
     context["ti"].xcom_push("conflict", "another writer changed curated.events")
     context["ti"].task_id = "rerun"
+    context["ti"].states = {"merge": "upstream_failed"}
+    with pytest.raises(AirflowSkipException, match="merge failed without a conflict"):
+        rerun("scheduled__1").execute(context)
+    context["ti"].states = {"merge": "failed"}
     with pytest.raises(DagRunTriggerException) as triggered:
         rerun("rerun1_scheduled__1").execute(context)
-    assert triggered.value.dag_run_id == "rerun2_scheduled__1"
+    assert triggered.value.dag_run_id == "rerun2_01234567_scheduled__1"
     with pytest.raises(AirflowFailException, match=r"another writer changed curated\.events; this was the second rerun"):
         rerun("rerun2_scheduled__1").execute(context)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from clickstream.hooks.nessie import Ref
 from clickstream.operators.model import GateOperator, PinDataOperator
@@ -33,10 +33,12 @@ def test_the_data_is_pinned_by_its_tag_or_by_the_pinned_main(context: Any, lake:
     def pin(tag: str, pinned: str) -> Any:
         return PinDataOperator(task_id="pin_data", tag=tag, pinned=pinned).execute(context)
 
-    assert pin("features_pinned", "aa") == {"ref": "features_pinned", "commit": head.hash}
+    assert pin("features_pinned", "aa") == {"ref": f"features_pinned@{head.hash}", "commit": head.hash}
     assert pin("", head.hash) == {"ref": f"main@{head.hash}", "commit": head.hash}
     with pytest.raises(AirflowFailException, match="no tag features_gone"):
         pin("features_gone", "aa")
+    with pytest.raises(AirflowFailException, match="main is a branch, whose data may change: name a tag"):
+        pin("main", "aa")
 
 
 def run_gate(context: Any, **facts: Any) -> Any:
@@ -50,8 +52,8 @@ def test_a_model_that_passed_is_announced_with_its_day(context: Any, event: Any)
     assert event.days == ["2026-01-02"]
 
 
-def test_a_refused_model_fails_the_run_with_its_reasons_and_is_not_announced(context: Any, event: Any) -> None:
-    with pytest.raises(AirflowFailException, match=r"the gate refused model 9f2c4e0b9f2c; .*: hr20 on all: surely only -1\.20; slice x"):
+def test_a_refused_model_is_skipped_with_its_reasons_and_not_announced(context: Any, event: Any) -> None:
+    with pytest.raises(AirflowSkipException, match=r"the gate refused model 9f2c4e0b9f2c; .*: hr20 on all: surely only -1\.20; slice x"):
         run_gate(context, passed=False, reasons=["hr20 on all: surely only -1.20", "slice x"])
     assert event.extra is None
 

@@ -169,3 +169,9 @@ def test_an_error_is_in_the_receipt_and_in_one_line_on_stderr(
     assert "sessions are too few to train on" in receipt.error
     assert capsys.readouterr().err.splitlines()[-1] == f"ray_apps.jobs.train: {receipt.error}"
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("ref", "name"), [("features_1@ab12", "features_1"), ("features_1", "features_1"), ("main@ab12", "main@ab12")])
+def test_the_manifest_names_a_tag_without_its_commit(ref: str, name: str) -> None:
+    """Two catalogs have different commits for the same data, and the sha256 of the model covers the manifest."""
+    assert train.data_name(ref) == name

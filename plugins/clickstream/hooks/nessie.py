@@ -67,6 +67,16 @@ class NessieHook:
         response = self._http.request("GET", f"trees/{name}", accepted=(404,))
         return None if response.status_code == 404 else _parse_ref(response.json()["reference"])
 
+    def find_tag(self, name: str) -> Ref | None:
+        """Returns the tag with its commit, or None. Raises NessieError if it is a branch."""
+        response = self._http.request("GET", f"trees/{name}", accepted=(404,))
+        if response.status_code == 404:
+            return None
+        reference = response.json()["reference"]
+        if reference["type"] != "TAG":
+            raise NessieError(f"{name} is a branch, whose data may change: name a tag")
+        return _parse_ref(reference)
+
     def head(self, name: str) -> Ref:
         """Returns the branch or tag with its current commit. Raises NessieError if it does not exist."""
         ref = self.ref(name)

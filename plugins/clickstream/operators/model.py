@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from clickstream.hooks.nessie import NessieError, Ref
 from clickstream.operators.nessie import NessieOperator
 from clickstream_contracts import names
 
 
 class PinDataOperator(NessieOperator):
-    """Returns the ref to read and its commit: of `tag` if it is not empty, else the commit of main that the run pinned."""
+    """Returns the ref to read, a name with its commit, and the commit: of `tag` if it is not empty, else main as the run pinned it."""
 
     template_fields: Sequence[str] = ("tag", "pinned")
 
@@ -21,16 +22,21 @@ class PinDataOperator(NessieOperator):
         self.pinned = pinned
 
     def execute(self, context: Context) -> dict[str, str]:
-        if not self.tag:
-            return {"ref": f"{names.MAIN}@{self.pinned}", "commit": self.pinned}
-        ref = self.nessie.ref(self.tag)
-        if ref is None:
+        ref = self._tag() if self.tag else Ref(names.MAIN, self.pinned)
+        return {"ref": str(ref), "commit": ref.hash}
+
+    def _tag(self) -> Ref:
+        try:
+            tag = self.nessie.find_tag(self.tag)
+        except NessieError as error:
+            raise AirflowFailException(str(error)) from None
+        if tag is None:
             raise AirflowFailException(f"Nessie has no tag {self.tag}: `./clickstream refs tags` lists the existing ones")
-        return {"ref": ref.name, "commit": ref.hash}
+        return tag
 
 
 class GateOperator(BaseOperator):
-    """Announces a model that passed the gate as an event of `asset`; fails with the reasons if the gate refused it.
+    """Announces a model that passed the gate as an event of `asset`; is skipped with the reasons if the gate refused it.
 
     `registered` is the receipt of the registration, `release` the result of the merge that published it.
     """
@@ -47,7 +53,7 @@ class GateOperator(BaseOperator):
         facts = self.registered["facts"]
         if not facts["passed"]:
             reasons = "; ".join(facts["reasons"])
-            raise AirflowFailException(f"the gate refused model {facts['model'][:12]}; the served model stays: {reasons}")
+            raise AirflowSkipException(f"the gate refused model {facts['model'][:12]}; the served model stays: {reasons}")
         model = {
             "model_sha256": facts["model"],
             "commit": self.release["commit"],
