@@ -1,5 +1,6 @@
 """Operators that require a receipt, with real processes; receipts are in a local folder instead of the bucket."""
 
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,12 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pyarrow.fs import LocalFileSystem
 
+from clickstream.operators import processes
 from clickstream.operators.command import CommandReceiptOperator
+from clickstream.operators.processes import end_processes
 from clickstream.operators.receipt import ReceiptStore
 from clickstream.operators.spark import SparkReceiptOperator
+from clickstream.task_names import receipt_key
 from clickstream_contracts.receipt import Receipt
 
 GOOD = Receipt(app="curate", run="a_run", facts={"days": ["2026-01-02"]})
@@ -120,6 +124,50 @@ def test_killing_a_task_kills_the_child_processes_of_its_command(context: Any, t
         with pytest.raises(AirflowException):
             execution.result(timeout=60)
     assert process_ids(suffix) == []
+
+
+# Writes a line until it is ended; SIGTERM alone does not end it. Its child does the same.
+STUBBORN_WRITER = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+while True:
+    open(sys.argv[1], "a").write("line\\n")
+    time.sleep(0.02)
+"""
+# What a task runner does: runs the operator's command. It is killed without a chance to end the command, as by the OOM killer.
+TASK_RUNNER = """
+import sys
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+SubprocessHook().run_command(sys.argv[1:])
+"""
+
+
+def test_a_retry_ends_the_command_of_a_try_whose_task_runner_was_killed(
+    context: Any, tmp_path: Path, store: ReceiptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.2)
+    output = tmp_path / "output"
+    first_receipt = store.uri(receipt_key(context["ti"], 1))
+    command = [sys.executable, "-c", STUBBORN_WRITER, str(output), "--receipt", first_receipt]
+    runner = subprocess.Popen([sys.executable, "-c", TASK_RUNNER, *command])
+    while not output.exists():
+        time.sleep(0.1)
+    runner.kill()
+    runner.wait()
+    context["ti"].try_number = 2
+    other_run = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{first_receipt}.other"])
+    try:
+        run_app(context, GOOD.to_json(), 0)
+        assert context["ti"].pushed["return_value"]["facts"] == GOOD.facts
+        size = output.stat().st_size
+        time.sleep(0.3)
+        assert output.stat().st_size == size, "nothing of the first try writes any more"
+        assert other_run.poll() is None
+    finally:
+        other_run.kill()
+        other_run.wait()
+        end_processes([first_receipt], 0.1)
 
 
 def test_a_spark_app_gets_its_server_and_token_only_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

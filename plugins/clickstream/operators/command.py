@@ -8,6 +8,7 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
+from clickstream.operators.processes import end_processes
 from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream_contracts.settings import environment
 
@@ -40,7 +41,12 @@ class CommandOperator(BaseOperator):
 
 
 class CommandReceiptOperator(ReceiptMixin, CommandOperator):
-    """Runs a command and requires its receipt."""
+    """Runs a command and requires its receipt. Processes of earlier tries are ended first: two of them must not write at once."""
+
+    def end_earlier_tries(self, receipt_uris: list[str]) -> None:
+        groups = end_processes(receipt_uris)
+        if groups:
+            self.log.warning("Ended processes of earlier tries, whose task runner was killed: process groups %s", groups)
 
     def add_arguments(self, arguments: list[str]) -> None:
         self.command = without_empty([*self.command, *arguments])
