@@ -70,6 +70,9 @@ class Settings:
     ray_image: str = setting("localhost/clickstream/ray-apps:0.1.0", "Image of the pods that submit Ray jobs in Kubernetes.")
     tools_image: str = setting("localhost/clickstream/tools:0.1.0", "Image of the tools that Airflow starts in Kubernetes.")
 
+    spark_pool: str = setting(
+        "default_pool", "Airflow pool of the Spark tasks. A task whose pool does not exist is never started, so create another one first."
+    )
     airflow_retention_days: int = setting(30, "Days that Airflow's runs, task instances and logs are kept.", minimum=1)
 
     event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)

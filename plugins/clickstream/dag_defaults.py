@@ -6,8 +6,11 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+from clickstream_contracts.settings import Settings
+
 OWNER = "clickstream"
-SPARK_POOL = "spark"
+# The local stack and the manifests create the pool `spark` with one slot; an Airflow without it uses its default pool.
+SPARK_POOL = Settings.from_env().spark_pool
 
 # Added to the arguments of tasks that change what users are served: they get a free slot before all other tasks that wait for one.
 URGENT = {"priority_weight": 1000, "weight_rule": "absolute"}

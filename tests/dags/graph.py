@@ -5,12 +5,13 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.plugins.environment import ROOT
 
 SNAPSHOT = Path(__file__).with_name("graph.json")
 # Modules that hold the runtime or are made for one DAG bag; they are imported again for another runtime.
-RELOADED_MODULES = ("clickstream.runtime", "clickstream.templates", "unusual_prefix")
+RELOADED_MODULES = ("clickstream.runtime", "clickstream.dag_defaults", "clickstream.templates", "unusual_prefix")
 
 
 def load(runtime: str) -> Any:
@@ -20,15 +21,8 @@ def load(runtime: str) -> Any:
     for name in list(sys.modules):
         if name.startswith(RELOADED_MODULES):
             del sys.modules[name]
-    previous = os.environ.get("CLICKSTREAM_RUNTIME")
-    os.environ["CLICKSTREAM_RUNTIME"] = runtime
-    try:
+    with patch.dict(os.environ, {"CLICKSTREAM_RUNTIME": runtime, "CLICKSTREAM_SPARK_POOL": "spark"}):
         return DagBag(str(ROOT / "dags"))
-    finally:
-        if previous is None:
-            del os.environ["CLICKSTREAM_RUNTIME"]
-        else:
-            os.environ["CLICKSTREAM_RUNTIME"] = previous
 
 
 def graph(bag: Any) -> dict[str, Any]:

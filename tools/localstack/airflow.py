@@ -115,6 +115,7 @@ def environment(stack: Stack) -> dict[str, str]:
     return options | {
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}:{ROOT / 'plugins'}",
+        "CLICKSTREAM_SPARK_POOL": POOLS[0][0],
         "NO_PROXY": ",".join(LOOPBACK),
         # setproctitle must not overwrite the environment, by which `stack down` finds the processes of the stack.
         "SPT_NOENV": "1",

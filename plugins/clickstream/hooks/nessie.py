@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import httpx
 
+from clickstream.hooks import connections
 from clickstream.hooks.http_client import HttpClient
 from clickstream_contracts.names import MAIN
 from clickstream_contracts.settings import Settings
@@ -55,12 +56,14 @@ CLOCK_DIFFERENCE = timedelta(hours=1)
 class NessieHook:
     """One Nessie server. Every method is idempotent and may be repeated after any failure."""
 
-    def __init__(self, uri: str, attempts: int = 8, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = HttpClient(f"{uri}/api/v2", _rejection_error, attempts, transport=transport)
+    def __init__(self, uri: str, token: str = "", attempts: int = 8, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = HttpClient(f"{uri}/api/v2", _rejection_error, attempts, token=token, transport=transport)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
-        return cls((settings or Settings.from_env()).nessie_uri)
+        """Returns the hook of the connection clickstream_nessie or, without it, of the settings."""
+        nessie = connections.endpoint(connections.NESSIE, (settings or Settings.from_env()).nessie_uri)
+        return cls(nessie.uri, nessie.token)
 
     def ref(self, name: str) -> Ref | None:
         """Returns the branch or tag with its current commit, or None."""

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import httpx
 
+from clickstream.hooks import connections
 from clickstream.hooks.http_client import HttpClient
 from clickstream_contracts.settings import Settings, read_secret
 
@@ -22,8 +23,10 @@ class RayJobHook:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
+        """Returns the hook of the connection clickstream_ray or, without it, of the settings."""
         token = read_secret(settings.ray_token_file) if settings.ray_token_file else ""
-        return cls(settings.ray_uri, token)
+        ray = connections.endpoint(connections.RAY, settings.ray_uri, token)
+        return cls(ray.uri, ray.token)
 
     def submit(self, job_id: str, command: str, metadata: dict[str, str]) -> None:
         """Starts a job with this submission id, unless it exists already."""

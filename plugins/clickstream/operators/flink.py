@@ -8,6 +8,7 @@ import httpx
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
+from clickstream.hooks import connections
 from clickstream.hooks.flink import FlinkError, FlinkHook
 from clickstream.runtime.flink import FlinkProgram
 from clickstream.streams.deployer import StreamDeployer
@@ -31,7 +32,7 @@ class FlinkOperator(BaseOperator):
         return StreamDeployer(
             app=self.program.app,
             definition=self.program.definition(),
-            cluster=FlinkHook(self.settings.flink_uri),
+            cluster=FlinkHook(connections.endpoint(connections.FLINK, self.settings.flink_uri).uri),
             state=JobStateStore(self.settings, self.program.app),
             driver=self.program.driver_jar(self.settings),
             **options,
