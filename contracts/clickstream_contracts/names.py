@@ -25,6 +25,9 @@ RECOMMENDATIONS_JOB = "recommendations"
 # Each stream reads the topics of those before it, so they are deployed in this order.
 STREAM_JOBS = (CLICKS_TO_LAKE_JOB, FRAUD_SCORES_JOB, FRAUD_TO_LAKE_JOB, RECOMMENDATIONS_JOB)
 
+# Exit code of a stream's app whose code or settings make another definition than the requested one.
+DEFINITION_MISMATCH_EXIT_CODE = 3
+
 NIGHTLY = "clickstream_nightly"
 FEATURES = "clickstream_features"
 STREAMS = "clickstream_streams"
@@ -134,6 +137,16 @@ def checkpoint_prefix(app: str) -> str:
 def savepoint_prefix(app: str) -> str:
     """Returns the key prefix in the bucket of a Flink app's savepoints."""
     return f"flink/{slug(app)}/savepoints"
+
+
+def upgrade_savepoint_prefix(app: str) -> str:
+    """Returns the key prefix in the bucket of the savepoints before an upgrade of Flink; their job goes on."""
+    return f"{savepoint_prefix(app)}/upgrade"
+
+
+def last_good_key(app: str) -> str:
+    """Returns the key in the bucket of the record of a Flink app's last definition that completed a checkpoint."""
+    return f"flink/{slug(app)}/last_good.json"
 
 
 def saved_statements_key(app: str, definition: str) -> str:

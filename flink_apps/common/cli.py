@@ -18,7 +18,7 @@ from typing import Any
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from flink_apps.common import connectors
+from flink_apps.common import connectors, driver
 from flink_apps.common.connectors import Options
 
 FLINK_APPS = Path(__file__).parents[1]
@@ -28,6 +28,10 @@ Offsets = dict[str, dict[int, int]]
 
 
 class DefinitionError(ValueError):
+    """The saved statements of a definition cannot run with this code."""
+
+
+class DefinitionMismatch(ValueError):
     """The requested definition is not the one that this code and these settings make."""
 
 
@@ -84,12 +88,20 @@ class Stream:
                 print(self.render(settings))
             elif arguments.hash:
                 print(self.definition(settings))
+            elif arguments.check:
+                self._checked(arguments.definition, settings)
             else:
                 self._submit(settings, arguments.definition, arguments.statements, arguments.offsets)
+        except DefinitionMismatch as error:
+            return self._fail(error, names.DEFINITION_MISMATCH_EXIT_CODE)
         except ValueError as error:
-            print(f"{self.name}: {error}", file=sys.stderr)
-            return 2
+            return self._fail(error, 2)
         return 0
+
+    def _fail(self, error: ValueError, exit_code: int) -> int:
+        print(f"{self.name}: {error}", file=sys.stderr)
+        driver.report(error)
+        return exit_code
 
     def _submit(self, settings: Settings, definition: str, statements_uri: str, offsets: Offsets) -> None:
         if not statements_uri:
@@ -110,10 +122,10 @@ class Stream:
         job.execute()
 
     def _checked(self, requested: str, settings: Settings) -> str:
-        """Returns this code's definition. Raises DefinitionError when another one was requested."""
+        """Returns this code's definition. Raises DefinitionMismatch when another one was requested."""
         own = self.definition(settings)
         if requested not in ("", own):
-            raise DefinitionError(
+            raise DefinitionMismatch(
                 f"definition {requested[:12]} was requested, but the code and the settings of this image make {own[:12]}:"
                 " deploy the same version and the same CLICKSTREAM_* settings to Airflow and to Flink"
             )
@@ -123,7 +135,8 @@ class Stream:
         parser = argparse.ArgumentParser(prog=self.name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--print", action="store_true", help="print the rendered SQL and stop")
         parser.add_argument("--hash", action="store_true", help="print the hash of the definition and stop")
-        parser.add_argument("--definition", default="", help="hash to run as; refused when this code makes another one")
+        parser.add_argument("--check", action="store_true", help="compare --definition with the one of this code and stop")
+        parser.add_argument("--definition", default="", help="hash to run as; exit code 3 when this code makes another one")
         parser.add_argument("--statements", default="", help="URI of the saved statements of an earlier definition, to run those instead")
         parser.add_argument("--offsets", default="{}", type=_offsets, help='start offsets without state, as JSON: {"clicks.v1": {"0": 9}}')
         return parser
