@@ -18,7 +18,7 @@ from typing import Any
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from flink_apps.common import connectors, driver
+from flink_apps.common import connectors
 from flink_apps.common.connectors import Options
 
 FLINK_APPS = Path(__file__).parents[1]
@@ -100,7 +100,6 @@ class Stream:
 
     def _fail(self, error: ValueError, exit_code: int) -> int:
         print(f"{self.name}: {error}", file=sys.stderr)
-        driver.report(error)
         return exit_code
 
     def _submit(self, settings: Settings, definition: str, statements_uri: str, offsets: Offsets) -> None:

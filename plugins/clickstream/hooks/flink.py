@@ -9,21 +9,40 @@ from typing import Any
 import httpx
 
 from clickstream.hooks.http_client import HttpClient
+from clickstream_contracts import names
 
 ENTRY_CLASS = "org.apache.flink.client.python.PythonDriver"
 TERMINAL_STATES = {"FINISHED", "CANCELED", "FAILED", "SUSPENDED"}
 # Flink responds to a submission after Python has planned the job, which takes up to a minute on a busy machine.
-SUBMIT_TIMEOUT_SECONDS = 300
+SUBMIT_TIMEOUT_SECONDS = 240
+CHECK_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 180
+CANCEL_TIMEOUT_SECONDS = 60
 UPLOAD_TIMEOUT_SECONDS = 120
 LOG_LINE_LENGTH = 300
+# What Flink reports after an app ended without a job, and after an app ended because its definition is another one.
+NO_JOB = "No jobs included in application"
+MISMATCH = f"Python process exits with code: {names.DEFINITION_MISMATCH_EXIT_CODE}"
 
 
 class FlinkError(RuntimeError):
     """Flink rejected a request or a job failed; the text holds Flink's reason."""
 
 
-class FlinkUnreachable(FlinkError):
+class DefinitionNotTried(FlinkError):
+    """The failure says nothing about the definition that was to start."""
+
+
+class FlinkUnreachable(DefinitionNotTried):
     """The connection to Flink failed: whether the request took effect is unknown."""
+
+
+class StorageUnavailable(DefinitionNotTried):
+    """The object store rejected requests for the time being."""
+
+
+class DefinitionMismatch(DefinitionNotTried):
+    """The code or the settings of the JobManager make another definition than Airflow's."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +60,18 @@ class Job:
 
 @dataclass(frozen=True)
 class JobHealth:
-    """Health metrics of a Flink job. `lag` is the number of Kafka records that its sources have not read yet."""
+    """Health metrics of a Flink job.
+
+    lag: number of Kafka records that its sources have not read yet.
+    last_checkpoint: time of the newest completed checkpoint in seconds since 1970; 0 without one.
+    """
 
     state: str
     completed_checkpoints: int
     checkpoint_in_progress: bool
     restarts: int
     lag: int
+    last_checkpoint: float = 0
 
 
 class FlinkHook:
@@ -74,39 +98,58 @@ class FlinkHook:
             body["savepointPath"] = restore
         try:
             started = self._send("POST", f"/jars/{self._jar_id(driver)}/run", json=body, timeout=SUBMIT_TIMEOUT_SECONDS)
+        except DefinitionNotTried:
+            raise
         except FlinkError as error:
             raise FlinkError(f"{error}; see the JobManager's log for the output of the app") from None
         return self.job(started["jobid"])
 
-    def stop(self, job: Job, folder: str, timeout: float = 300) -> str:
-        """Stops the job with a savepoint below `folder` and returns the savepoint's URI. `timeout` is in seconds."""
-        request = self._send("POST", f"/jobs/{job.id}/stop", json={"targetDirectory": folder, "drain": False})
-        operation = self._completed_operation(job, request["request-id"], timeout)
-        if "location" not in operation:
-            cause = error_and_root_cause(operation["failure-cause"].get("stack-trace", ""))
-            raise FlinkError(f"savepoint of {job.name} failed: {cause}")
-        self._wait_until_ended(job, timeout)
-        return str(operation["location"])
+    def check_definition(self, driver: Path, arguments: list[str]) -> None:
+        """Runs an app that only compares its definition. Raises DefinitionMismatch if it makes another one."""
+        body = {"entryClass": ENTRY_CLASS, "programArgsList": arguments}
+        try:
+            self._send("POST", f"/jars/{self._jar_id(driver)}/run", json=body, timeout=CHECK_TIMEOUT_SECONDS)
+        except FlinkError as error:
+            if NO_JOB not in str(error):
+                raise
 
-    def _completed_operation(self, job: Job, request_id: str, timeout: float) -> dict[str, Any]:
+    def savepoint(self, job: Job, folder: str, timeout: float = STOP_TIMEOUT_SECONDS) -> str:
+        """Takes a savepoint below `folder`, after which the job goes on, and returns its URI. `timeout` is in seconds."""
+        request = self._send("POST", f"/jobs/{job.id}/savepoints", json={"target-directory": folder, "cancel-job": False})
+        return self._savepoint_uri(job, request["request-id"], time.monotonic() + timeout)
+
+    def stop(self, job: Job, folder: str, timeout: float = STOP_TIMEOUT_SECONDS) -> str:
+        """Stops the job with a savepoint below `folder` and returns the savepoint's URI. `timeout` is in seconds."""
         deadline = time.monotonic() + timeout
+        request = self._send("POST", f"/jobs/{job.id}/stop", json={"targetDirectory": folder, "drain": False})
+        uri = self._savepoint_uri(job, request["request-id"], deadline)
+        self._wait_until_ended(job, deadline)
+        return uri
+
+    def _savepoint_uri(self, job: Job, request_id: str, deadline: float) -> str:
         while True:
             savepoint = self._get(f"/jobs/{job.id}/savepoints/{request_id}")
             if savepoint["status"]["id"] == "COMPLETED":
-                return dict(savepoint["operation"])
+                break
             if time.monotonic() > deadline:
-                raise FlinkError(f"{job.name} did not stop with a savepoint in {timeout:.0f} s")
+                raise FlinkError(f"{job.name} completed no savepoint in time: see {self._uri}/#/job/running/{job.id}")
             time.sleep(1)
+        operation = savepoint["operation"]
+        if "location" not in operation:
+            cause = error_and_root_cause(operation["failure-cause"].get("stack-trace", ""))
+            raise FlinkError(f"savepoint of {job.name} failed: {cause}")
+        return str(operation["location"])
 
-    def cancel(self, job: Job, timeout: float = 120) -> None:
+    def cancel(self, job: Job, timeout: float = CANCEL_TIMEOUT_SECONDS) -> None:
         """Cancels the job and waits until it ended; its last checkpoint is retained. `timeout` is in seconds."""
         if self._is_running(job):
             self._send("PATCH", f"/jobs/{job.id}", params={"mode": "cancel"})
-            self._wait_until_ended(job, timeout)
+            self._wait_until_ended(job, time.monotonic() + timeout)
 
     def health(self, job: Job) -> JobHealth:
         """Returns the current health metrics of the job."""
-        counts = self._get(f"/jobs/{job.id}/checkpoints")["counts"]
+        checkpoints = self._get(f"/jobs/{job.id}/checkpoints")
+        counts, last = checkpoints["counts"], checkpoints["latest"]["completed"]
         restarts = self._get(f"/jobs/{job.id}/metrics", params={"get": "numRestarts"})
         return JobHealth(
             state=self.job(job.id).state,
@@ -114,6 +157,7 @@ class FlinkHook:
             checkpoint_in_progress=counts["in_progress"] > 0,
             restarts=int(float(restarts[0]["value"])) if restarts else 0,
             lag=self._lag(job),
+            last_checkpoint=last["latest_ack_timestamp"] / 1000 if last else 0,
         )
 
     def trigger_checkpoint(self, job: Job) -> None:
@@ -140,11 +184,10 @@ class FlinkHook:
         details = self._get("/jobs/overview")["jobs"]
         return any(listed["jid"] == job.id and listed["state"] not in TERMINAL_STATES for listed in details)
 
-    def _wait_until_ended(self, job: Job, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+    def _wait_until_ended(self, job: Job, deadline: float) -> None:
         while self._is_running(job):
             if time.monotonic() > deadline:
-                raise FlinkError(f"{job.name} ({job.id}) did not end in {timeout:.0f} s: see {self._uri}/#/job/running/{job.id}")
+                raise FlinkError(f"{job.name} ({job.id}) did not end in time: see {self._uri}/#/job/running/{job.id}")
             time.sleep(0.5)
 
     def _jar_id(self, jar: Path) -> str:
@@ -175,6 +218,11 @@ class FlinkHook:
 
 
 def _rejection_error(request: str, response: httpx.Response) -> FlinkError:
+    if MISMATCH in response.text:
+        return DefinitionMismatch(
+            "the image of the JobManager has other code or other settings than Airflow: deploy the same version and the same"
+            " CLICKSTREAM_* settings to both"
+        )
     return FlinkError(f"Flink rejected {request}: {response.status_code} {_reason(response)}")
 
 
