@@ -14,13 +14,19 @@ from clickstream_contracts.fraud_rules import rules
 def event_extra(events: Mapping[Any, Sequence[Any]], key: str) -> str:
     """Returns the value of `key` in the extra of the newest triggering asset event; '' if no event triggered the run.
 
-    `events` is `triggering_asset_events` of the task's context: a list of events by asset.
+    `events` is `triggering_asset_events` of the task's context: a list of events by asset. Raises ValueError if the event lacks the key.
     """
     all_events = [event for asset_events in events.values() for event in asset_events]
     if not all_events:
         return ""
     newest = sorted(all_events, key=lambda event: event.timestamp)[-1]
-    return str(newest.extra[key])
+    extra = newest.extra or {}
+    if key not in extra:
+        raise ValueError(
+            f"the asset event of {newest.timestamp} that triggered this run has no {key!r} in its extra: an event that is created by hand"
+            " needs what the publishing DAG writes there; trigger the DAG with its parameters instead"
+        )
+    return str(extra[key])
 
 
 MACROS = {"names": names, "run_branch": run_branch, "event_extra": event_extra, "fraud_rules": rules}

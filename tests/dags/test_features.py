@@ -66,6 +66,13 @@ def test_a_rerun_keeps_the_day_and_the_release_of_the_run_that_it_repeats(bag: A
     assert rendering.arguments(task)[4:] == ["--day", "2026-01-02"]
 
 
+@pytest.mark.parametrize("extra", [{}, None, {"day": "2026-01-02"}])
+def test_an_event_that_was_created_by_hand_is_an_error_that_says_what_to_do(bag: Any, extra: Any) -> None:
+    events = {RELEASE_ASSET: [SimpleNamespace(timestamp=datetime(2026, 1, 3, tzinfo=UTC), extra=extra)]}
+    with pytest.raises(ValueError, match="has no 'commit' in its extra: an event that is created by hand needs .* trigger the DAG"):
+        render(bag, "pin_main", events=events)
+
+
 @pytest.mark.parametrize(("day", "options"), [(None, []), ("2025-12-24", ["--until=2025-12-24"])])
 def test_the_app_gets_the_day_of_the_release_and_an_end_day_only_as_a_parameter(bag: Any, day: str | None, options: list[str]) -> None:
     task = render(bag, "features", day=day)
