@@ -35,7 +35,7 @@ COMMANDS = {
     "refs": Entry("List, compare and drop branches and tags of the lake.", "tools.lake.refs"),
     "trace": Entry("Show where an alert, score, release or model comes from.", "tools.lake.trace"),
     "recommend": Entry("Show how views of products change recommendations.", "tools.rollout.recommend"),
-    "rollout": Entry("Change the rollout pointer, or compare the variants of a rollout.", "tools.rollout.__main__"),
+    "rollout": Entry("Change a rollout, or compare its variants.", "tools.rollout.__main__"),
     "fraud-report": Entry("Count the labelled attacks that the fraud rules detect.", "tools.fraud.report"),
     "lake": Entry(
         "Create the lake's tables and topics, or test them.",

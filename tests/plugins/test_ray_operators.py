@@ -30,6 +30,10 @@ class FakeHead:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     responses_to_lose: int = 0
+    # A stopped job ends only after so many more requests about it.
+    requests_until_stopped: int = 0
+    # The states of the other jobs at each submission.
+    states_at_submission: list[list[str]] = field(default_factory=list)
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"] == "Bearer secret"
@@ -40,7 +44,7 @@ class FakeHead:
         if job_id not in self.jobs:
             return httpx.Response(404, text="no such job")
         if request.url.path.endswith("/stop"):
-            self.jobs[job_id]["status"] = "STOPPED"
+            self.jobs[job_id]["stopping"] = self.requests_until_stopped
         if request.url.path.endswith("/logs"):
             return httpx.Response(200, json={"logs": self.jobs[job_id].get("logs", "")})
         return httpx.Response(200, json=self._advance(self.jobs[job_id]))
@@ -49,6 +53,7 @@ class FakeHead:
         body = json.loads(request.content)
         if body["submission_id"] in self.jobs:
             return httpx.Response(400, text="exists")
+        self.states_at_submission.append([job["status"] for job in self.jobs.values()])
         self.jobs[body["submission_id"]] = {"status": "PENDING", "entrypoint": body["entrypoint"], "message": ""}
         if self.responses_to_lose:
             self.responses_to_lose -= 1
@@ -56,6 +61,10 @@ class FakeHead:
         return httpx.Response(200, json={"submission_id": body["submission_id"]})
 
     def _advance(self, job: dict[str, Any]) -> dict[str, Any]:
+        if "stopping" in job:
+            job["stopping"] -= 1
+            job["status"] = "STOPPED" if job["stopping"] < 0 else "RUNNING"
+            return job
         if job["status"] == "RUNNING":
             result = subprocess.run(["sh", "-c", job["entrypoint"]], capture_output=True, text=True, check=False)
             job["status"] = "FAILED" if result.returncode else "SUCCEEDED"
@@ -124,11 +133,13 @@ def test_a_succeeded_job_without_a_receipt_fails_the_task(context: Any) -> None:
         ray_task([sys.executable, "-c", "pass"]).execute(context)
 
 
-def test_the_job_of_an_earlier_try_is_stopped_first(head: FakeHead, context: Any) -> None:
+def test_the_job_of_an_earlier_try_is_stopped_and_has_ended_before_the_next_starts(head: FakeHead, context: Any) -> None:
+    head.requests_until_stopped = 3
     head.jobs[try_name(context)] = {"status": "STUCK", "entrypoint": "true"}
     context["ti"].try_number = 2
     ray_task(app_command(GOOD.to_json())).execute(context)
     assert [job["status"] for job in head.jobs.values()] == ["STOPPED", "SUCCEEDED"]
+    assert head.states_at_submission == [["STOPPED"]]
 
 
 def test_a_job_that_is_lost_with_the_head_is_reported(head: FakeHead, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

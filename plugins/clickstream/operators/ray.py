@@ -15,6 +15,9 @@ from clickstream.operators.receipt import ReceiptMixin, without_empty
 from clickstream.task_names import current_try_name, earlier_try_names
 from clickstream_contracts.settings import Settings
 
+# Ray kills a job that has not ended some seconds after it was stopped.
+STOP_SECONDS = 60
+
 
 class RayJobOperator(BaseOperator):
     """Runs one command as a job of the Ray head with its output in the task's log. Killing the task stops the job."""
@@ -32,7 +35,7 @@ class RayJobOperator(BaseOperator):
         try:
             # A job of an earlier try may still run if its worker was lost, and two jobs must not write at once.
             for job_id in earlier_try_names(ti):
-                self.hook.stop(job_id)
+                self._stop_and_wait(job_id)
             self._job_id = current_try_name(ti)
             self.hook.submit(self._job_id, f"exec {shlex.join(self.command)}", {"task": self.task_id, "run": ti.run_id})
             self._follow()
@@ -42,6 +45,15 @@ class RayJobOperator(BaseOperator):
     def on_kill(self) -> None:
         if self._job_id:
             self.hook.stop(self._job_id)
+
+    def _stop_and_wait(self, job_id: str) -> None:
+        """Stops a job and waits until it has ended. Raises AirflowException after STOP_SECONDS."""
+        self.hook.stop(job_id)
+        deadline = time.monotonic() + STOP_SECONDS
+        while (job := self.hook.find(job_id)) and job["status"] not in TERMINAL_STATES:
+            if time.monotonic() > deadline:
+                raise AirflowException(f"{job_id} of an earlier try still runs {STOP_SECONDS} s after it was stopped: restart the Ray head")
+            time.sleep(self.poll_seconds)
 
     def _follow(self) -> None:
         """Logs the job's output line by line until the job ends. Raises AirflowException if it did not succeed."""
