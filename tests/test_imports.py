@@ -15,7 +15,7 @@ STDLIB = set(sys.stdlib_module_names)
 MAY_IMPORT = {
     "contracts": {"yaml", "jinja2"},
     "dags": {"airflow", "clickstream"},
-    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "psycopg2", "urllib3", "pyarrow", "pyiceberg", "kubernetes", "clickstream"},
+    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "psycopg2", "urllib3", "pyarrow", "pyiceberg", "kubernetes", "sqlalchemy", "clickstream"},
     "spark_apps": {"pyspark", "pyarrow"},
     "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
@@ -27,6 +27,7 @@ MAY_IMPORT = {
 # Libraries that only the named modules of a package may import.
 ONLY_IN = {
     "kubernetes": {"plugins/clickstream/runtime/kubernetes.py", "plugins/clickstream/runtime/kubernetes_client.py"},
+    "sqlalchemy": {"plugins/clickstream/cleanup.py"},
 }
 ENVIRONMENT_READERS = re.compile(
     r"plugins/clickstream/probe\.py|contracts/clickstream_contracts/settings\.py|tools/(localstack|demo|common)/.*|tools/cli\.py"
