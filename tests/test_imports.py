@@ -15,7 +15,9 @@ STDLIB = set(sys.stdlib_module_names)
 MAY_IMPORT = {
     "contracts": {"yaml", "jinja2"},
     "dags": {"airflow", "clickstream"},
-    "plugins": {"airflow", "fastapi", "httpx", "tenacity", "psycopg2", "urllib3", "pyarrow", "pyiceberg", "kubernetes", "sqlalchemy", "clickstream"},
+    "plugins": {
+        "airflow", "fastapi", "httpx", "tenacity", "psycopg2", "urllib3", "pyarrow", "pyiceberg", "kubernetes", "sqlalchemy", "clickstream",
+    },
     "spark_apps": {"pyspark", "pyarrow"},
     "flink_apps": {"pyflink", "py4j"},
     "ray_apps": {"confluent_kafka", "fastapi", "lightgbm", "numba", "numpy", "pyarrow", "pyiceberg", "ray", "scipy"},
