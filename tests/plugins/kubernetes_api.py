@@ -53,7 +53,7 @@ class KubernetesApi:
         if path.endswith("/log"):
             pod = path.split("/")[-2]
             return (200, "".join(f"{line}\n" for line in self.logs[pod])) if pod in self.logs else (400, {"reason": "ContainerCreating"})
-        if method == "GET" and path not in self.objects and path.rpartition("/")[2] in ("pods", "events"):
+        if method == "GET" and path not in self.objects and path.rpartition("/")[2] in ("pods", "events", "rayjobs"):
             return 200, {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": self._select(path, query)}
         if method == "POST":
             return self._create(f"{path}/{body['metadata']['name']}", body)

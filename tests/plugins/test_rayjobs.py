@@ -1,6 +1,7 @@
 """The Ray operator of the Kubernetes runtime, against an API server that loses responses: patience, adoption, logs, deletion."""
 
 import shlex
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -192,6 +193,19 @@ def test_a_succeeded_job_counts_also_if_it_cannot_be_deleted(
     kubernetes_api.fail("DELETE", "/rayjobs/", 403)
     task().execute(context)
     assert context["ti"].pushed["return_value"]["facts"] == GOOD.facts
+
+
+def test_rayjobs_that_no_task_deleted_disappear_an_hour_after_their_end(kubernetes_api: KubernetesApi, context: Any) -> None:
+    """The worker of their last try was lost, so nobody else deletes them."""
+    minutes = {"old": 61, "recent": 59, "running": 61}
+    for name, age in minutes.items():
+        ended = (datetime.now(UTC) - timedelta(minutes=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        status = RUNNING if name == "running" else {**FAILED, "endTime": ended}
+        kubernetes_api.objects[f"{RAYJOBS}/{name}"] = {**rayjob_specs.manifest(name, COMMAND, Settings()), "status": status}
+    run_to(kubernetes_api, SUCCEEDED)
+    task().execute(context)
+    deleted = {request for request in kubernetes_api.requests if request.startswith("DELETE")}
+    assert deleted == {f"DELETE {RAYJOBS}/old", f"DELETE {RAYJOBS}/{try_name(context['ti'], 1)}"}
 
 
 def test_a_rayjob_has_the_settings_of_airflow() -> None:

@@ -53,7 +53,8 @@ def test_a_rollout_widens_the_share_and_promotes_the_candidate(rows: Rows) -> No
 
 
 def test_a_retry_of_any_step_adds_no_row(rows: Rows) -> None:
-    for action, options in [("start", {"release": NAME, "candidate": NEW}), ("step", {"share": 50}), ("back", {})]:
+    taken: list[tuple[str, dict[str, Any]]] = [("start", {"release": NAME, "candidate": NEW}), ("step", {"share": 50}), ("back", {})]
+    for action, options in taken:
         first = rows.take(action, "run", **options)
         count = len(rows.rows)
         assert rows.take(action, "run", **options) == first

@@ -108,7 +108,7 @@ def test_each_step_is_one_numbered_row_and_the_reason_is_plain_text(settings: Se
 def test_a_rollback_between_reading_and_committing_of_a_step_is_not_undone(settings: Settings, released: str) -> None:
     table, sha256 = RolloutTable(settings), add_model(settings, "second")
     take(Step("start", "r2", "release_2", sha256), table, no_check)
-    interrupted = []
+    interrupted: list[Receipt] = []
 
     def roll_back_meanwhile(sha: str, pointer: Pointer) -> None:
         if not interrupted:

@@ -87,6 +87,15 @@ class CustomResources:
                 raise
             return None
 
+    def list_or_none(self, label_selector: str) -> list[dict[str, Any]]:
+        """Returns the resources with these labels; none if the API server does not list them now."""
+        path = (self.group, self.version, self.namespace, self.plural)
+        try:
+            return list(self.client.list_namespaced_custom_object(*path, label_selector=label_selector)["items"])
+        except (ApiException, HTTPError) as error:
+            log.warning("cannot list %s: %s", self.plural, error)
+            return []
+
     def status(self, name: str) -> dict[str, Any]:
         """Returns the status of a resource; empty until its operator has set one. Raises AirflowException if it does not exist."""
         resource = self.get(name)

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from clickstream.runtime import pod_specs
@@ -14,6 +15,8 @@ CLUSTER = "train"
 SUBMITTER = "ray-submitter"
 # Options of a server-side apply, which is idempotent.
 SERVER_SIDE_APPLY: dict[str, Any] = {"_content_type": "application/apply-patch+yaml", "field_manager": "clickstream", "force": True}
+# An ended RayJob that no task deleted, because its worker was lost in the last try, is deleted after this time.
+TTL = timedelta(hours=1)
 TERMINAL_STATES = ("Complete", "Failed", "ValidationFailed")
 
 
@@ -64,6 +67,12 @@ def runs(rayjob: Mapping[str, Any] | None, command: Sequence[str]) -> bool:
 def has_ended(status: dict[str, Any]) -> bool:
     """Returns whether a RayJob is in a terminal state."""
     return status.get("jobDeploymentStatus") in TERMINAL_STATES
+
+
+def is_expired(rayjob: Mapping[str, Any], now: datetime) -> bool:
+    """Returns whether a RayJob ended longer than TTL ago."""
+    end_time = rayjob.get("status", {}).get("endTime")
+    return bool(end_time) and has_ended(rayjob["status"]) and now - datetime.fromisoformat(end_time) > TTL
 
 
 def failure(name: str, status: dict[str, Any]) -> str:

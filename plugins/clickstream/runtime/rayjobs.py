@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +40,7 @@ class RayJobResourceOperator(BaseOperator):
         self._name = ""
 
     def execute(self, context: Context) -> Any:
+        self._delete_expired()
         if not self._name:
             self._name = try_name(context["ti"], context["ti"].try_number)
             self._rayjobs.apply(self._name, rayjob_specs.manifest(self._name, self.command, Settings.from_env()))
@@ -80,6 +82,13 @@ class RayJobResourceOperator(BaseOperator):
             if rayjob_specs.has_ended(status):
                 return status
             time.sleep(self.poll_seconds)
+
+    def _delete_expired(self) -> None:
+        """Deletes RayJobs of any task that ended long ago, as `ttlSecondsAfterFinished` would."""
+        now = datetime.now(UTC)
+        for rayjob in self._rayjobs.list_or_none("app.kubernetes.io/managed-by=airflow"):
+            if rayjob_specs.is_expired(rayjob, now):
+                self._rayjobs.delete_if_possible(rayjob["metadata"]["name"])
 
     @property
     def _rayjobs(self) -> CustomResources:
