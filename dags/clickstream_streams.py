@@ -1,5 +1,7 @@
 """The streams: every five minutes, deploy the current definition of each Flink stream and check its health."""
 
+from datetime import timedelta
+
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule, chain
 
@@ -16,11 +18,13 @@ Every five minutes, for each Flink stream: **deploy** makes the current definiti
 |---|---|
 | no job of the stream runs | starts it from the newest checkpoint or savepoint in the bucket; without one, from the end offsets of the \
 records in the lake |
-| the current definition runs | nothing |
+| the current definition runs | nothing; if it has never completed a checkpoint, waits for its first one |
+| the JobManager has another version of the code or other settings than Airflow | waits: the task succeeds, the receipt's `waiting` \
+says why, the previous definition runs on |
 | another definition runs | stops it with a savepoint, starts the current definition from there, and waits for its first checkpoint; \
 a definition that cannot restore the savepoint starts from the end offsets of the lake, which are complete after the stop |
-| the new job restarts, fails or completes no checkpoint | rolls back: starts the previous definition from the newest state, and fails \
-with the reason |
+| the new job restarts again and again, fails or completes no checkpoint | rolls back: starts the last definition that completed a \
+checkpoint from the newest state, also after the JobManager has lost its jobs, and fails with the reason |
 
 **Failures**
 
@@ -29,8 +33,10 @@ with the reason |
 | `deploy_...` | failed before | the previous definition runs; change the new one, or trigger with *retry refused* if the cause \
 was outside it |
 | `deploy_...` | gap in the Kafka offsets of the lake | checkpoints were lost; restore the newest `flink/<app>/` to the bucket |
-| `deploy_...` | Cannot map checkpoint/savepoint state | no job runs, and the current definition cannot restore the newest checkpoint; \
-trigger with *start fresh*: it starts at the end offsets of the lake |
+| `deploy_...` | cannot restore the newest checkpoint | the previous definition runs again; the next run stops it with a savepoint \
+and deploys the current one |
+| `deploy_...` | Cannot map checkpoint/savepoint state | no job runs, no earlier definition is known, and the current one cannot restore \
+the newest checkpoint; trigger with *start fresh*: it starts at the end offsets of the lake |
 | `deploy_...` | cannot reach Flink | the JobManager is down or not ready |
 | `check_...` | falls behind | the Kafka lag grows: raise `CLICKSTREAM_FLINK_PARALLELISM` |
 | `check_...` | is RESTARTING | the message ends with the cause; Flink restarts the job until it succeeds |
@@ -63,6 +69,8 @@ with DAG(
             trigger_rule=TriggerRule.ALL_DONE,
             start_fresh="{{ params.start_fresh }}",
             retry_refused="{{ params.retry_refused }}",
+            # Longer than the sum of what the deployer waits for (deployer.LONGEST_DEPLOYMENT_SECONDS).
+            execution_timeout=timedelta(minutes=45),
         )
         for stream in streams
     ]

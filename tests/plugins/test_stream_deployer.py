@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from clickstream.hooks.flink import FlinkError, FlinkUnreachable, Job, JobHealth
-from clickstream.streams import deployer as deployer_module
+from clickstream.hooks.flink import DefinitionMismatch, FlinkError, FlinkUnreachable, Job, JobHealth, StorageUnavailable
+from clickstream.streams import health as health_module
 from clickstream.streams.deployer import StreamDeployer
+from clickstream.streams.job_state import LastGood
 from clickstream_contracts import names
 
 OLD, NEW = "0" * 64, "1" * 64
@@ -24,15 +25,25 @@ def job_name(definition: str) -> str:
 
 @dataclass
 class FakeCluster:
-    """A cluster whose jobs complete a checkpoint at each request, except jobs of a definition in `failing`."""
+    """A cluster whose jobs complete a checkpoint at each request.
 
-    failing: set[str] = field(default_factory=set)
+    failing: definitions whose jobs restart again and again, with the reason.
+    restarts: of a job before its first checkpoint.
+    runs_code_of: the only definition that its image makes; '' makes any.
+    """
+
+    failing: dict[str, str] = field(default_factory=dict)
+    restarts: int = 0
+    runs_code_of: str = ""
     unreachable: bool = False
+    killed_after_start: bool = False
     savepoint_fails: bool = False
     running: list[Job] = field(default_factory=list)
     starts: list[tuple[str, str | None]] = field(default_factory=list)
+    stops: int = 0
     lags: list[int] = field(default_factory=list)
     checkpoints: int = 0
+    _restarts: int = 0
 
     def jobs(self, app: str) -> list[Job]:
         return list(self.running)
@@ -41,14 +52,25 @@ class FakeCluster:
         if self.unreachable:
             raise FlinkUnreachable("cannot reach Flink")
         definition = arguments[arguments.index("--definition") + 1]
+        if "--statements" not in arguments:
+            self.check_definition(driver, arguments)
+        self.checkpoints = 0
         job = Job(f"job{len(self.starts)}", job_name(definition), "RUNNING")
         self.starts.append((definition, restore))
         self.running = [job]
+        if self.killed_after_start:
+            raise KeyboardInterrupt
         return job
+
+    def check_definition(self, driver: Path, arguments: list[str]) -> None:
+        definition = arguments[arguments.index("--definition") + 1]
+        if self.runs_code_of not in ("", definition):
+            raise DefinitionMismatch("the image of the JobManager has other code or other settings than Airflow")
 
     def stop(self, job: Job, folder: str) -> str:
         if self.savepoint_fails:
             raise FlinkError("savepoint failed")
+        self.stops += 1
         self.running = []
         return f"{folder}/savepoint-1"
 
@@ -56,16 +78,24 @@ class FakeCluster:
         self.running = []
 
     def health(self, job: Job) -> JobHealth:
-        self.checkpoints += 1
-        is_failing = any(job.name == job_name(definition) for definition in self.failing)
         lag = self.lags.pop(0) if self.lags else 0
-        return JobHealth("RUNNING", self.checkpoints, False, restarts=int(is_failing), lag=lag)
+        if self._reason(job):
+            self._restarts += 1
+            return JobHealth("RESTARTING", 0, False, self._restarts, lag)
+        if self._restarts < self.restarts:
+            self._restarts += 1
+            return JobHealth("RESTARTING", 0, False, self._restarts, lag)
+        self.checkpoints += 1
+        return JobHealth("RUNNING", self.checkpoints, False, self._restarts, lag)
 
     def trigger_checkpoint(self, job: Job) -> None:
         pass
 
     def last_failure(self, job: Job) -> str:
-        return "ArithmeticException: / by zero"
+        return self._reason(job)
+
+    def _reason(self, job: Job) -> str:
+        return next((reason for definition, reason in self.failing.items() if job.name == job_name(definition)), "")
 
 
 @dataclass
@@ -76,6 +106,7 @@ class FakeState:
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
     savepoint_folder: str = SAVEPOINTS
     written_tables: tuple[str, ...] = ("raw.clicks",)
+    good: str = ""
 
     def newest(self) -> str | None:
         return self.newest_state
@@ -89,6 +120,15 @@ class FakeState:
     def saved_statements(self, definition: str) -> str:
         return f"s3://lake/{definition}.sql"
 
+    def is_of_a_stop(self, state: str) -> bool:
+        return state.startswith(f"{SAVEPOINTS}/savepoint-")
+
+    def last_good(self) -> LastGood | None:
+        return LastGood(self.good, "0.1.0") if self.good else None
+
+    def record_good(self, definition: str) -> None:
+        self.good = definition[:12]
+
     def refusal(self, definition: str) -> dict[str, str] | None:
         return self.refusals.get(definition)
 
@@ -100,6 +140,16 @@ def deployer(cluster: FakeCluster, state: FakeState, **options: Any) -> StreamDe
     """Returns the deployer of the definition NEW."""
     fakes: Any = {"cluster": cluster, "state": state}
     return StreamDeployer(app="clicks_to_lake", definition=NEW, driver=Path("driver.jar"), **fakes, **options)
+
+
+DIVISION = "ArithmeticException: / by zero"
+INCOMPATIBLE = "IllegalStateException: Failed to rollback to checkpoint/savepoint. Cannot map checkpoint/savepoint state for operator 1"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "POLL_SECONDS", 0)
+    monkeypatch.setattr(health_module, "LAG_CHECK_PAUSE_SECONDS", 0)
 
 
 def running(definition: str) -> list[Job]:
@@ -123,8 +173,29 @@ def test_without_state_or_with_start_fresh_a_stream_starts_at_the_end_offsets_of
 
 def test_a_job_of_the_current_definition_is_left_alone() -> None:
     cluster = FakeCluster(running=running(NEW))
-    assert deployer(cluster, FakeState()).deploy()["job"] == "running"
-    assert cluster.starts == []
+    assert deployer(cluster, FakeState(good=NEW[:12])).deploy()["job"] == "running"
+    assert (cluster.starts, cluster.checkpoints) == ([], 0)
+
+
+def test_a_job_that_a_killed_task_left_without_a_checkpoint_must_complete_one() -> None:
+    cluster = FakeCluster(running=running(OLD), killed_after_start=True)
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    with pytest.raises(KeyboardInterrupt):
+        deployer(cluster, state).deploy()
+    assert (cluster.running[0].name, state.good) == (job_name(NEW), OLD[:12])
+    cluster.killed_after_start = False
+    assert deployer(cluster, state).deploy()["name"] == job_name(NEW)
+    assert state.good == NEW[:12]
+    assert len(cluster.starts) == 1
+
+
+def test_a_job_that_a_killed_task_left_is_rolled_back_if_it_completes_no_checkpoint() -> None:
+    cluster = FakeCluster(running=running(NEW), failing={NEW: DIVISION})
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    with pytest.raises(FlinkError, match=rf"was rolled back, {job_name(OLD)} runs again\. .*/ by zero"):
+        deployer(cluster, state).deploy()
+    assert cluster.starts == [(OLD[:12], CHECKPOINT)]
+    assert state.refusals[NEW]["instead"] == OLD[:12]
 
 
 def test_another_definition_is_replaced_from_its_savepoint() -> None:
@@ -135,7 +206,7 @@ def test_another_definition_is_replaced_from_its_savepoint() -> None:
 
 
 def test_a_failing_definition_is_rolled_back_and_not_deployed_again() -> None:
-    cluster = FakeCluster(running=running(OLD), failing={NEW})
+    cluster = FakeCluster(running=running(OLD), failing={NEW: DIVISION})
     state = FakeState(CHECKPOINT)
     with pytest.raises(FlinkError, match=rf"was rolled back, {job_name(OLD)} runs again\. .*/ by zero"):
         deployer(cluster, state).deploy()
@@ -166,8 +237,8 @@ def test_an_unreachable_cluster_refuses_no_definition() -> None:
 
 @pytest.mark.parametrize(("tables", "starts"), [(("raw.clicks",), 1), ((), 2)])
 def test_a_checkpoint_is_discarded_only_by_a_stream_that_writes_no_tables(tables: tuple[str, ...], starts: int) -> None:
-    cluster = FakeCluster(failing={NEW})
-    with pytest.raises(FlinkError, match="after 1 restarts"):
+    cluster = FakeCluster(failing={NEW: INCOMPATIBLE})
+    with pytest.raises(FlinkError, match="Cannot map"):
         deployer(cluster, FakeState(CHECKPOINT, written_tables=tables)).deploy()
     assert cluster.starts == [(NEW, CHECKPOINT), (NEW, None)][:starts]
 
@@ -176,6 +247,83 @@ def test_a_job_that_cannot_make_a_savepoint_is_replaced_from_its_newest_checkpoi
     cluster = FakeCluster(running=running(OLD), savepoint_fails=True)
     deployer(cluster, FakeState(CHECKPOINT)).deploy()
     assert cluster.starts == [(NEW, CHECKPOINT)]
+    assert cluster.running[0].name == job_name(NEW)
+
+
+def test_a_failing_definition_is_rolled_back_after_the_cluster_has_lost_its_jobs() -> None:
+    cluster = FakeCluster(failing={NEW: DIVISION})
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    with pytest.raises(FlinkError, match=rf"was rolled back, {job_name(OLD)} runs again"):
+        deployer(cluster, state).deploy()
+    assert cluster.starts == [(NEW, CHECKPOINT), (OLD[:12], CHECKPOINT)]
+    assert state.refusals[NEW]["instead"] == OLD[:12]
+    assert state.good == OLD[:12]
+    # The cluster loses its jobs again: the refused definition is not tried.
+    cluster.running = []
+    with pytest.raises(FlinkError, match=r"failed before: .*retry_refused"):
+        deployer(cluster, state).deploy()
+    assert cluster.starts[2:] == [(OLD[:12], CHECKPOINT)]
+
+
+def test_a_definition_that_cannot_restore_a_checkpoint_is_deployed_after_a_stop_of_the_previous_one() -> None:
+    """Without the job only a checkpoint is left, and a stream that writes tables must not discard it."""
+    cluster = FakeCluster(failing={NEW: INCOMPATIBLE})
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    with pytest.raises(FlinkError, match=rf"cannot restore the newest checkpoint; it is deployed again .* {job_name(OLD)} runs again"):
+        deployer(cluster, state).deploy()
+    assert state.refusals == {}
+    cluster.failing = {}
+    assert deployer(cluster, state).deploy()["replaced"] == job_name(OLD)
+    assert cluster.starts[1:] == [(OLD[:12], CHECKPOINT), (NEW, SAVEPOINT)]
+
+
+def test_without_an_earlier_definition_a_failing_one_is_not_refused() -> None:
+    state = FakeState(CHECKPOINT)
+    with pytest.raises(FlinkError, match="/ by zero"):
+        deployer(FakeCluster(failing={NEW: DIVISION}), state).deploy()
+    assert state.refusals == {}
+
+
+def test_a_job_keeps_running_until_the_cluster_has_the_same_code_as_airflow() -> None:
+    cluster = FakeCluster(running=running(OLD), runs_code_of=OLD)
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    receipt = deployer(cluster, state).deploy()
+    assert receipt["name"] == job_name(OLD)
+    assert "other code or other settings" in receipt["waiting"]
+    assert (cluster.stops, cluster.starts, state.refusals) == (0, [], {})
+    # The image of the JobManager is updated.
+    cluster.runs_code_of = NEW
+    assert deployer(cluster, state).deploy()["replaced"] == job_name(OLD)
+
+
+def test_a_cluster_restarted_with_other_code_than_airflow_runs_the_last_good_definition() -> None:
+    cluster = FakeCluster(runs_code_of="2" * 64)
+    state = FakeState(CHECKPOINT, good=OLD[:12])
+    receipt = deployer(cluster, state).deploy()
+    assert (receipt["name"], bool(receipt["waiting"])) == (job_name(OLD), True)
+    assert (cluster.starts, state.refusals) == ([(OLD[:12], CHECKPOINT)], {})
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_some_restarts_before_the_first_checkpoint_are_no_failure(restarts: int) -> None:
+    cluster = FakeCluster(running=running(OLD), restarts=restarts)
+    assert deployer(cluster, FakeState()).deploy()["restored_from"] == SAVEPOINT
+    assert len(cluster.starts) == 1
+
+
+def test_an_unavailable_object_store_refuses_no_definition() -> None:
+    cluster = FakeCluster(running=running(OLD), failing={NEW: "AmazonS3Exception: Please reduce your request rate (SlowDown)"})
+    state = FakeState(CHECKPOINT)
+    with pytest.raises(StorageUnavailable, match="SlowDown"):
+        deployer(cluster, state).deploy()
+    assert (cluster.starts, state.refusals) == ([(NEW, SAVEPOINT)], {})
+
+
+def test_a_running_definition_that_completes_checkpoints_is_the_one_to_roll_back_to() -> None:
+    """Not the last recorded one: the task that should have recorded the running one was killed."""
+    cluster = FakeCluster(running=running(OLD), failing={NEW: DIVISION})
+    with pytest.raises(FlinkError, match=rf"{job_name(OLD)} runs again"):
+        deployer(cluster, FakeState(CHECKPOINT, good="2" * 12)).deploy()
 
 
 def test_two_jobs_of_one_stream_are_an_error() -> None:
@@ -190,8 +338,7 @@ def test_the_check_returns_checkpoints_restarts_and_lag_of_a_healthy_job() -> No
     assert (health["job"], health["restarts"], health["lag"]) == ("running", 0, 15_000)
 
 
-def test_the_check_fails_if_the_lag_grows_at_each_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployer_module, "LAG_CHECK_PAUSE_SECONDS", 0)
+def test_the_check_fails_if_the_lag_grows_at_each_checkpoint() -> None:
     cluster = FakeCluster(running=running(NEW), lags=[20_000, 30_000, 40_000, 50_000])
     with pytest.raises(FlinkError, match="falls behind: its Kafka lag grew from 40,000 to 50,000 records"):
         deployer(cluster, FakeState()).check()

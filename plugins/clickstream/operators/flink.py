@@ -8,9 +8,9 @@ import httpx
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
-from clickstream.hooks import connections
-from clickstream.hooks.flink import FlinkError, FlinkHook
+from clickstream.hooks.flink import FlinkError
 from clickstream.runtime.flink import FlinkProgram
+from clickstream.streams import cluster
 from clickstream.streams.deployer import StreamDeployer
 from clickstream.streams.job_state import JobStateStore
 from clickstream_contracts.settings import Settings
@@ -32,7 +32,7 @@ class FlinkOperator(BaseOperator):
         return StreamDeployer(
             app=self.program.app,
             definition=self.program.definition(),
-            cluster=FlinkHook(connections.endpoint(connections.FLINK, self.settings.flink_uri).uri),
+            cluster=cluster.flink(self.settings),
             state=JobStateStore(self.settings, self.program.app),
             driver=self.program.driver_jar(self.settings),
             **options,
@@ -40,7 +40,10 @@ class FlinkOperator(BaseOperator):
 
 
 class FlinkSubmitOperator(FlinkOperator):
-    """Starts the stream from its newest state, and upgrades it if its definition changed."""
+    """Starts the stream from its newest state, and upgrades it if its definition changed.
+
+    Succeeds without a change while the JobManager has another version of the code; `waiting` of the receipt says so.
+    """
 
     template_fields: Sequence[str] = ("start_fresh", "retry_refused")
 

@@ -1,23 +1,27 @@
-"""Deploys one Flink stream: start from the newest state, upgrade with a savepoint, rollback, and the health check."""
+"""Deploys one Flink stream: start from the newest state, upgrade with a savepoint, rollback to the last good definition."""
 
 import json
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clickstream.hooks.flink import FlinkError, FlinkHook, FlinkUnreachable, Job, JobHealth
+from clickstream.hooks import flink
+from clickstream.hooks.flink import DefinitionMismatch, DefinitionNotTried, FlinkError, FlinkHook, Job
+from clickstream.streams.health import HealthWatch
 from clickstream.streams.job_state import JobStateStore, Offsets
 from clickstream_contracts import names
 
 LOG = logging.getLogger(__name__)
-SMALL_LAG = 10_000
-# The lag of a job that has just started is complete only after a while, so the job falls behind only if the lag grows at each check.
-LAG_CHECKS = 3
-LAG_CHECK_PAUSE_SECONDS = 10
-POLL_SECONDS = 2
+CHECKPOINT_TIMEOUT_SECONDS = 240
+# What Flink says of a job whose definition is not the one of its state. The definition may run without that state.
+INCOMPATIBLE_STATE = ("Cannot map checkpoint/savepoint state", "StateMigrationException")
+
+_START_SECONDS = flink.SUBMIT_TIMEOUT_SECONDS + CHECKPOINT_TIMEOUT_SECONDS
+# A stop without a savepoint, a start with state and one without it, and the rollback. The task's execution timeout must be longer.
+LONGEST_DEPLOYMENT_SECONDS = (
+    flink.CHECK_TIMEOUT_SECONDS + flink.STOP_TIMEOUT_SECONDS + 3 * flink.CANCEL_TIMEOUT_SECONDS + 3 * _START_SECONDS
+)
 
 
 @dataclass(frozen=True)
@@ -48,18 +52,21 @@ class StreamDeployer:
     state: JobStateStore
     driver: Path
     start_fresh: bool = False
-    checkpoint_timeout: float = 300
+    checkpoint_timeout: float = CHECKPOINT_TIMEOUT_SECONDS
 
     def deploy(self) -> dict[str, Any]:
-        """Makes the current definition run with its state. Idempotent: a job that already runs it is left alone."""
+        """Makes the current definition run with its state. Idempotent: a job that already runs it is left alone.
+
+        The receipt's `waiting` says why an earlier definition still runs: the JobManager has another version of the code.
+        """
         running = self._running_job()
         refusal = self.state.refusal(self.definition)
         if refusal:
             return self._keep_previous(running, refusal)
         if running is None:
-            return self._start_current(self._start_position())
-        if running.name == names.flink_job_name(self.app, self.definition):
-            return _receipt(running, "")
+            return self._start_without_job()
+        if running.name == self._job_name(self.definition):
+            return self._accept(running)
         return self._upgrade(running)
 
     def check(self) -> dict[str, Any]:
@@ -67,29 +74,14 @@ class StreamDeployer:
         job = self._running_job()
         if job is None:
             raise FlinkError(f"{self.app} does not run: the deploy task starts it from its newest state")
-        current = self.cluster.health(job)
-        for _ in range(LAG_CHECKS):
-            previous = current
-            current = self._wait_for_next_checkpoint(job, previous)
-            if current.lag <= max(previous.lag, SMALL_LAG):
-                return {
-                    "job": job.id,
-                    "name": job.name,
-                    "checkpoints": current.completed_checkpoints,
-                    "restarts": current.restarts,
-                    "lag": current.lag,
-                }
-            time.sleep(LAG_CHECK_PAUSE_SECONDS)
-        raise FlinkError(
-            f"{job.name} falls behind: its Kafka lag grew from {previous.lag:,} to {current.lag:,} records;"
-            " raise CLICKSTREAM_FLINK_PARALLELISM"
-        )
+        return self._watch.check(job)
 
-    def _wait_for_next_checkpoint(self, job: Job, previous: JobHealth) -> JobHealth:
-        def completed(health: JobHealth) -> bool:
-            return health.completed_checkpoints > previous.completed_checkpoints
+    @property
+    def _watch(self) -> HealthWatch:
+        return HealthWatch(self.cluster, self.checkpoint_timeout)
 
-        return self._wait(job, completed, allowed_restarts=previous.restarts)
+    def _job_name(self, definition: str) -> str:
+        return names.flink_job_name(self.app, definition)
 
     def _running_job(self) -> Job | None:
         jobs = [job for job in self.cluster.jobs(self.app) if not job.ended]
@@ -105,32 +97,70 @@ class StreamDeployer:
             return StartPosition(state)
         return StartPosition(None, self.state.lake_end_offsets())
 
-    def _start(self, definition: str, position: StartPosition, statements: str | None = None) -> dict[str, Any]:
-        LOG.info("Starting %s from %s", names.flink_job_name(self.app, definition), position)
-        arguments = ["-pym", f"flink_apps.{self.app}", "--definition", definition, "--offsets", json.dumps(position.offsets)]
-        if statements:
-            arguments += ["--statements", statements]
-        job = self.cluster.run(self.driver, arguments, position.state)
-        self._wait(job, lambda health: health.completed_checkpoints > 0, allowed_restarts=0)
-        return _receipt(job, str(position))
+    def _start_without_job(self) -> dict[str, Any]:
+        """Starts the current definition after the cluster has lost its jobs; if it fails, the last good one."""
+        try:
+            return self._start_current(self._start_position())
+        except DefinitionMismatch as mismatch:
+            return self._wait_for_same_version(None, mismatch)
+        except DefinitionNotTried:
+            raise
+        except FlinkError as error:
+            raise self._rolled_back(error, self._last_good()) from None
 
     def _upgrade(self, old: Job) -> dict[str, Any]:
+        """Replaces the job of another definition, which runs until the JobManager is known to have the current one."""
         LOG.info("%s runs; the current definition is %s", old.name, self.definition[:12])
+        try:
+            self.cluster.check_definition(self.driver, [*self._module, "--check", "--definition", self.definition])
+        except DefinitionMismatch as mismatch:
+            return self._wait_for_same_version(old, mismatch)
+        previous = self._definition_to_roll_back_to(old)
         position = self._stop(old)
         try:
             return self._start_current(position) | {"replaced": old.name}
-        except FlinkUnreachable:
-            # The cluster failed, not the definition: the next run finds no job and starts it.
+        except DefinitionMismatch as mismatch:
+            return self._wait_for_same_version(None, mismatch)
+        except DefinitionNotTried:
             raise
         except FlinkError as error:
-            restored = self._rollback(old.name.partition("@")[2], str(error))
-            raise FlinkError(f"definition {self.definition[:12]} failed and was rolled back, {restored} runs again. {error}") from None
+            raise self._rolled_back(error, previous) from None
+
+    def _accept(self, job: Job) -> dict[str, Any]:
+        """Leaves a job of the current definition alone if that has completed a checkpoint once; else waits for its first one.
+
+        A task that was killed between the start of the job and its first checkpoint leaves such a job.
+        """
+        previous = self._last_good()
+        if previous != self.definition[:12]:
+            try:
+                self._watch.wait_for_first_checkpoint(job)
+            except DefinitionNotTried:
+                raise
+            except FlinkError as error:
+                raise self._rolled_back(error, previous) from None
+            self.state.record_good(self.definition)
+        return _receipt(job, "")
+
+    def _start(self, definition: str, position: StartPosition, statements: str | None = None) -> dict[str, Any]:
+        LOG.info("Starting %s from %s", self._job_name(definition), position)
+        arguments = [*self._module, "--definition", definition, "--offsets", json.dumps(position.offsets)]
+        if statements:
+            arguments += ["--statements", statements]
+        job = self.cluster.run(self.driver, arguments, position.state)
+        self._watch.wait_for_first_checkpoint(job)
+        self.state.record_good(definition)
+        return _receipt(job, str(position))
+
+    @property
+    def _module(self) -> list[str]:
+        return ["-pym", f"flink_apps.{self.app}"]
 
     def _start_current(self, position: StartPosition) -> dict[str, Any]:
         """Starts the current definition; if its job cannot restore the state, starts it at the end offsets of the lake."""
         try:
             return self._start(self.definition, position)
-        except FlinkUnreachable:
+        except DefinitionNotTried:
             raise
         except FlinkError as error:
             LOG.warning("%s", error)
@@ -144,7 +174,7 @@ class StreamDeployer:
 
         A job that writes to the lake has committed everything it read only after a stop with a savepoint. Other jobs commit nothing.
         """
-        return state.startswith(self.state.savepoint_folder) or not self.state.tables()
+        return self.state.is_of_a_stop(state) or not self.state.tables()
 
     def _stop(self, job: Job) -> StartPosition:
         """Stops the job and returns its state: a savepoint or, if that fails, the newest checkpoint."""
@@ -155,54 +185,69 @@ class StreamDeployer:
             self.cluster.cancel(job)
             return self._start_position()
 
-    def _rollback(self, definition: str, reason: str) -> str:
-        """Starts the previous definition again, records that the current one failed, and returns the name of the job."""
+    def _last_good(self) -> str | None:
+        good = self.state.last_good()
+        return good.definition if good else None
+
+    def _definition_to_roll_back_to(self, running: Job) -> str:
+        """Returns the running definition if it completes checkpoints, else the last one that did."""
+        if self.cluster.health(running).completed_checkpoints:
+            return running.name.partition("@")[2]
+        return self._last_good() or running.name.partition("@")[2]
+
+    def _rolled_back(self, error: FlinkError, previous: str | None) -> FlinkError:
+        """Starts the previous definition again and returns the error to raise; without a previous one that is `error`."""
+        if previous in (None, self.definition[:12]):
+            return error
+        assert previous is not None
         self._cancel_running_job()
-        self.state.record_refusal(self.definition, reason, definition)
-        # Not from the savepoint of the stop: what the failed job committed since then is in its own, newer checkpoint.
-        return str(self._start(definition, self._start_position(), self._saved_statements(definition))["name"])
+        short = self.definition[:12]
+        if any(text in str(error) for text in INCOMPATIBLE_STATE) and self._is_waiting_for_a_stop():
+            event = f"definition {short} cannot restore the newest checkpoint; it is deployed again after a stop with a savepoint:"
+        else:
+            self.state.record_refusal(self.definition, str(error), previous)
+            event = f"definition {short} failed and was rolled back,"
+        return FlinkError(f"{event} {self._start_previous(previous)} runs again. {error}")
+
+    def _is_waiting_for_a_stop(self) -> bool:
+        """Returns whether the newest state must not be discarded: only a stop of the previous definition can make one that may be."""
+        newest = self.state.newest()
+        return newest is not None and not self._may_discard_state(newest)
+
+    def _start_previous(self, definition: str) -> str:
+        """Starts an earlier definition from its saved statements and returns the name of the job."""
+        statements = self.state.saved_statements(definition)
+        if statements is None:
+            raise FlinkError(f"cannot roll back to {self._job_name(definition)}: its saved statements are not in the bucket")
+        # Not from the savepoint of a stop: what a failed job committed since then is in its own, newer checkpoint.
+        return str(self._start(definition, self._start_position(), statements)["name"])
 
     def _cancel_running_job(self) -> None:
         job = self._running_job()
         if job:
             self.cluster.cancel(job)
 
-    def _saved_statements(self, definition: str) -> str:
-        saved = self.state.saved_statements(definition)
-        if saved is None:
-            raise FlinkError(
-                f"cannot roll back to {names.flink_job_name(self.app, definition)}: its saved statements are not in the bucket"
-            )
-        return saved
-
     def _keep_previous(self, running: Job | None, refusal: dict[str, Any]) -> dict[str, Any]:
         """Keeps the previous definition running, and raises FlinkError because the current one was refused."""
         previous = str(refusal["instead"])
+        if running and running.name == self._job_name(self.definition):
+            self.cluster.cancel(running)
+            running = None
         if running is None:
-            self._start(previous, self._start_position(), self._saved_statements(previous))
+            self._start_previous(previous)
         raise FlinkError(
-            f"{names.flink_job_name(self.app, previous)} runs, because definition {self.definition[:12]} failed before:"
+            f"{self._job_name(previous)} runs, because definition {self.definition[:12]} failed before:"
             f" {refusal['reason']}. Change it, or trigger with retry_refused"
         )
 
-    def _wait(self, job: Job, reached: Callable[[JobHealth], bool], allowed_restarts: int) -> JobHealth:
-        """Waits until `reached(health)`. Raises FlinkError if the job ends or restarts, or after `checkpoint_timeout` seconds."""
-        deadline = time.monotonic() + self.checkpoint_timeout
-        while True:
-            health = self.cluster.health(job)
-            if health.restarts > allowed_restarts or health.state in ("FAILED", "CANCELED", "FINISHED"):
-                raise FlinkError(f"{job.name} is {health.state} after {health.restarts} restarts: {self.cluster.last_failure(job)}")
-            if health.state == "RUNNING" and reached(health):
-                return health
-            # The next periodic checkpoint may be minutes away.
-            if health.state == "RUNNING" and not health.checkpoint_in_progress:
-                self.cluster.trigger_checkpoint(job)
-            if time.monotonic() > deadline:
-                raise FlinkError(
-                    f"{job.name} is {health.state} and completed no checkpoint in {self.checkpoint_timeout:.0f} s."
-                    f" {self.cluster.last_failure(job)}"
-                )
-            time.sleep(POLL_SECONDS)
+    def _wait_for_same_version(self, running: Job | None, mismatch: DefinitionMismatch) -> dict[str, Any]:
+        """Lets the earlier definition run until Airflow and the JobManager have the same version; nothing is refused."""
+        LOG.warning("Waiting to deploy definition %s: %s", self.definition[:12], mismatch)
+        name = running.name if running else ""
+        previous = self._last_good()
+        if running is None and previous and previous != self.definition[:12]:
+            name = self._start_previous(previous)
+        return {"job": running.id if running else "", "name": name, "waiting": str(mismatch)}
 
 
 def _receipt(job: Job, restored_from: str) -> dict[str, Any]:
@@ -212,4 +257,5 @@ def _receipt(job: Job, restored_from: str) -> dict[str, Any]:
         "definition": job.name.partition("@")[2],
         "restored_from": restored_from,
         "replaced": "",
+        "waiting": "",
     }

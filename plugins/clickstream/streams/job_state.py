@@ -1,11 +1,13 @@
-"""State of a Flink stream in the bucket: checkpoints, savepoints, saved statements and refused definitions."""
+"""State of a Flink stream in the bucket: checkpoints, savepoints, saved statements, the last good and the refused definitions."""
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from clickstream.hooks.flink import FlinkError
 from clickstream.hooks.object_store import s3_filesystem
+from clickstream.streams import lake_offsets
 from clickstream_contracts import names, schema
 from clickstream_contracts.schema import Contract
 from clickstream_contracts.settings import Settings
@@ -13,6 +15,20 @@ from clickstream_contracts.settings import Settings
 # Kafka offset by topic and partition.
 Offsets = dict[str, dict[int, int]]
 CHECKPOINT_NUMBER = re.compile(r"/chk-(\d+)/")
+
+
+@dataclass(frozen=True)
+class LastGood:
+    """The last definition of an app that completed a checkpoint.
+
+    definition: first 12 characters of its hash, as in the job's name.
+    version: version of the images that ran it.
+    savepoint: URI of its last savepoint before an upgrade of Flink; '' without one.
+    """
+
+    definition: str
+    version: str
+    savepoint: str = ""
 
 
 class JobStateStore:
@@ -25,8 +41,17 @@ class JobStateStore:
 
     @property
     def savepoint_folder(self) -> str:
-        """The URI of the folder of the app's savepoints."""
+        """The URI of the folder of the savepoints that stopped a job."""
         return self._uri(names.savepoint_prefix(self._app))
+
+    @property
+    def upgrade_savepoint_folder(self) -> str:
+        """The URI of the folder of the savepoints before an upgrade of Flink, after which the job went on."""
+        return self._uri(names.upgrade_savepoint_prefix(self._app))
+
+    def is_of_a_stop(self, state: str) -> bool:
+        """Returns whether the state is a savepoint that stopped its job: only then all that was read is committed to the lake."""
+        return state.startswith(f"{self.savepoint_folder}/") and not state.startswith(f"{self.upgrade_savepoint_folder}/")
 
     def newest(self) -> str | None:
         """Returns the URI of the newest complete checkpoint or savepoint; an older one lacks data that is already in the lake."""
@@ -65,22 +90,10 @@ class JobStateStore:
 
     def _end_offsets(self, catalog: Any, table_ids: list[str]) -> dict[int, int]:
         """Returns the end offset of each partition in tables that share a topic; empty if they hold no records."""
-        import pyarrow as pa
-
-        columns = ["kafka_partition", "kafka_offset"]
-        scans = [catalog.load_table(table_id).scan(selected_fields=tuple(columns)) for table_id in table_ids]
-        records = pa.concat_tables([scan.to_arrow().select(columns) for scan in scans])
-        aggregates = [("kafka_offset", function) for function in ("min", "max", "count")]
-        end_offsets = {}
-        for row in records.group_by("kafka_partition").aggregate(aggregates).to_pylist():
-            partition, first, last = row["kafka_partition"], row["kafka_offset_min"], row["kafka_offset_max"]
-            if row["kafka_offset_count"] != last - first + 1:
-                raise FlinkError(
-                    f"gap in the Kafka offsets of the lake: it holds {row['kafka_offset_count']:,} records of partition {partition}"
-                    f" from offset {first} to {last}, not each of them once; restore the newest checkpoint of {self._app} below"
-                    f" flink/{self._app}/"
-                )
-            end_offsets[partition] = last + 1
+        try:
+            end_offsets = lake_offsets.end_offsets(catalog, table_ids)
+        except FlinkError as error:
+            raise FlinkError(f"{error}; restore the newest checkpoint of {self._app} below flink/{self._app}/") from None
         if not end_offsets:
             return {}
         # Partitions without records start at 0: if they were left out, Flink would take the committed offset of the consumer group.
@@ -91,6 +104,17 @@ class JobStateStore:
         key = names.saved_statements_key(self._app, definition)
         return None if self._read(key) is None else self._uri(key)
 
+    def last_good(self) -> LastGood | None:
+        """Returns the last definition that completed a checkpoint; None before the first one did."""
+        text = self._read(names.last_good_key(self._app))
+        return None if text is None else LastGood(**json.loads(text))
+
+    def record_good(self, definition: str, savepoint: str = "") -> None:
+        """Records that a definition completed a checkpoint, and its last savepoint before an upgrade."""
+        # The images of a release have one version, which is the tag or the digest after their name.
+        version = re.split("[:@]", self._settings.tools_image.rpartition("/")[2], maxsplit=1)[-1]
+        self._write(names.last_good_key(self._app), {"definition": definition[:12], "version": version, "savepoint": savepoint})
+
     def refusal(self, definition: str) -> dict[str, Any] | None:
         """Returns why a definition was rolled back (`reason`) and which one ran instead (`instead`); None if it was not."""
         text = self._read(self._refusal_key(definition))
@@ -98,8 +122,7 @@ class JobStateStore:
 
     def record_refusal(self, definition: str, reason: str, instead: str) -> None:
         """Records that a definition failed, so that it is not deployed again every five minutes."""
-        with self._files.open_output_stream(self._path(self._refusal_key(definition))) as file:
-            file.write(json.dumps({"reason": reason, "instead": instead}).encode())
+        self._write(self._refusal_key(definition), {"reason": reason, "instead": instead})
 
     def clear_refusal(self, definition: str) -> None:
         """Deletes the record that a definition failed."""
@@ -120,6 +143,10 @@ class JobStateStore:
 
         selector = FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
         return list(self._files.get_file_info(selector))
+
+    def _write(self, key: str, content: dict[str, Any]) -> None:
+        with self._files.open_output_stream(self._path(key)) as file:
+            file.write(json.dumps(content).encode())
 
     def _read(self, key: str) -> str | None:
         try:
