@@ -52,6 +52,16 @@ def test_the_publication_is_one_task_group_from_its_branch_to_its_end(bag: Any, 
     assert {"create_branch", "seal", "merge", "rerun", "drop_branch"} <= members
 
 
+@pytest.mark.parametrize("dag_id", [names.NIGHTLY, names.FEATURES, names.TRAIN])
+def test_a_run_that_waits_for_another_one_holds_no_worker(bag: Any, dag_id: str) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    # The scheduler reads the mode from the serialized task.
+    pin_main = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags[dag_id])).get_task("pin_main")
+    assert pin_main.reschedule
+    assert pin_main.downstream_task_ids & {"create_branch", "pin_data"}
+
+
 @pytest.mark.parametrize("dag_id", [names.NIGHTLY, names.FEATURES])
 def test_the_merge_depends_on_the_audits_and_not_on_their_mapped_results(bag: Any, dag_id: str) -> None:
     dag = bag.dags[dag_id]

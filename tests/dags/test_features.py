@@ -69,7 +69,7 @@ def test_a_rerun_keeps_the_day_and_the_release_of_the_run_that_it_repeats(bag: A
 @pytest.mark.parametrize("extra", [{}, None, {"day": "2026-01-02"}])
 def test_an_event_that_was_created_by_hand_is_an_error_that_says_what_to_do(bag: Any, extra: Any) -> None:
     events = {RELEASE_ASSET: [SimpleNamespace(timestamp=datetime(2026, 1, 3, tzinfo=UTC), extra=extra)]}
-    with pytest.raises(ValueError, match="has no 'commit' in its extra: an event that is created by hand needs .* trigger the DAG"):
+    with pytest.raises(ValueError, match=r"has no 'commit' in its extra: an event that is created by hand needs .* trigger the DAG"):
         render(bag, "pin_main", events=events)
 
 

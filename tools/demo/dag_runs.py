@@ -96,8 +96,8 @@ class ReleaseChain:
         self._chain_has_ended = not run_id or self._published_nothing(dag_id, run_id)
 
     def _published_nothing(self, dag_id: str, run_id: str) -> bool:
-        """Whether the run changed nothing: then it skips the tasks that publish."""
-        return any(task["state"] == "skipped" for task in self._airflow.tasks(dag_id, run_id))
+        """Whether the run changed nothing: then it skips its merge. Other tasks are skipped in every good run."""
+        return any((task["task_id"], task["state"]) == ("merge", "skipped") for task in self._airflow.tasks(dag_id, run_id))
 
     def model(self) -> dict[str, Any]:
         """Returns the trained model, the gate's result and the release; None, '' and [] where there was none."""

@@ -99,13 +99,14 @@ class Airflow:
 
         Raises AirflowError after `timeout` seconds.
         """
-        states: dict[str, str] = {}
+        states: dict[tuple[str, int], str] = {}
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             state = str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
             for task in self.tasks(dag_id, run_id):
-                if task["state"] and states.get(task["task_id"]) != task["state"]:
-                    states[task["task_id"]] = task["state"]
+                instance = (task["task_id"], task["map_index"])
+                if task["state"] and states.get(instance) != task["state"]:
+                    states[instance] = task["state"]
                     on_change(task["task_id"], task["state"])
             if state in FINISHED:
                 return state
