@@ -8,8 +8,8 @@ from tests.manifests.pods import MIB, Pod, quantity
 
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 SIZES = ("cpu", "memory", "ephemeral-storage")
-# Service accounts whose pods have a token: they create pods, or their operator requires it.
-TOKENS = {"airflow-scheduler", "ray-head", "spark-driver"}
+# Service accounts whose pods have a token: they create pods, their operator requires it, or Flink's high availability.
+TOKENS = {"airflow-scheduler", "flink-jobmanager", "flink-taskmanager", "ray-head", "spark-driver"}
 
 
 def restricted(pod: Pod) -> Iterator[str]:

@@ -47,14 +47,14 @@ def test_an_excessive_role_is_found(rule: Any) -> None:
 
 
 @pytest.mark.parametrize("render", RENDERS)
-def test_only_three_accounts_have_permissions_and_tokens(render: str) -> None:
+def test_only_five_accounts_have_permissions_and_tokens(render: str) -> None:
     """Only TOKENS are bound to roles, and only their pods mount a token."""
     bound = {subject["name"] for t in objects(render) if t["kind"] == "RoleBinding" for subject in t["subjects"]}
     assert bound <= TOKENS
     accounts = [t for t in objects(render) if t["kind"] == "ServiceAccount"]
     assert [identity(t) for t in accounts if t.get("automountServiceAccountToken") is not False] == []
     mounted = {p.spec["serviceAccountName"] for p in pods(objects(render)) if p.spec["automountServiceAccountToken"]}
-    assert mounted == {"airflow-scheduler", "ray-head"}
+    assert mounted == TOKENS - {"spark-driver"}
 
 
 def test_spark_drivers_have_a_token() -> None:

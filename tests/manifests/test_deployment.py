@@ -143,7 +143,13 @@ SCHEDULER, DRIVER = "clickstream-airflow:airflow-scheduler", "clickstream-spark:
             "get secrets",
         ),
         (DRIVER, "tools", "", "create pods, list pods"),
-        ("clickstream-flink:flink", "flink", "", "list pods, get configmaps, create deployments"),
+        (
+            "clickstream-flink:flink-jobmanager",
+            "flink",
+            "list configmaps, watch configmaps, create configmaps, patch configmaps, update configmaps, delete configmaps",
+            "list pods, get secrets, create deployments, deletecollection configmaps",
+        ),
+        ("clickstream-flink:flink-taskmanager", "flink", "get configmaps, watch configmaps", "list pods, create configmaps, patch configmaps"),
     ],
 )
 def test_an_account_has_the_required_permissions_and_no_more(

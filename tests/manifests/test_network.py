@@ -48,7 +48,7 @@ def test_production_differs_only_in_its_object_store() -> None:
 
 
 def test_only_named_pods_have_egress_out_of_the_cluster() -> None:
-    api = {"airflow/airflow-scheduler", "ray/ray-head", "spark/spark-driver"}
+    api = {"airflow/airflow-scheduler", "flink/flink-jobmanager", "flink/flink-taskmanager", "ray/ray-head", "spark/spark-driver"}
     assert outside(objects("local")) == {(pod, port) for pod in api for port in ("443", "6443", "8443")}
     lake = {source for source, port in outside(objects("production")) if port == "443"}
     assert lake == {connection.source for connection in documented() if connection.target == "object-store/object-store"}

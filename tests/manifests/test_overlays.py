@@ -100,7 +100,7 @@ def unprotected(resources: list[Object]) -> list[str]:
 @pytest.mark.parametrize("render", ["production", "external"])
 def test_replicated_workloads_survive_a_drain(render: str) -> None:
     assert unprotected(objects(render)) == []
-    replicated = {"airflow-api-server", "airflow-scheduler", "flink-taskmanager", "nessie"}
+    replicated = {"airflow-api-server", "airflow-scheduler", "flink-jobmanager", "flink-taskmanager", "nessie"}
     without_budgets = unprotected([t for t in objects(render) if t["kind"] != "PodDisruptionBudget"])
     assert {name.rsplit("/", 1)[1] for name in without_budgets} == replicated
 
@@ -121,6 +121,7 @@ def test_replicas_are_spread_over_nodes_and_zones() -> None:
     assert {t["metadata"]["name"] for t in several} == {
         "airflow-api-server",
         "airflow-scheduler",
+        "flink-jobmanager",
         "flink-taskmanager",
         "nessie",
         "serve",
