@@ -62,11 +62,18 @@ def test_the_definition_changes_with_a_java_function() -> None:
     assert CLICKS_TO_LAKE.definition(SETTINGS) != replace(CLICKS_TO_LAKE, java_functions=()).definition(SETTINGS)
 
 
-def test_another_definition_than_the_requested_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert CLICKS_TO_LAKE.main(["--definition", "0123456789abcdef"]) == 2
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_another_definition_than_the_requested_one_has_an_exit_code_of_its_own(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert CLICKS_TO_LAKE.main([*options, "--definition", "0123456789abcdef"]) == names.DEFINITION_MISMATCH_EXIT_CODE
     message = capsys.readouterr().err
     assert "definition 0123456789ab was requested" in message
     assert CLICKS_TO_LAKE.definition(Settings())[:12] in message
+
+
+def test_the_check_of_the_own_definition_succeeds_without_a_job() -> None:
+    assert CLICKS_TO_LAKE.main(["--check", "--definition", CLICKS_TO_LAKE.definition(Settings.from_env())]) == 0
 
 
 def test_saved_statements_of_a_version_before_jinja_are_refused() -> None:

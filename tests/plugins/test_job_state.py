@@ -1,22 +1,18 @@
-"""State of a stream in a local folder instead of the bucket: newest state, refused definitions, end offsets of the lake."""
+"""State of a stream in a local folder instead of the bucket: newest state, last good and refused definitions."""
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pyarrow as pa
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from clickstream.hooks.flink import FlinkError
 from clickstream.streams import job_state
-from clickstream.streams.job_state import JobStateStore
+from clickstream.streams.job_state import JobStateStore, LastGood
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
 APP = "clicks_to_lake"
-SETTINGS = Settings(s3_bucket="lake", clicks_partitions=3)
+SETTINGS = Settings(s3_bucket="lake", clicks_partitions=3, tools_image="registry.example.org/tools:0.2.0")
 
 
 @pytest.fixture
@@ -62,23 +58,26 @@ def test_a_refusal_is_stored_and_cleared(store: JobStateStore, tmp_path: Path) -
     assert store.refusal("1" * 64) is None
 
 
-def catalog_of(**offsets_by_table: list[tuple[int, int]]) -> Any:
-    """Returns a catalog whose tables hold these pairs of partition and offset."""
-
-    def load_table(name: str) -> Any:
-        rows = [{"kafka_partition": partition, "kafka_offset": offset} for partition, offset in offsets_by_table[name]]
-        table = pa.Table.from_pylist(rows, pa.schema({"kafka_partition": pa.int32(), "kafka_offset": pa.int64()}))
-        return SimpleNamespace(scan=lambda selected_fields: SimpleNamespace(to_arrow=lambda: table))
-
-    return SimpleNamespace(load_table=load_table)
+def test_the_last_good_definition_is_stored_with_its_version(store: JobStateStore, tmp_path: Path) -> None:
+    (tmp_path / "lake" / names.last_good_key(APP)).parent.mkdir(parents=True)
+    assert store.last_good() is None
+    store.record_good("1" * 64)
+    assert store.last_good() == LastGood("1" * 12, "0.2.0")
+    store.record_good("2" * 12, "s3://lake/savepoint-1")
+    assert store.last_good() == LastGood("2" * 12, "0.2.0", "s3://lake/savepoint-1")
 
 
-def test_end_offsets_follow_the_last_record_of_both_tables(store: JobStateStore) -> None:
-    catalog = catalog_of(clicks=[(0, 0), (0, 2), (1, 0)], quarantine=[(0, 1)])
-    assert store._end_offsets(catalog, ["clicks", "quarantine"]) == {0: 3, 1: 1, 2: 0}
-    assert store._end_offsets(catalog_of(clicks=[]), ["clicks"]) == {}
+def test_a_savepoint_before_an_upgrade_is_a_start_position_but_no_savepoint_of_a_stop(store: JobStateStore, tmp_path: Path) -> None:
+    stopped = write_state(tmp_path, f"{names.savepoint_prefix(APP)}/savepoint-1", 100)
+    assert store.is_of_a_stop(stopped)
+    upgrade = write_state(tmp_path, f"{store.upgrade_savepoint_folder.removeprefix('s3://lake/')}/savepoint-2", 101)
+    assert store.newest() == upgrade
+    assert not store.is_of_a_stop(upgrade)
+    assert not store.is_of_a_stop("s3://lake/flink/clicks_to_lake/checkpoints/a/chk-7")
 
 
-def test_a_gap_in_the_offsets_of_the_lake_is_an_error(store: JobStateStore) -> None:
-    with pytest.raises(FlinkError, match=r"gap in the Kafka offsets of the lake: it holds 2 records of partition 0 from offset 0 to 2"):
-        store._end_offsets(catalog_of(clicks=[(0, 0), (0, 2)]), ["clicks"])
+def test_partitions_without_records_start_at_0(store: JobStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_state.lake_offsets, "end_offsets", lambda catalog, table_ids: {1: 5})
+    assert store._end_offsets(None, ["raw.clicks"]) == {0: 0, 1: 5, 2: 0}
+    monkeypatch.setattr(job_state.lake_offsets, "end_offsets", lambda catalog, table_ids: {})
+    assert store._end_offsets(None, ["raw.clicks"]) == {}

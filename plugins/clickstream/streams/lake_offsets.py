@@ -85,10 +85,13 @@ def _must_read(file: DataFile, newest: dict[int, int], checked_offsets: int) -> 
 def _check_gaps(partition: int, runs: list[Run], not_read: int) -> None:
     """Raises FlinkError unless the runs hold each offset once, from the first one above `not_read` that all files were read for."""
     first = not_read + 1 if not_read >= 0 else min(first for first, _ in runs)
-    last = max(last for _, last in runs)
-    count = sum(run_last - max(run_first, first) + 1 for run_first, run_last in runs if run_last >= first)
-    if count != last - first + 1:
-        raise FlinkError(
-            f"gap in the Kafka offsets of the lake: it holds {count:,} records of partition {partition}"
-            f" from offset {first} to {last}, not each of them once"
-        )
+    checked = sorted((max(run_first, first), run_last) for run_first, run_last in runs if run_last >= first)
+    expected = first
+    for run_first, run_last in checked:
+        if run_first != expected:
+            count, last = sum(end - start + 1 for start, end in checked), max(end for _, end in checked)
+            raise FlinkError(
+                f"gap in the Kafka offsets of the lake: it holds {count:,} records of partition {partition}"
+                f" from offset {first} to {last}, not each of them once"
+            )
+        expected = run_last + 1
