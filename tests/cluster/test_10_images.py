@@ -14,7 +14,7 @@ IMPORTS = {
     "tools": ("tools.cli", "tools.ledger.__main__", "tools.shop.__main__", "tools.rollout.__main__", "tools.lake.bootstrap"),
     "spark-apps": ("pyspark.sql", "spark_apps.curate.__main__", "spark_apps.audits.__main__", "spark_apps.features.__main__"),
     "flink-apps": ("pyflink.table", "flink_apps.clicks_to_lake.pipeline", "flink_apps.fraud_scores.pipeline"),
-    "ray-apps": ("ray_apps.serving.app", "ray_apps.jobs.train", "lightgbm", "numba"),
+    "ray-apps": ("ray_apps.serving.application", "ray_apps.jobs.train", "lightgbm", "numba"),
     "airflow": ("airflow.models", "clickstream.runtime.kubernetes", "clickstream.streams.deployer"),
 }
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
