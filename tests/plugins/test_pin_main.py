@@ -117,6 +117,19 @@ def test_of_runs_that_start_at_once_at_most_one_publishes(
     assert [bool(results[name]) for name in ("first", "second")].count(True) == 1
 
 
+def test_runs_that_met_do_not_meet_again(lake: Lake, runs: RunContext) -> None:
+    """After hours of waiting, each pause is the longest one; equal pauses would let two runs meet at each check."""
+    runs.pin("backfill__1")
+    runs.first_check = datetime.now(UTC) - timedelta(hours=2)
+    pauses = set()
+    for run_id in ("backfill__2", "backfill__3"):
+        with pytest.raises(AirflowRescheduleException) as pause:
+            runs.pin(run_id)
+        pauses.add(round((pause.value.reschedule_date - datetime.now(UTC)).total_seconds(), 1))
+    assert len(pauses) == 2
+    assert all(100 < seconds <= 300 for seconds in pauses)
+
+
 def test_the_patience_is_limited_and_the_message_names_the_other_run(lake: Lake, runs: RunContext) -> None:
     runs.pin("backfill__1")
     runs.first_check = datetime.now(UTC) - timedelta(hours=13)

@@ -1,5 +1,6 @@
 """Sensor that starts a publication: one run of a DAG at a time is between its pin of main and its merge."""
 
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -54,6 +55,10 @@ class PinMainSensor(BaseSensorOperator):
                 f"run {', '.join(self._publishing)} of {context['ti'].dag_id} still has not ended after {self.timeout / 3600:.0f} h:"
                 " finish it or mark it as failed, then clear this task"
             ) from None
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Returns the next pause in seconds, with a random part: runs that met in a check would meet again after equal pauses."""
+        return float(super()._get_next_poke_interval(*args, **kwargs)) * random.uniform(0.5, 1)
 
     def poke(self, context: Context) -> PokeReturnValue:
         pinned = checked_main(self.nessie, self.must_contain)
