@@ -29,10 +29,22 @@ def s3_client(settings: Settings, **options: Any) -> Any:
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket if it is missing: Nessie is not healthy without it."""
-    client = s3_client(settings)
-    if settings.s3_bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=settings.s3_bucket)
+    """Create the bucket if it is missing: Nessie is not healthy without it.
+
+    Asks for this bucket only, so keys that are limited to it are enough. Raises OSError if the keys are refused.
+    """
+    client, bucket = s3_client(settings), settings.s3_bucket
+    # S3 accepts no location constraint for its first region.
+    location = {} if settings.s3_region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": settings.s3_region}}
+    try:
+        try:
+            client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+                raise
+            client.create_bucket(Bucket=bucket, **location)
+    except ClientError as error:
+        raise OSError(f"bucket {bucket} at {settings.s3_endpoint}: {error}; create the bucket, or give the keys access to it") from None
 
 
 def read_chunks(settings: Settings, uri: str) -> Iterator[bytes]:
