@@ -55,7 +55,9 @@ def test_a_topic_whose_first_records_are_gone_has_no_gap(catalog: Any) -> None:
 @pytest.mark.parametrize("rows", [[(0, 0), (0, 2)], [(0, 0), (0, 1), (0, 1), (0, 3)]])
 def test_records_that_are_missing_or_doubled_are_an_error(catalog: Any, rows: Rows) -> None:
     append(catalog, CLICKS, rows)
-    with pytest.raises(FlinkError, match=rf"gap in the Kafka offsets of the lake: it holds {len(rows)} records of partition 0 from offset 0"):
+    with pytest.raises(
+        FlinkError, match=rf"gap in the Kafka offsets of the lake: it holds {len(rows)} records of partition 0 from offset 0"
+    ):
         end_offsets(catalog, [CLICKS])
 
 

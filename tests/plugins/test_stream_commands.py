@@ -78,7 +78,9 @@ def test_nothing_that_runs_is_no_failure(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("error", [FlinkError("savepoint of fraud_scores failed: disk full"), FlinkUnreachable("cannot reach Flink")])
-def test_a_savepoint_that_fails_is_reported_and_the_other_streams_take_theirs(error: FlinkError, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_savepoint_that_fails_is_reported_and_the_other_streams_take_theirs(
+    error: FlinkError, capsys: pytest.CaptureFixture[str]
+) -> None:
     cluster = Cluster(dict.fromkeys(names.STREAM_JOBS, "RUNNING"), savepoint_error=error)
     assert not take(cluster)[0]
     assert f"fraud_scores: {error}" in capsys.readouterr().out.splitlines()
