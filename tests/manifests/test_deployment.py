@@ -149,7 +149,12 @@ SCHEDULER, DRIVER = "clickstream-airflow:airflow-scheduler", "clickstream-spark:
             "list configmaps, watch configmaps, create configmaps, patch configmaps, update configmaps, delete configmaps",
             "list pods, get secrets, create deployments, deletecollection configmaps",
         ),
-        ("clickstream-flink:flink-taskmanager", "flink", "get configmaps, watch configmaps", "list pods, create configmaps, patch configmaps"),
+        (
+            "clickstream-flink:flink-taskmanager",
+            "flink",
+            "get configmaps, watch configmaps",
+            "list pods, create configmaps, patch configmaps",
+        ),
     ],
 )
 def test_an_account_has_the_required_permissions_and_no_more(

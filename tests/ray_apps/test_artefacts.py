@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
+from clickstream_contracts.model_artefact import FORMAT, MANIFEST, ArtefactError, IncompatibleArtefact
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate
 from ray_apps.recommender import artefacts, ranker, retrievers
-from ray_apps.recommender.artefacts import FORMAT, MANIFEST, REQUIRED_FILES, Artefact, ArtefactError, IncompatibleArtefact, Manifest
+from ray_apps.recommender.artefacts import REQUIRED_FILES, Artefact, Manifest
 from ray_apps.recommender.evaluation import evaluate
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
+from clickstream_contracts.model_artefact import ArtefactError
 from ray_apps.common.progress import Progress
 from ray_apps.recommender import artefacts, ranker
-from ray_apps.recommender.artefacts import Artefact, ArtefactError, Manifest
+from ray_apps.recommender.artefacts import Artefact, Manifest
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe
 from ray_apps.recommender.retriever import Arrays, Candidates, Retriever

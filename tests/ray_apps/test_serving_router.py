@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from clickstream_contracts.model_artefact import ArtefactError
 from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
-from ray_apps.recommender.artefacts import ArtefactError
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.sessions import Ints, Queries
 from ray_apps.serving.recommender import Recommender

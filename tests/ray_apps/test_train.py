@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import fs
 
+from clickstream_contracts.model_artefact import FORMAT, MANIFEST
 from clickstream_contracts.receipt import Receipt
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate, train, training_data
 from ray_apps.jobs.train import EVALUATION
 from ray_apps.recommender import artefacts, ranker
-from ray_apps.recommender.artefacts import FORMAT, MANIFEST, Artefact, Manifest
+from ray_apps.recommender.artefacts import Artefact, Manifest
 from ray_apps.recommender.evaluation import Evaluation
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, Search
