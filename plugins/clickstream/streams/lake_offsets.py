@@ -24,16 +24,18 @@ class DataFile:
 
     def runs(self) -> Iterator[tuple[int, Run]]:
         """Reads the file and yields its consecutive offsets with their partition."""
-        import numpy as np
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         with self.io.new_input(self.path).open() as stream:
             rows = pq.read_table(stream, columns=[PARTITION, OFFSET])
-        partitions, offsets = (rows[name].to_numpy() for name in (PARTITION, OFFSET))
-        for partition in np.unique(partitions):
-            sorted_offsets = np.sort(offsets[partitions == partition])
-            for run in np.split(sorted_offsets, np.flatnonzero(np.diff(sorted_offsets) != 1) + 1):
-                yield int(partition), (int(run[0]), int(run[-1]))
+        for partition in rows[PARTITION].unique().to_pylist():
+            offsets = rows.filter(pc.equal(rows[PARTITION], partition))[OFFSET].combine_chunks()
+            offsets = offsets.take(pc.sort_indices(offsets))
+            begins_run = pc.fill_null(pc.not_equal(pc.pairwise_diff(offsets), 1), True)
+            starts = pc.indices_nonzero(begins_run).to_pylist()
+            for start, next_start in zip(starts, [*starts[1:], len(offsets)], strict=True):
+                yield partition, (offsets[start].as_py(), offsets[next_start - 1].as_py())
 
 
 def end_offsets(catalog: Any, table_ids: list[str], checked_offsets: int = CHECKED_OFFSETS) -> dict[int, int]:
