@@ -31,14 +31,36 @@ class Settings:
     data_dir: str = setting("../shared/data", "Folder of the evaluation data sets that some tests and benchmarks read.")
 
     kafka_bootstrap: str = setting("127.0.0.1:9092", "Bootstrap servers of Kafka.")
+    kafka_security_protocol: str = setting("PLAINTEXT", "How clients connect to Kafka.", ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"))
+    kafka_sasl_mechanism: str = setting(
+        "SCRAM-SHA-512", "How clients log in to Kafka if the protocol is SASL_*.", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    )
+    kafka_username_file: str = setting(
+        ".stack/secrets/kafka_username", "File that holds the user of Kafka; read if the protocol is SASL_*."
+    )
+    kafka_password_file: str = setting(
+        ".stack/secrets/kafka_password", "File that holds the password of Kafka; read if the protocol is SASL_*."
+    )
+    kafka_replication_factor: int = setting(1, "Replicas of each topic when it is created; writes need all but one of them.", minimum=1)
     clicks_partitions: int = setting(4, "Partitions of the topic clicks.v1 when it is created.", minimum=1)
     nessie_uri: str = setting("http://127.0.0.1:19120", "Base address of Nessie, without /api/v2 or /iceberg.")
+    nessie_token_file: str = setting("", "File that holds the bearer token of Nessie; empty: no token is sent.")
     warehouse: str = setting("wh", "Name of the warehouse in Nessie.")
     s3_endpoint: str = setting("http://127.0.0.1:8333", "S3 endpoint of the object store.")
     s3_region: str = setting("us-east-1", "Region of the object store.")
     s3_bucket: str = setting("lake", "Bucket of tables, checkpoints, receipts and models.")
+    s3_credentials: str = setting(
+        "files",
+        "Where S3 keys come from. files: s3_access_key_file and s3_secret_key_file; environment: the AWS SDKs' provider chain"
+        " (AWS_* variables, web identity token, instance metadata).",
+        ("files", "environment"),
+    )
     s3_access_key_file: str = setting(".stack/secrets/s3_access_key", "File that holds the S3 access key.")
     s3_secret_key_file: str = setting(".stack/secrets/s3_secret_key", "File that holds the S3 secret key.")
+
+    ca_bundle: str = setting(
+        "", "PEM file with the certificates of the CAs that clients of Kafka, Nessie, S3 and HTTP trust; empty: those of the system."
+    )
 
     flink_uri: str = setting("http://127.0.0.1:8081", "Address of the REST API of the Flink JobManager.")
     flink_driver_jar: str = setting("", "The flink-python jar that Airflow uploads to start a stream; empty: the one of .venvs/flink.")
@@ -135,25 +157,35 @@ class Settings:
         defaults = type(self)().to_env()
         return {key: value for key, value in self.to_env().items() if value != defaults[key]}
 
-    def s3_credentials(self) -> tuple[str, str]:
-        """Returns the access key and the secret key from their files. Raises SettingsError."""
+    def s3_keys(self) -> tuple[str, str] | None:
+        """Returns the access key and the secret key from their files; None if the SDKs' provider chain supplies them.
+
+        Raises SettingsError.
+        """
+        if self.s3_credentials == "environment":
+            return None
         return read_secret(self.s3_access_key_file), read_secret(self.s3_secret_key_file)
 
     def iceberg_uri(self, ref: str = "main") -> str:
         """Returns the address of the Iceberg REST catalog at a branch, a tag or `branch@hash`."""
         return f"{self.nessie_uri}/iceberg/{ref}"
 
-    def pyiceberg(self, ref: str = "main") -> dict[str, str]:
+    def nessie_token(self) -> str:
+        """Returns the bearer token of Nessie, '' without one. Raises SettingsError."""
+        return read_secret(self.nessie_token_file) if self.nessie_token_file else ""
+
+    def pyiceberg(self, ref: str = "main") -> dict[str, Any]:
         """Returns the properties of a PyIceberg REST catalog at a branch, a tag or `branch@hash`."""
-        access_key, secret_key = self.s3_credentials()
+        keys, token = self.s3_keys(), self.nessie_token()
         return {
             "uri": self.iceberg_uri(ref),
             "warehouse": self.warehouse,
             "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
             "s3.endpoint": self.s3_endpoint,
             "s3.region": self.s3_region,
-            "s3.access-key-id": access_key,
-            "s3.secret-access-key": secret_key,
+            **({"s3.access-key-id": keys[0], "s3.secret-access-key": keys[1]} if keys else {}),
+            **({"token": token} if token else {}),
+            **({"ssl": {"cabundle": self.ca_bundle}} if self.ca_bundle else {}),
         }
 
 

@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from clickstream_contracts import schema
+from clickstream_contracts import lake_clients, schema
 from clickstream_contracts.settings import Settings
 from flink_apps.common import sql
 
 
 def register_catalog(tables: Any, settings: Settings) -> None:
     """Register the catalog `lake`, the Iceberg tables on Nessie's main branch, in a TableEnvironment."""
-    access_key, secret_key = settings.s3_credentials()
-    values = {"iceberg_uri": settings.iceberg_uri(), "s3_access_key": access_key, "s3_secret_key": secret_key}
-    [statement] = sql.split_statements(sql.render(sql.COMMON / "lake.sql", vars(settings) | values))
-    tables.execute_sql(statement)
+    tables.execute_sql(catalog_statement(settings))
+
+
+def catalog_statement(settings: Settings) -> str:
+    """Returns the statement that creates the catalog. Never save or print it: it holds the keys of the object store."""
+    options = {"type": "iceberg", "catalog-type": "rest"} | lake_clients.iceberg_java(settings)
+    return f"CREATE CATALOG lake WITH ({', '.join(f'{sql.literal(key)} = {sql.literal(value)}' for key, value in options.items())})"
 
 
 def table_name(contract_id: str) -> str:

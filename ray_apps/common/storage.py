@@ -6,6 +6,7 @@ from urllib.request import url2pathname
 
 from pyarrow import fs
 
+from clickstream_contracts import lake_clients
 from clickstream_contracts.settings import Settings
 
 
@@ -16,8 +17,7 @@ def open_storage(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), url2pathname(parts.path)
     if parts.scheme != "s3":
         return fs.LocalFileSystem(), uri
-    key, secret = settings.s3_credentials()
-    s3: Any = fs.S3FileSystem(access_key=key, secret_key=secret, endpoint_override=settings.s3_endpoint, region=settings.s3_region)
+    s3: Any = fs.S3FileSystem(**lake_clients.pyarrow(settings))
     return s3, f"{parts.netloc}{parts.path}".rstrip("/")
 
 

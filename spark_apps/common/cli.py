@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -144,18 +144,12 @@ def _server_stack_trace(error: BaseException) -> str:
     return ""
 
 
-def write_file(s3_properties: dict[str, str], uri: str, text: str) -> None:
-    """Write a small file to a file:// URI, or to an s3:// URI with the catalog's S3 properties (see Catalog.file_io)."""
+def write_file(s3_arguments: dict[str, Any], uri: str, text: str) -> None:
+    """Write a small file to a file:// URI, or to an s3:// URI with the arguments of its file system (see Catalog.file_io)."""
     if urlparse(uri).scheme == "file":
         path = Path(url2pathname(urlparse(uri).path))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return
-    store = S3FileSystem(
-        endpoint_override=s3_properties["s3.endpoint"],
-        region=s3_properties["client.region"],
-        access_key=s3_properties["s3.access-key-id"],
-        secret_key=s3_properties["s3.secret-access-key"],
-    )
-    with store.open_output_stream(uri.removeprefix("s3://")) as file:
+    with S3FileSystem(**s3_arguments).open_output_stream(uri.removeprefix("s3://")) as file:
         file.write(text.encode())

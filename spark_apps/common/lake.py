@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from clickstream_contracts import names
+from clickstream_contracts import lake_clients, names
 from clickstream_contracts.schema import tables
 from clickstream_contracts.settings import Settings
 from spark_apps.common import sql
@@ -30,8 +30,8 @@ class Catalog(Protocol):
     def published(self, table: str) -> str:
         """Returns the name in Spark SQL of a table on main."""
 
-    def file_io(self) -> dict[str, str]:
-        """Returns the properties of the catalog's S3 client (`s3.*`, `client.region`)."""
+    def file_io(self) -> dict[str, Any]:
+        """Returns the arguments of the `pyarrow.fs.S3FileSystem` that holds the receipts."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,9 @@ class NessieCatalog:
     def conf(self) -> dict[str, str]:
         options = {
             "type": "rest",
-            "uri": self.settings.iceberg_uri(self.ref),
-            "warehouse": self.settings.warehouse,
-            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
             # On a branch, a cached table would hide what another task of the run has just written. A commit never changes.
             "cache-enabled": "true" if "@" in self.ref else "false",
-            **self.file_io(),
+            **lake_clients.iceberg_java(self.settings, self.ref),
         }
         prefix = f"spark.sql.catalog.{CATALOG}"
         return {prefix: "org.apache.iceberg.spark.SparkCatalog", **{f"{prefix}.{key}": value for key, value in options.items()}}
@@ -62,15 +59,8 @@ class NessieCatalog:
         namespace, name = table.split(".")
         return quoted(namespace, f"{name}@{names.MAIN}")
 
-    def file_io(self) -> dict[str, str]:
-        access_key, secret_key = self.settings.s3_credentials()
-        return {
-            "s3.endpoint": self.settings.s3_endpoint,
-            "s3.path-style-access": "true",
-            "s3.access-key-id": access_key,
-            "s3.secret-access-key": secret_key,
-            "client.region": self.settings.s3_region,
-        }
+    def file_io(self) -> dict[str, Any]:
+        return lake_clients.pyarrow(self.settings)
 
 
 def quoted(*parts: str) -> str:

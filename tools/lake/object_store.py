@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from clickstream_contracts import lake_clients
 from clickstream_contracts.settings import Settings
 
 READ_BYTES = 1 << 20
@@ -16,16 +17,9 @@ READ_BYTES = 1 << 20
 
 def s3_client(settings: Settings, **options: Any) -> Any:
     """Returns a boto3 client of the object store; `options` are further ones of botocore's Config, e.g. `read_timeout`."""
-    access_key, secret_key = settings.s3_credentials()
     retries = {"max_attempts": 8, "mode": "standard"}
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        config=Config(**{"s3": {"addressing_style": "path"}, "retries": retries, **options}),
-    )
+    config = Config(**{"s3": {"addressing_style": "path"}, "retries": retries, **options})
+    return boto3.client("s3", config=config, **lake_clients.boto3(settings))
 
 
 def ensure_bucket(settings: Settings) -> None:

@@ -145,7 +145,7 @@ def _recovery(stack: Stack) -> Options:
 
 
 def _storage(stack: Stack) -> Options:
-    access, secret = stack.settings.s3_credentials()
+    keys = stack.settings.s3_keys()
     bucket = stack.settings.s3_bucket
     return {
         "state.backend.type": "hashmap",
@@ -153,9 +153,8 @@ def _storage(stack: Stack) -> Options:
         "execution.checkpointing.savepoint-dir": f"s3://{bucket}/flink/savepoints",
         "s3.endpoint": stack.settings.s3_endpoint,
         "s3.path.style.access": True,
-        "s3.access-key": access,
-        "s3.secret-key": secret,
         "io.tmp.dirs": str(stack.dir / "flink" / "tmp"),
+        **({"s3.access-key": keys[0], "s3.secret-key": keys[1]} if keys else {}),
     }
 
 

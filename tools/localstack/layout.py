@@ -96,7 +96,7 @@ def resolve(settings: Settings) -> Settings:
         keys: dict[str, Any] = {name: str(Path(getattr(settings, name)).resolve()) for name in names}
         return replace(settings, **own, **keys)
     keys = {f"{name}_file": str(folder / "secrets" / name) for name in ("s3_access_key", "s3_secret_key")}
-    return replace(settings, **own, **keys, s3_endpoint=f"http://127.0.0.1:{settings.s3_port}")
+    return replace(settings, **own, **keys, s3_endpoint=f"http://127.0.0.1:{settings.s3_port}", s3_credentials="files")
 
 
 def running(stack_dir: str | Path) -> Settings:

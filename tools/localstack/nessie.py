@@ -36,7 +36,7 @@ def components(stack: Stack) -> list[Component]:
 
 def _write_config(stack: Stack, path: Path) -> None:
     settings = stack.settings
-    access, secret = settings.s3_credentials()
+    keys = settings.s3_keys()
     s3 = "nessie.catalog.service.s3.default-options"
     lines = {
         "quarkus.http.host": "127.0.0.1",
@@ -52,8 +52,9 @@ def _write_config(stack: Stack, path: Path) -> None:
         f"{s3}.endpoint": settings.s3_endpoint,
         f"{s3}.path-style-access": "true",
         f"{s3}.request-signing-enabled": "false",
-        f"{s3}.access-key": "urn:nessie-secret:quarkus:s3cred",
-        "s3cred.name": access,
-        "s3cred.secret": secret,
     }
+    if keys:
+        lines |= {f"{s3}.access-key": "urn:nessie-secret:quarkus:s3cred", "s3cred.name": keys[0], "s3cred.secret": keys[1]}
+    else:
+        lines[f"{s3}.auth-type"] = "APPLICATION_GLOBAL"
     write_private(path, "".join(f"{key}={value}\n" for key, value in lines.items()))

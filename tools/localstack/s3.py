@@ -78,7 +78,7 @@ def _seaweedfs(stack: Stack) -> Component:
 
 
 def _write_identities(stack: Stack, path: Path) -> None:
-    access, secret = stack.settings.s3_credentials()
+    access, secret = stack.secret("s3_access_key"), stack.secret("s3_secret_key")
     identity = {
         "name": "clickstream",
         "credentials": [{"accessKey": access, "secretKey": secret}],
@@ -89,7 +89,7 @@ def _write_identities(stack: Stack, path: Path) -> None:
 
 def _minio(stack: Stack) -> Component:
     port, home = stack.settings.s3_port, stack.folder("s3-minio")
-    access, secret = stack.settings.s3_credentials()
+    access, secret = stack.secret("s3_access_key"), stack.secret("s3_secret_key")
     address = f"127.0.0.1:{port}"
     return Component(
         name="s3",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clickstream_contracts import lake_clients
 from clickstream_contracts.settings import Settings
 
 
@@ -10,10 +11,4 @@ def s3_filesystem(settings: Settings) -> Any:
     # Imported here: every Airflow process imports the operators, and only running tasks open files.
     from pyarrow.fs import S3FileSystem
 
-    access_key, secret_key = settings.s3_credentials()
-    return S3FileSystem(
-        access_key=access_key,
-        secret_key=secret_key,
-        endpoint_override=settings.s3_endpoint,
-        region=settings.s3_region,
-    )
+    return S3FileSystem(**lake_clients.pyarrow(settings))
