@@ -66,7 +66,8 @@ def environment(settings: Settings, folder: str, stream: Stream = pipeline.STREA
 
 def earliest(settings: Settings, *tables: str) -> dict[str, Any]:
     """Returns what fills the statements of a stream whose source tables start at the earliest offset."""
-    return vars(settings) | {"startup": dict.fromkeys(tables, connectors.one_line(connectors.EARLIEST))}
+    connection = connectors.one_line(connectors.kafka_connection(settings))
+    return {"startup": dict.fromkeys(tables, connectors.one_line(connectors.EARLIEST)), "kafka_connection": connection}
 
 
 def source_only(settings: Settings, folder: str, format_: str) -> Any:
@@ -74,7 +75,7 @@ def source_only(settings: Settings, folder: str, format_: str) -> Any:
     columns = {f.name: "BIGINT" if f.type == "timestamptz" else flink_type(f) for f in schema.event().fields}
     source = connectors.kafka_source(names.CLICKS_TOPIC, GROUP) | connectors.EARLIEST | BOUNDED
     text = sql.render(SQL / "flink_source_only.sql", {"columns": columns, "source": source, "format": format_})
-    return session.statement_set(environment(settings, folder), text, vars(settings))
+    return session.statement_set(environment(settings, folder), text, earliest(settings))
 
 
 def clicks_to_lake(settings: Settings, folder: str) -> Any:

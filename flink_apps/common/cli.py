@@ -70,7 +70,8 @@ class Stream:
     def submission_values(self, settings: Settings, offsets: Offsets) -> dict[str, Any]:
         """Returns what fills the Jinja expressions of the statements. A checkpoint or savepoint wins over the start position."""
         startup = {table: connectors.one_line(self._startup(offsets.get(topic, {}))) for table, topic in self.topics.items()}
-        return vars(settings) | {"startup": startup}
+        connection = connectors.one_line(connectors.kafka_connection(settings))
+        return vars(settings) | {"startup": startup, "kafka_connection": connection}
 
     def _startup(self, offsets: dict[int, int]) -> Options:
         if self.look_back_seconds is not None:
@@ -148,9 +149,9 @@ def java_source(name: str) -> Path:
 
 def check_saved_statements(uri: str, text: str) -> None:
     """Raises DefinitionError for statements that were saved before they were Jinja templates: no address would be filled in."""
-    if connectors.KAFKA_BOOTSTRAP not in text:
+    if connectors.KAFKA_CONNECTION not in text and connectors.KAFKA_BOOTSTRAP not in text:
         raise DefinitionError(
-            f"the saved statements {uri} do not hold {connectors.KAFKA_BOOTSTRAP}: an earlier version of the code wrote them;"
+            f"the saved statements {uri} do not hold {connectors.KAFKA_CONNECTION}: an earlier version of the code wrote them;"
             " deploy that version to run them"
         )
 

@@ -1,18 +1,24 @@
 """Connector options of the streams' tables: Kafka topics and files of JSON lines.
 
 SQL is rendered twice. The first rendering (`Stream.render`) leaves what is known only at submission as Jinja expressions:
-the address of Kafka as `{{ kafka_bootstrap }}`, the start position of a source as `{{ startup.TABLE }}`. That text is what is
-printed, hashed and saved, so it holds no address and a saved definition can start anywhere. `session.statement_set`
-renders it a second time with the values.
+address, encryption and login of Kafka as `{{ kafka_connection }}` (macros.sql), the start position of a source as
+`{{ startup.TABLE }}`. That text is what is printed, hashed and saved, so it holds no address and a saved definition can start
+anywhere. `session.statement_set` renders it a second time with the values.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from clickstream_contracts import kafka_clients
+from clickstream_contracts.settings import Settings
+
 # Options of one table, as in its WITH clause.
 Options = dict[str, str]
 
-KAFKA_BOOTSTRAP = "{{ kafka_bootstrap }}"
+# What stands for the connection to Kafka until the job is submitted; the older expression is in statements of earlier versions.
+KAFKA_CONNECTION, KAFKA_BOOTSTRAP = "{{ kafka_connection }}", "{{ kafka_bootstrap }}"
+# The SQL connector has the classes of the Kafka client under a package of its own.
+KAFKA_PACKAGE = "org.apache.flink.kafka.shaded.org.apache.kafka"
 EARLIEST: Options = {"scan.startup.mode": "earliest-offset"}
 
 
@@ -24,6 +30,11 @@ def startup(table: str) -> str:
 def one_line(options: Mapping[str, str]) -> str:
     """Returns options as they stand in a WITH clause."""
     return ", ".join(f"'{key}' = '{value}'" for key, value in options.items())
+
+
+def kafka_connection(settings: Settings) -> Options:
+    """Returns the options by which every Kafka table connects. They name the files of user and password, not their content."""
+    return {f"properties.{key}": value for key, value in kafka_clients.java(settings, KAFKA_PACKAGE).items()}
 
 
 def from_timestamp(milliseconds: int) -> Options:
@@ -38,11 +49,10 @@ def from_offsets(offsets: Mapping[int, int]) -> Options:
 
 
 def kafka_source(topic: str, group: str) -> Options:
-    """Returns the options of a topic to read, without its format and its start position."""
+    """Returns the options of a topic to read, without its connection, format and start position."""
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": KAFKA_BOOTSTRAP,
         "properties.group.id": group,
     }
 
@@ -52,7 +62,6 @@ def kafka_json_sink(topic: str, key: str) -> Options:
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": KAFKA_BOOTSTRAP,
         "properties.compression.type": "lz4",
         "key.format": "raw",
         "key.fields": key,

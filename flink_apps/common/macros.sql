@@ -1,10 +1,11 @@
 {# Macros that the statements of several streams use: {% import "macros.sql" as macros %} #}
 
-{# The connector options of a table, one per line. `startup`: the options for the start position of a Kafka source. #}
+{# The connector options of a table, one per line; connectors.py explains those of Kafka that are filled in later. `startup`: the options for the start position of a Kafka source. #}
 {% macro table_options(options, startup="") %}
 {% for key, value in options.items() %}
 {{ "" if loop.first else ",\n" }}  '{{ key }}' = '{{ value }}'
 {%- endfor %}
+{{- ",\n  {{ kafka_connection }}" if options.connector == "kafka" else "" }}
 {{- ",\n  " ~ startup if startup else "" }}
 {%- endmacro %}
 

@@ -10,8 +10,8 @@ CREATE TEMPORARY TABLE records (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'clicks.v1',
-  'properties.bootstrap.servers' = '{{ kafka_bootstrap }}',
   'properties.group.id' = 'clicks_to_lake',
+  {{ kafka_connection }},
   {{ startup.records }},
   'format' = 'raw'
 );

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from clickstream_contracts import names
-from clickstream_contracts.settings import Settings
+from clickstream_contracts.settings import Settings, SettingsError
 from clickstream_contracts.sql_templates import TemplateError, render_text
 from flink_apps.clicks_to_lake.pipeline import STREAM as CLICKS_TO_LAKE
 from flink_apps.common.cli import DefinitionError, Stream, check_saved_statements
@@ -29,16 +30,50 @@ def test_every_stream_job_has_a_stream() -> None:
 def test_the_second_rendering_fills_every_expression(stream: Stream) -> None:
     saved = stream.render(SETTINGS)
     submitted = render_text(saved, stream.submission_values(SETTINGS, {}))
-    assert "{{ kafka_bootstrap }}" in saved
+    assert "{{ kafka_connection }}" in saved
     assert "broker.example" not in saved
     assert "'properties.bootstrap.servers' = 'broker.example:9092'" in submitted
     assert submitted.count("'scan.startup.mode'") >= len(stream.topics)
     assert "{{" not in submitted
 
 
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_every_kafka_table_logs_in_from_files_and_no_statement_holds_their_content(stream: Stream, tmp_path: Path) -> None:
+    for name in ("kafka_username", "kafka_password"):
+        (tmp_path / name).write_text(f"secret {name}")
+    settings = replace(
+        SETTINGS,
+        kafka_security_protocol="SASL_SSL",
+        kafka_username_file=str(tmp_path / "kafka_username"),
+        kafka_password_file=str(tmp_path / "kafka_password"),
+    )
+    saved = stream.render(settings)
+    submitted = render_text(saved, stream.submission_values(settings, {}))
+    tables = submitted.count("'connector' = 'kafka'")
+    assert tables == submitted.count("'properties.security.protocol' = 'SASL_SSL'") >= 1
+    assert submitted.count(f'password="${{directory:{tmp_path}:kafka_password}}"') == tables
+    assert "secret kafka" not in submitted
+    assert str(tmp_path) not in saved
+    assert stream.definition(settings) == stream.definition(SETTINGS)
+
+
+@pytest.mark.parametrize("password", ["with\n", 'quo"te', "back\\slash"])
+def test_a_password_that_flink_would_read_otherwise_is_refused(password: str, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(password)
+    (tmp_path / "user").write_text("user")
+    settings = replace(
+        SETTINGS,
+        kafka_security_protocol="SASL_SSL",
+        kafka_username_file=str(tmp_path / "user"),
+        kafka_password_file=str(tmp_path / "password"),
+    )
+    with pytest.raises(SettingsError, match=f"{tmp_path}/password: Flink's Kafka client takes the file as it is"):
+        CLICKS_TO_LAKE.submission_values(settings, {})
+
+
 def test_a_start_position_that_is_not_given_is_an_error() -> None:
     with pytest.raises(TemplateError, match="startup"):
-        render_text(CLICKS_TO_LAKE.render(SETTINGS), vars(SETTINGS))
+        render_text(CLICKS_TO_LAKE.render(SETTINGS), {"kafka_connection": ""})
 
 
 def test_a_stream_starts_at_given_offsets_else_at_the_earliest() -> None:
@@ -78,6 +113,7 @@ def test_the_check_of_the_own_definition_succeeds_without_a_job() -> None:
 
 def test_saved_statements_of_a_version_before_jinja_are_refused() -> None:
     check_saved_statements("s3://lake/new.sql", CLICKS_TO_LAKE.render(SETTINGS))
+    check_saved_statements("s3://lake/earlier.sql", "'properties.bootstrap.servers' = '{{ kafka_bootstrap }}'")
     with pytest.raises(DefinitionError, match=r"saved statements s3://lake/old\.sql .* deploy that version"):
         check_saved_statements("s3://lake/old.sql", "'properties.bootstrap.servers' = '${kafka_bootstrap}',\n${startup}")
 
