@@ -54,7 +54,7 @@ class Process:
         # What differs on one machine: addresses, ports, paths and memory.
         config |= {
             "rest.port": first_port,
-            "high-availability.jobmanager.port": first_port + 1,
+            "jobmanager.rpc.port": first_port + 1,
             "blob.server.port": first_port + 2,
             "metrics.internal.query-service.port": first_port + 3,
             "taskmanager.rpc.port": first_port + 4,
