@@ -62,7 +62,7 @@ run kubectl -n clickstream-ray delete rayjobs.ray.io --all --ignore-not-found
 run kubectl -n clickstream-tools delete jobs,pods --all --ignore-not-found
 stop clickstream-flink "${FLINK[@]}"
 # With these a JobManager would start the jobs again from checkpoints that are not those of the backup.
-run kubectl -n clickstream-flink delete configmaps -l configmap-type=high-availability --ignore-not-found
+run kubectl -n clickstream-flink delete configmaps -l type=flink-native-kubernetes --ignore-not-found
 stop clickstream-nessie "${NESSIE[@]}"
 run kubectl -n clickstream-backup delete jobs --all --ignore-not-found
 run kubectl -n clickstream-backup patch configmap restore --type merge --patch "{\"data\": {\"BACKUP\": \"$FROM\"}}"

@@ -88,7 +88,7 @@ def test_writers_stop_before_the_restore_and_start_after_its_check() -> None:
     restored, verified = step("--from=cronjob/restore"), step("--from=cronjob/verify")
     for name in ("nessie", "flink-jobmanager", "flink-taskmanager", "airflow-scheduler"):
         assert step(f"scale deployment {name} --replicas 0") < restored
-    assert step("scale deployment flink-jobmanager --replicas 0") < step("delete configmaps -l configmap-type=high-availability") < restored
+    assert step("scale deployment flink-jobmanager --replicas 0") < step("delete configmaps -l type=flink-native-kubernetes") < restored
     assert step('"BACKUP": "20260131T014000Z"') < restored
     assert restored < step("scale deployment nessie --replicas 1") < verified
     assert verified < step("scale deployment flink-taskmanager --replicas 1") < step("scale deployment airflow-scheduler --replicas 1")

@@ -49,7 +49,7 @@ def taskmanagers(manager: Process) -> list[Any]:
 
 def config_maps(server: Server) -> dict[str, Any]:
     """The ConfigMaps of high availability by name."""
-    text = server.run_checked("-n", NAMESPACE, "get", "configmaps", "-l", "configmap-type=high-availability", "-o", "json")
+    text = server.run_checked("-n", NAMESPACE, "get", "configmaps", "-l", "type=flink-native-kubernetes", "-o", "json")
     return {item["metadata"]["name"]: item for item in json.loads(text)["items"]}
 
 
@@ -74,7 +74,7 @@ def processes(server: Server, tmp_path: Path) -> Iterator[list[Process]]:
     finally:
         for process in started:
             process.kill()
-        server.run("-n", NAMESPACE, "delete", "configmaps", "-l", "configmap-type=high-availability")
+        server.run("-n", NAMESPACE, "delete", "configmaps", "-l", "type=flink-native-kubernetes")
 
 
 def test_another_jobmanager_goes_on_with_the_jobs_of_a_killed_leader(server: Server, processes: list[Process], tmp_path: Path) -> None:
