@@ -1,4 +1,4 @@
-"""The hook against a real JobManager: definitions of the same and of other code, and the driver that is there without an upload."""
+"""The hook against a real cluster: definitions of the same and of other code, a driver without an upload, savepoints of a running job."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ import yaml
 
 from clickstream.hooks.flink import DefinitionMismatch, FlinkError, FlinkHook
 from clickstream.runtime.flink import FlinkProgram
+from clickstream.streams.health import HealthWatch
 from clickstream_contracts import names
 from tests.plugins.environment import ROOT
 from tests.ports import free_ports
@@ -18,6 +19,15 @@ from tests.ports import free_ports
 pytestmark = pytest.mark.engine
 PYFLINK = next((ROOT / ".venvs/flink/lib").glob("python*/site-packages/pyflink"))
 DRIVER = next(PYFLINK.glob("opt/flink-python-*.jar"))
+JOB = """
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+tables.get_config().set("pipeline.name", "numbers@0123456789ab")
+tables.execute_sql("CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')")
+tables.execute_sql("CREATE TABLE nothing (n BIGINT) WITH ('connector' = 'blackhole')")
+tables.execute_sql("INSERT INTO nothing SELECT n FROM numbers")
+"""
 ARGUMENTS = ["-pym", f"flink_apps.{names.CLICKS_TO_LAKE_JOB}"]
 
 
@@ -28,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(folder: Path) -> Iterator[FlinkHook]:
-    """A JobManager that has the driver in its upload folder, as its container in Kubernetes."""
+    """A JobManager that has the driver in its upload folder, as its container in Kubernetes, and a TaskManager."""
     port = free_ports()["flink_port"]
     python = str(ROOT / ".venvs/flink/bin/python")
     shipped = yaml.safe_load((PYFLINK / "conf" / "config.yaml").read_text())
@@ -39,7 +49,14 @@ def cluster(folder: Path) -> Iterator[FlinkHook]:
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
         "rest.port": port,
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.rpc.port": port + 3,
+        "taskmanager.data.port": port + 4,
         "jobmanager.memory.process.size": "900m",
+        "taskmanager.memory.process.size": "900m",
+        "taskmanager.memory.managed.size": "64m",
+        "taskmanager.memory.network.max": "64m",
+        "execution.checkpointing.dir": f"file://{folder}/checkpoints",
         "web.upload.dir": str(folder / "upload"),
         "io.tmp.dirs": str(folder),
         "python.client.executable": python,
@@ -53,16 +70,20 @@ def cluster(folder: Path) -> Iterator[FlinkHook]:
     paths = {f"FLINK_{name.upper()}_DIR": str(folder / name) for name in ("conf", "log")}
     python_path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
     environment = dict(os.environ) | paths | python_path | {"FLINK_HOME": str(PYFLINK), "FLINK_PID_DIR": str(folder)}
-    with (folder / "jobmanager.log").open("w") as log:
-        command = [str(PYFLINK / "bin" / "jobmanager.sh"), "start-foreground"]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    processes = []
+    for role in ("jobmanager", "taskmanager"):
+        with (folder / f"{role}.log").open("w") as log:
+            command = [str(PYFLINK / "bin" / f"{role}.sh"), "start-foreground"]
+            processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
     hook = FlinkHook(f"http://127.0.0.1:{port}", attempts=1)
     try:
-        _wait_until_ready(hook, process)
+        _wait_until_ready(hook, processes[0])
         yield hook
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=60)
 
 
 def _wait_until_ready(hook: FlinkHook, process: subprocess.Popen[bytes]) -> None:
@@ -95,3 +116,23 @@ def test_an_app_that_cannot_start_is_no_mismatch(cluster: FlinkHook) -> None:
     with pytest.raises(FlinkError, match="exits with code: 1") as failure:
         cluster.run(DRIVER, ["-pym", "flink_apps.nothing"], None)
     assert not isinstance(failure.value, DefinitionMismatch)
+
+
+def test_a_job_goes_on_after_a_savepoint_and_ends_with_a_stop(cluster: FlinkHook, folder: Path) -> None:
+    (folder / "job.py").write_text(JOB)
+    job = cluster.run(DRIVER, ["-py", str(folder / "job.py")], None)
+    HealthWatch(cluster, checkpoint_timeout=120).wait_for_first_checkpoint(job)
+    assert time.time() - 120 < cluster.health(job).last_checkpoint <= time.time()
+    savepoint = cluster.savepoint(job, f"file://{folder}/savepoints")
+    assert (Path(savepoint.removeprefix("file:")) / "_metadata").exists()
+    assert [(running.id, running.state) for running in cluster.jobs("numbers")] == [(job.id, "RUNNING")]
+    assert cluster.stop(job, f"file://{folder}/savepoints") != savepoint
+    assert [(ended.id, ended.state) for ended in cluster.jobs("numbers")] == [(job.id, "FINISHED")]
+
+
+def test_a_savepoint_that_cannot_be_written_names_the_cause(cluster: FlinkHook, folder: Path) -> None:
+    job = cluster.run(DRIVER, ["-py", str(folder / "job.py")], None)
+    HealthWatch(cluster, checkpoint_timeout=120).wait_for_first_checkpoint(job)
+    with pytest.raises(FlinkError, match=r"savepoint of numbers@0123456789ab failed: .*UnsupportedFileSystemScheme"):
+        cluster.savepoint(job, "nowhere://savepoints")
+    cluster.cancel(job)
