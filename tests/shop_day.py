@@ -127,9 +127,9 @@ class Shop:
         return {reference["name"] for reference in nessie.references(self.settings, kind)}
 
 
-def eventually(check: Callable[[], bool], expected: str, seconds: float = 180) -> None:
-    """Poll `check` every second until it is true; asserts that this happens within `seconds`."""
+def eventually(check: Callable[[], bool], expected: str, seconds: float = 180, interval: float = 1) -> None:
+    """Poll `check` every `interval` seconds until it is true; asserts that this happens within `seconds`."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {expected}"
-        time.sleep(1)
+        time.sleep(interval)

@@ -3,7 +3,8 @@
 import copy
 import json
 
-from tests.cluster.cluster import CLIENT, TOOLS, Cluster, eventually
+from tests.cluster.cluster import CLIENT, TOOLS, Cluster
+from tests.shop_day import eventually
 
 SLEEP = ["python", "-c", "import signal; signal.pause()"]
 
@@ -25,4 +26,4 @@ def create(cluster: Cluster) -> None:
     }
     cluster.kubectl("-n", TOOLS, "delete", "pod", CLIENT, "--ignore-not-found", "--grace-period=0", "--force")
     cluster.kubectl("-n", TOOLS, "apply", "--server-side", "-f", "-", stdin=json.dumps(pod))
-    eventually(lambda: cluster.ready_pods(TOOLS, "") != [] and CLIENT in cluster.ready_pods(TOOLS, ""), "the client pod is ready", 180)
+    eventually(lambda: CLIENT in cluster.ready_pods(TOOLS, "").values(), "the client pod is ready", 180)

@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.manifests.rendered import ROOT, program
+from tests.shop_day import eventually
 
 AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SPARK, STORE, TOOLS = (
     f"clickstream-{name}" for name in ("airflow", "flink", "kafka", "nessie", "ray", "spark", "object-store", "tools")
@@ -96,6 +96,10 @@ class Cluster:
         """Run `python -m MODULE` in the client pod; asserts exit code 0, returns stdout."""
         return self.kubectl("-n", TOOLS, "exec", CLIENT, "--", "python", "-m", module, *arguments, timeout=timeout)
 
+    def tool_succeeds(self, module: str, *arguments: str) -> bool:
+        """Whether `python -m MODULE` in the client pod ends with exit code 0."""
+        return self.run("-n", TOOLS, "exec", CLIENT, "--", "python", "-m", module, *arguments).returncode == 0
+
     def start_tool(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start `python -m MODULE` in the client pod in the background."""
         command = ["kubectl", "-n", TOOLS, "exec", CLIENT, "--", "python", "-m", module, *arguments]
@@ -110,27 +114,21 @@ class Cluster:
         command = ["kubectl", "-n", TOOLS, "exec", CLIENT, "--", "python", "-c", code, *arguments]
         return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def ready_pods(self, namespace: str, selector: str) -> list[str]:
-        """Returns the names of the ready pods that the selector matches."""
+    def ready_pods(self, namespace: str, selector: str) -> dict[str, str]:
+        """Returns the UIDs and the names of the ready pods that the selector matches. A StatefulSet's new pod has the old name."""
         pods = self.objects(namespace, "pods", selector)
-        return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
+        ready = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
+        return {pod["uid"]: pod["name"] for pod in ready}
 
-    def kill(self, namespace: str, selector: str) -> list[str]:
-        """End pods at once, with SIGKILL and without a grace period; returns their names."""
-        pods = [pod["metadata"]["name"] for pod in self.objects(namespace, "pods", selector) if pod["status"].get("phase") == "Running"]
+    def kill(self, namespace: str, selector: str) -> dict[str, str]:
+        """End pods at once, with SIGKILL and without a grace period; returns their UIDs and names."""
+        pods = [pod["metadata"] for pod in self.objects(namespace, "pods", selector) if pod["status"].get("phase") == "Running"]
         assert pods, f"no running pod {selector} in {namespace}"
-        self.kubectl("-n", namespace, "delete", "pod", *pods, "--grace-period=0", "--force", "--wait=false")
-        return pods
+        names = [pod["name"] for pod in pods]
+        self.kubectl("-n", namespace, "delete", "pod", *names, "--grace-period=0", "--force", "--wait=false")
+        return {pod["uid"]: pod["name"] for pod in pods}
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
     """Whether a pod's Ready condition is true."""
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
-
-
-def eventually(check: Callable[[], bool], expected: str, seconds: float = 300, interval: float = 3) -> None:
-    """Poll `check` until it is true; asserts that this happens within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {expected}"
-        time.sleep(interval)

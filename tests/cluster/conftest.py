@@ -1,4 +1,4 @@
-"""The throw-away cluster: TEST_KUBECONFIG, or the one that the program TEST_CLUSTER starts (`TEST_CLUSTER up`, `load IMAGE`, `down`).
+"""The throw-away cluster: TEST_KUBECONFIG, or the one that the program TEST_CLUSTER starts (`TEST_CLUSTER node`, then `down`).
 
 The tests run in the order of their files and each needs what the ones before it have made, so the first failure ends the run.
 `-k` on a cluster that is deployed already runs a part. TEST_RESULTS names a folder for what the tests measured, as JSON.
@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,9 @@ from tests.cluster import client, overlay
 from tests.cluster.cluster import Cluster
 
 
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Each test needs the ones before it: stop at the first failure."""
-    if any("tests/cluster" in item.nodeid for item in items):
-        session.shouldfail = False
-        config.option.maxfail = config.option.maxfail or 1
+    config.option.maxfail = config.option.maxfail or 1
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,7 @@ def kubeconfig() -> Iterator[str]:
         return
     if not program:
         pytest.fail("no cluster: set TEST_KUBECONFIG (a throw-away cluster) or TEST_CLUSTER (a program that starts one)")
-    done = subprocess.run([program, "up"], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([program, "node"], stdout=subprocess.PIPE, text=True, check=True)
     try:
         yield done.stdout.splitlines()[-1]
     finally:
@@ -67,13 +65,3 @@ def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
         Path(folder).mkdir(parents=True, exist_ok=True)
         name = "".join(c if c.isalnum() else "_" for c in request.node.name)
         (Path(folder) / f"{name}.json").write_text(json.dumps(results, indent=1))
-
-
-@pytest.fixture
-def eventually_ready(cluster: Cluster) -> Callable[[str, str], None]:
-    """Waits until a namespace has a ready pod that the selector matches."""
-    from tests.cluster.cluster import eventually
-
-    return lambda namespace, selector: eventually(
-        lambda: bool(cluster.ready_pods(namespace, selector)), f"a ready pod {selector} in {namespace}", 600
-    )

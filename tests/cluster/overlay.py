@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.manifests.rendered import ROOT, program
+import yaml
+
+from scripts.kube.images import images
+from tests.manifests.rendered import ROOT, Object, kustomize, objects, program
 
 CPU = "10m"
 
@@ -23,7 +26,7 @@ def write(folder: Path, kubeconfig: str, tag: str = "") -> Path:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [local],
-        "patches": [*cpu_patches(folder.parent), *address_patches(kubeconfig)],
+        "patches": [*cpu_patches(), *address_patches(kubeconfig)],
     }
     if tag:
         kustomization |= version(tag)
@@ -31,27 +34,20 @@ def write(folder: Path, kubeconfig: str, tag: str = "") -> Path:
     return folder
 
 
-def kustomize(folder: Path) -> list[dict[str, Any]]:
+def render(folder: Path) -> list[Object]:
     """Returns the objects that a kustomization renders."""
-    import yaml
-
-    text = subprocess.run([program("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=True).stdout
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.safe_load_all(kustomize(folder)) if document]
 
 
-def cpu_patches(_: Path) -> list[dict[str, Any]]:
+def cpu_patches() -> list[dict[str, Any]]:
     """CPU requests of 10m for each container of each workload, so that two CPUs hold the whole stack."""
     patches = []
-    for resource in kustomize(ROOT / "manifests" / "overlays" / "local"):
-        operations = (
-            [
-                {"op": "replace", "path": f"{path}/resources/requests/cpu", "value": CPU}
-                for path, container in containers(resource["spec"], "/spec")
-                if "cpu" in container.get("resources", {}).get("requests", {})
-            ]
-            if "spec" in resource
-            else []
-        )
+    for resource in objects("local"):
+        operations = [
+            {"op": "replace", "path": f"{path}/resources/requests/cpu", "value": CPU}
+            for path, container in containers(resource.get("spec"), "/spec")
+            if "cpu" in container["resources"].get("requests", {})
+        ]
         if operations:
             target = {"kind": resource["kind"], "name": resource["metadata"]["name"], "namespace": resource["metadata"]["namespace"]}
             patches.append({"target": target, "patch": json.dumps(operations)})
@@ -85,19 +81,15 @@ def address_patches(kubeconfig: str) -> list[dict[str, Any]]:
 
 def version(tag: str) -> dict[str, Any]:
     """The settings of a kustomization that give our images and version labels another version."""
-    images = sorted({image for resource in kustomize(ROOT / "manifests" / "overlays" / "local") for image in own_images(resource)})
+    names = sorted({image.rpartition(":")[0] for resource in objects("local") for image in own_images(resource)})
     templates = ("Deployment", "StatefulSet")
     fields = [{"kind": kind, "path": "spec/template/metadata/labels", "create": True} for kind in templates]
     return {
-        "images": [{"name": image, "newTag": tag} for image in images],
+        "images": [{"name": image, "newTag": tag} for image in names],
         "labels": [{"pairs": {"app.kubernetes.io/version": tag}, "fields": fields}],
     }
 
 
-def own_images(node: Any) -> set[str]:
-    """Returns the names, without tags, of the project's images anywhere below `node`."""
-    if isinstance(node, dict):
-        return {name for value in node.values() for name in own_images(value)}
-    if isinstance(node, list):
-        return {name for value in node for name in own_images(value)}
-    return {node.rpartition(":")[0]} if isinstance(node, str) and node.startswith("localhost/clickstream/") else set()
+def own_images(resource: Object) -> set[str]:
+    """Returns the project's images that an object names."""
+    return {image for image in images(resource) if "clickstream/" in image}

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.cluster import Cluster
 from tests.manifests.connections import NAME, Connection, nodes
+from tests.shop_day import eventually
 
 PREFIX = "connection-probe-"
 SERVER = """

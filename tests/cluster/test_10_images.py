@@ -4,10 +4,10 @@ import json
 import time
 
 import pytest
-import yaml
 
 from tests.cluster import overlay
-from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.cluster import Cluster
+from tests.shop_day import eventually
 
 NAMESPACE = "clickstream-image-test"
 IMPORTS = {
@@ -52,8 +52,8 @@ def namespace(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("image", IMPORTS)
 def test_the_image_imports_its_entry_points(cluster: Cluster, namespace: None, image: str) -> None:
-    resources = overlay.kustomize(cluster.overlay)
-    references = {name for resource in resources for name in images(resource) if f"/{image}:" in name}
+    resources = overlay.render(cluster.overlay)
+    references = {name for resource in resources for name in overlay.own_images(resource) if f"/{image}:" in name}
     assert len(references) == 1, f"one reference of the image {image} is expected: {references}"
     name = f"{image}-{int(time.time())}"
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(pod(name, references.pop(), IMPORTS[image])))
@@ -64,9 +64,3 @@ def test_the_image_imports_its_entry_points(cluster: Cluster, namespace: None, i
     eventually(lambda: phase() in {"Succeeded", "Failed"}, f"the pod {name} has ended", 300)
     assert phase() == "Succeeded", cluster.kubectl("-n", NAMESPACE, "logs", name)
     cluster.kubectl("-n", NAMESPACE, "delete", "pod", name, "--wait=false")
-
-
-def images(node: object) -> set[str]:
-    """Returns every text below `node` that looks like an image of ours with a tag."""
-    texts = yaml.safe_dump(node, default_flow_style=False, width=10_000).split()
-    return {text for text in texts if "clickstream/" in text and ":" in text.rpartition("/")[2]}

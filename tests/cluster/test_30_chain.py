@@ -14,12 +14,10 @@ def test_the_sample_jobs_publish_a_release(cluster: Cluster, measured: dict[str,
 
 
 def test_the_nightly_ran_as_spark_applications(cluster: Cluster) -> None:
-    apps = {
-        app["spec"]["arguments"][0] if app["spec"].get("arguments") else app["metadata"]["name"]
-        for app in cluster.objects(SPARK, "sparkapplications")
-    }
-    print(apps)
-    assert apps
+    apps = cluster.objects(SPARK, "sparkapplications")
+    states = {app["metadata"]["name"]: app["status"]["applicationState"]["state"] for app in apps}
+    assert states
+    assert set(states.values()) == {"COMPLETED"}, states
 
 
 def test_the_deployment_is_validated_by_its_outcomes(cluster: Cluster) -> None:
@@ -29,4 +27,6 @@ def test_the_deployment_is_validated_by_its_outcomes(cluster: Cluster) -> None:
 def test_the_trained_model_answers(deployed: Cluster, measured: dict[str, Any]) -> None:
     result = json.loads(deployed.tool("tools.rollout.recommend", "--users", "2", "--json"))
     measured["recommend"] = result
-    assert "model" in json.dumps(result)
+    responses = [change["response"] for change in result["changes"]]
+    assert responses
+    assert all(response["model"] and not response["fallback"] for response in responses)

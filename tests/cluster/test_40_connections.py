@@ -4,16 +4,15 @@ from typing import Any
 
 from tests.cluster import overlay, probes
 from tests.cluster.cluster import Cluster
-from tests.cluster.test_10_images import images
 from tests.manifests.connections import Connection, connections
 
 
 def test_exactly_the_allowed_connections_work(cluster: Cluster, measured: dict[str, Any]) -> None:
-    resources = overlay.kustomize(cluster.overlay)
+    resources = overlay.render(cluster.overlay)
     components = probes.components(resources)
     allowed = {c for c in connections(resources) if c.source in components and c.target in components}
     listening = probes.ports(allowed)
-    image = next(name for resource in resources for name in images(resource) if "/tools:" in name)
+    image = next(name for resource in resources for name in overlay.own_images(resource) if "/tools:" in name)
     try:
         addresses = probes.create(cluster, resources, image, listening)
         opened, tried = set(), 0

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.cluster import AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SPARK, STORE, Cluster, eventually
+from tests.cluster.cluster import AIRFLOW, FLINK, KAFKA, NESSIE, RAY, SCHEDULER, SPARK, STORE, Cluster
+from tests.shop_day import eventually
 
 NAME = "app.kubernetes.io/name="
 STORES = {
@@ -22,12 +23,7 @@ SMALL = ("--users", "2000", "--products", "500", "--no-master-data")
 
 def ledger_balances(cluster: Cluster, run: str) -> bool:
     """Whether every acknowledged record of a shop's run is in the lake exactly once."""
-    return (
-        cluster.run(
-            "-n", "clickstream-tools", "exec", "test-client", "--", "python", "-m", "tools.ledger", "check", "--run", run
-        ).returncode
-        == 0
-    )
+    return cluster.tool_succeeds("tools.ledger", "check", "--run", run)
 
 
 @pytest.mark.parametrize("component", STORES)
@@ -41,9 +37,7 @@ def test_a_killed_component_loses_and_duplicates_no_event(deployed: Cluster, mea
     killed = deployed.kill(namespace, selector)
     start = time.monotonic()
     eventually(
-        lambda: bool(set(deployed.ready_pods(namespace, selector)) - (set(killed) if "-0" not in killed[0] else set())),
-        f"{component} is ready again",
-        600,
+        lambda: bool(deployed.ready_pods(namespace, selector).keys() - killed.keys()), f"another pod of {component} is ready", 600, 3
     )
     measured["ready_after"] = round(time.monotonic() - start, 1)
     output, _ = traffic.communicate(timeout=600)
@@ -56,12 +50,7 @@ def test_a_killed_component_loses_and_duplicates_no_event(deployed: Cluster, mea
 
 def streams_run(cluster: Cluster) -> bool:
     """Whether each stream is RUNNING with a completed checkpoint."""
-    return (
-        cluster.run(
-            "-n", AIRFLOW, "exec", "deploy/airflow-scheduler", "-c", "airflow", "--", "python", "-m", "clickstream.streams.status"
-        ).returncode
-        == 0
-    )
+    return cluster.run(*SCHEDULER, "python", "-m", "clickstream.streams.status").returncode == 0
 
 
 def test_a_nightly_run_survives_kills_of_driver_executor_and_scheduler(deployed: Cluster, measured: dict[str, Any]) -> None:
@@ -101,7 +90,7 @@ def test_recommendations_return_after_a_kill_in_serving(deployed: Cluster, measu
     if kind == "head":
         deployed.kill(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve")
     else:
-        [head] = deployed.ready_pods(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve")
+        [head] = deployed.ready_pods(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve").values()
         deployed.kubectl("-n", RAY, "exec", head, "-c", "ray-head", "--", "pkill", "-9", "-f", "ServeReplica")
     eventually(lambda: recommends(deployed), "a recommendation", 900, 5)
     measured["answers_after"] = round(time.monotonic() - start, 1)
@@ -109,12 +98,7 @@ def test_recommendations_return_after_a_kill_in_serving(deployed: Cluster, measu
 
 def recommends(cluster: Cluster) -> bool:
     """Whether a user's list changes after a view, made by a model."""
-    return (
-        cluster.run(
-            "-n", "clickstream-tools", "exec", "test-client", "--", "python", "-m", "tools.rollout.recommend", "--users", "1"
-        ).returncode
-        == 0
-    )
+    return cluster.tool_succeeds("tools.rollout.recommend", "--users", "1")
 
 
 def test_training_survives_a_kill_of_the_ray_head(deployed: Cluster, measured: dict[str, Any]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import overlay
-from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.cluster import Cluster
 from tests.cluster.test_50_kills import ledger_balances, streams_run
+from tests.shop_day import eventually
 
 VERSION = os.environ.get("TEST_UPGRADE_TAG", "")
 # Asks for a list in a loop and prints, at the end, how many answers had which status, and the longest time without an answer of 200.
