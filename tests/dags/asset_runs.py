@@ -12,41 +12,27 @@ from typing import Any
 
 import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads these environment variables when it is imported
 
-from airflow._shared.timezones import timezone
 from airflow.api_fastapi.execution_api.datamodels.asset import AssetProfile
 from airflow.jobs.job import Job
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
-from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
+
+from tests.dags.manual_run import create_run
 
 DAY = "2026-01-02"
 
 
 def emit_event(session: Any, dag_id: str, task_id: str, partition_key: str | None) -> None:
     """Creates a run in which the task succeeded and emitted an event of its outlet."""
-    dag = SerializedDagModel.get_dag(dag_id, session=session)
-    run = dag.create_dagrun(
-        run_id=f"run_{partition_key}",
-        partition_key=partition_key,
-        session=session,
-        run_type=DagRunType.MANUAL,
-        triggered_by=DagRunTriggeredByType.REST_API,
-        state=DagRunState.RUNNING,
-        logical_date=None,
-        data_interval=None,
-        run_after=timezone.utcnow(),
-    )
-    session.flush()
+    dag, run = create_run(session, dag_id, f"run_{partition_key}", partition_key=partition_key)
     [outlet] = dag.get_task(task_id).outlets
     asset = Asset(name=outlet.name, uri=outlet.uri)
     events = OutletEventAccessors()

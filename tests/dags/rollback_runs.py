@@ -11,15 +11,12 @@ from typing import Any
 
 import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads these environment variables when it is imported
 
-from airflow._shared.timezones import timezone
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
-from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
-from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
 from clickstream_contracts import names
+from tests.dags.manual_run import create_run
 
 STEPS = ["pin_main", "start", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
 # Name, state of the task that ends or interrupts the rollout, that task, and whether the run is marked as failed then.
@@ -44,18 +41,7 @@ def main() -> None:
 
 def play(session: Any, name: str, state: str, last_task: str, mark_failed: bool) -> tuple[list[str], str, str]:
     """Returns the tasks that are scheduled next, the state of the run, and its state after these tasks succeeded."""
-    dag = SerializedDagModel.get_dag(names.ROLLOUT, session=session)
-    run = dag.create_dagrun(
-        run_id=name.replace(" ", "_"),
-        session=session,
-        run_type=DagRunType.MANUAL,
-        triggered_by=DagRunTriggeredByType.REST_API,
-        state=DagRunState.RUNNING,
-        logical_date=None,
-        data_interval=None,
-        run_after=timezone.utcnow(),
-    )
-    session.flush()
+    dag, run = create_run(session, names.ROLLOUT, name.replace(" ", "_"))
     run.dag = dag
     tasks = {ti.task_id: ti for ti in run.get_task_instances(session=session)}
     for step in STEPS[: STEPS.index(last_task) + 1]:

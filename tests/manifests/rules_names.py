@@ -69,16 +69,3 @@ def _of_object(resource: Object) -> Iterator[tuple[str, str, str]]:
         yield "Service", namespace, resource["spec"]["serviceName"]
     if resource["kind"] == "SparkApplication":
         yield from (("ServiceAccount", namespace, resource["spec"][role]["serviceAccount"]) for role in ("driver", "executor"))
-
-
-def images(node: Any) -> Iterator[str]:
-    """Every image below a node, also those that Airflow's settings name."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if isinstance(value, str) and (key == "image" or key.endswith("_IMAGE")):
-                yield value
-            else:
-                yield from images(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from images(item)

@@ -52,6 +52,10 @@ class Server:
         self.run_checked("apply", "--server-side", "--force-conflicts", "-f", "-", resources=crds)
         self.run_checked("apply", "--server-side", "--force-conflicts", "-f", str(external_secrets_crd()))
         self._established()
+        self.create_namespaces()
+
+    def create_namespaces(self) -> None:
+        """The namespaces and the service accounts of all overlays; a test of the teardown has deleted them."""
         unique = {str(t["metadata"]): t for render in RENDERS for t in objects(render) if t["kind"] in {"Namespace", "ServiceAccount"}}
         for kind in ("Namespace", "ServiceAccount"):
             self.run_checked(

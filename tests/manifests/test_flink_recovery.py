@@ -10,20 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.manifests.flink_processes import DRIVER, NAMESPACE, Process, grant, kubeconfig
+from tests import flink_process
+from tests.flink_process import DRIVER
+from tests.manifests.flink_processes import NAMESPACE, Process, grant, kubeconfig
 from tests.manifests.server import Server
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.engine
-JOB = """
-from pyflink.table import EnvironmentSettings, TableEnvironment
-
-tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-tables.get_config().set("execution.checkpointing.interval", "1s")
-tables.execute_sql("CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')")
-tables.execute_sql("CREATE TABLE nothing (n BIGINT) WITH ('connector' = 'blackhole')")
-tables.execute_sql("INSERT INTO nothing SELECT n FROM numbers")
-"""
+JOB = flink_process.job("execution.checkpointing.interval", "1s")
 
 
 def eventually(value: Callable[[], Any], expected: str, seconds: float = 120) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.kube.images import images
 from tests.manifests.rendered import MANIFESTS, ROOT, objects, program
-from tests.manifests.rules_names import images
 
 LOCKS = {
     "tools/Dockerfile": "tools/requirements.lock",

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.kube.images import images
 from tests.manifests import secrets
 from tests.manifests.rendered import MANIFESTS, RENDERS, compose, kustomize, objects
-from tests.manifests.rules_names import dangling, images
+from tests.manifests.rules_names import dangling
 from tests.manifests.runtime import airflow_resources
 
 

@@ -1,33 +1,22 @@
 """The hook against a real cluster: definitions of the same and of other code, a driver without an upload, savepoints of a running job."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from clickstream.hooks.flink import DefinitionMismatch, FlinkError, FlinkHook
 from clickstream.runtime.flink import FlinkProgram
 from clickstream.streams.health import HealthWatch
 from clickstream_contracts import names
-from tests.plugins.environment import ROOT
+from tests import flink_process
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.engine
-PYFLINK = next((ROOT / ".venvs/flink/lib").glob("python*/site-packages/pyflink"))
-DRIVER = next(PYFLINK.glob("opt/flink-python-*.jar"))
-JOB = """
-from pyflink.table import EnvironmentSettings, TableEnvironment
-
-tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-tables.get_config().set("pipeline.name", "numbers@0123456789ab")
-tables.execute_sql("CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')")
-tables.execute_sql("CREATE TABLE nothing (n BIGINT) WITH ('connector' = 'blackhole')")
-tables.execute_sql("INSERT INTO nothing SELECT n FROM numbers")
-"""
+DRIVER = flink_process.driver_jar()
+JOB = flink_process.job("pipeline.name", "numbers@0123456789ab")
 ARGUMENTS = ["-pym", f"flink_apps.{names.CLICKS_TO_LAKE_JOB}"]
 
 
@@ -40,41 +29,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(folder: Path) -> Iterator[FlinkHook]:
     """A JobManager that has the driver in its upload folder, as its container in Kubernetes, and a TaskManager."""
     port = free_ports()["flink_port"]
-    python = str(ROOT / ".venvs/flink/bin/python")
-    shipped = yaml.safe_load((PYFLINK / "conf" / "config.yaml").read_text())
-    config = {
-        "jobmanager.rpc.address": "127.0.0.1",
-        "jobmanager.rpc.port": port + 1,
-        "blob.server.port": port + 2,
-        "rest.address": "127.0.0.1",
-        "rest.bind-address": "127.0.0.1",
-        "rest.port": port,
-        "taskmanager.host": "127.0.0.1",
-        "taskmanager.rpc.port": port + 3,
-        "taskmanager.data.port": port + 4,
-        "jobmanager.memory.process.size": "900m",
+    config = flink_process.local_config(folder, port) | {
         "taskmanager.memory.process.size": "900m",
         "taskmanager.memory.managed.size": "64m",
         "taskmanager.memory.network.max": "64m",
         "execution.checkpointing.dir": f"file://{folder}/checkpoints",
-        "web.upload.dir": str(folder / "upload"),
-        "io.tmp.dirs": str(folder),
-        "python.client.executable": python,
-        "python.executable": python,
-        "env.java.opts.all": shipped["env"]["java"]["opts"]["all"],
     }
-    for name in ("conf", "log", "upload/flink-web-upload"):
-        (folder / name).mkdir(parents=True)
-    (folder / "conf" / "config.yaml").write_text(yaml.safe_dump(config, width=10_000))
-    (folder / "upload/flink-web-upload" / f"00000000-0000-0000-0000-000000000000_{DRIVER.name}").symlink_to(DRIVER)
-    paths = {f"FLINK_{name.upper()}_DIR": str(folder / name) for name in ("conf", "log")}
-    python_path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
-    environment = dict(os.environ) | paths | python_path | {"FLINK_HOME": str(PYFLINK), "FLINK_PID_DIR": str(folder)}
-    processes = []
-    for role in ("jobmanager", "taskmanager"):
-        with (folder / f"{role}.log").open("w") as log:
-            command = [str(PYFLINK / "bin" / f"{role}.sh"), "start-foreground"]
-            processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+    flink_process.prepare(folder, config, f"00000000-0000-0000-0000-000000000000_{DRIVER.name}")
+    processes = [flink_process.start(folder, role, folder / f"{role}.log") for role in ("jobmanager", "taskmanager")]
     hook = FlinkHook(f"http://127.0.0.1:{port}", attempts=1)
     try:
         _wait_until_ready(hook, processes[0])

@@ -20,6 +20,7 @@ import yaml
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tests.ports import free_ports
+from tests.tools.backup_lake import append_users, tag, users
 from tools.lake import catalog, nessie
 from tools.lake.object_store import s3_client
 from tools.localstack import layout
@@ -143,14 +144,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def append_users(settings: Settings, *ids: str) -> None:
-    table = catalog.open_catalog(settings).load_table("landing.users")
-    columns = table.schema().as_arrow()
-    rows = {field.name: pa.nulls(len(ids), field.type) for field in columns}
-    rows |= {"user_id": pa.array(ids), "updated_at": pa.array([0] * len(ids), columns.field("updated_at").type)}
-    table.append(pa.table({field.name: rows[field.name] for field in columns}, schema=columns))
-
-
 def append_clicks(settings: Settings, offsets: dict[int, int]) -> None:
     """Append a click at an offset of each partition."""
     table = catalog.open_catalog(settings).load_table("raw.clicks")
@@ -161,16 +154,6 @@ def append_clicks(settings: Settings, offsets: dict[int, int]) -> None:
     given = {name: pa.array(values, columns.field(name).type) for name, values in defaults.items()}
     arrays = [(given | filled).get(field.name, pa.nulls(len(offsets), field.type)) for field in columns]
     table.append(pa.table(arrays, schema=table.schema().as_arrow()))
-
-
-def tag(settings: Settings, name: str) -> None:
-    source = {"type": "BRANCH", "name": "main", "hash": nessie.commit_hash(settings)}
-    nessie.request(settings, "POST", "trees", params={"name": name, "type": "TAG"}, json=source)
-
-
-def users(settings: Settings, ref: str) -> list[str]:
-    rows = catalog.open_catalog(settings, ref).load_table("landing.users").scan().to_arrow()
-    return sorted(rows["user_id"].to_pylist())
 
 
 def empty_the_bucket(settings: Settings) -> None:
