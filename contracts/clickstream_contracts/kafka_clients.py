@@ -4,6 +4,7 @@ The Java properties hold no password: Flink stores them with the job. They name 
 """
 
 from pathlib import Path
+from typing import Any
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 
@@ -81,3 +82,18 @@ def _reference(path: str) -> str:
             " (write it with `printf %s`), and choose one without quotation marks and backslashes"
         )
     return f"${{directory:{file.parent}:{file.name}}}"
+
+
+class ConnectionErrors:
+    """The callback `error_cb` of a librdkafka client: keeps the reason why it has no connection, '' without one.
+
+    A request only says that it timed out. The client calls back in its `poll` and `flush`.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def __call__(self, error: Any) -> None:
+        # "all brokers down" follows each failed connection and says nothing of its own.
+        if error.name() != "_ALL_BROKERS_DOWN":
+            self.reason = " ".join(error.str().split())

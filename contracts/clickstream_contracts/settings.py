@@ -231,7 +231,9 @@ def read_secret(path: str) -> str:
     try:
         secret = Path(path).read_text().strip()
     except OSError as error:
-        raise SettingsError(f"cannot read the secret file {path}: {error.strerror}: run `make up`, which generates it") from None
+        raise SettingsError(
+            f"cannot read the secret file {path}: {error.strerror}: mount its Secret, or start the local stack, which generates it"
+        ) from None
     if not secret:
-        raise SettingsError(f"the secret file {path} is empty: delete it and run `make up`, which generates it")
+        raise SettingsError(f"the secret file {path} is empty: write the secret into it")
     return secret

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from clickstream_contracts.kafka_clients import ConnectionErrors, librdkafka
+from clickstream_contracts.settings import Settings, SettingsError
+
 # Called with the key, the value and the Kafka timestamp (milliseconds) of each record.
 RecordHandler = Callable[[bytes | None, bytes | None, int], None]
 
@@ -32,8 +35,8 @@ class KafkaFeed:
     `caught_up` is set once the end offset of every partition was reached.
     """
 
-    def __init__(self, bootstrap: str, topic: str, handle: RecordHandler, replay: ReplayLimit) -> None:
-        self._bootstrap, self._topic, self._handle, self._replay = bootstrap, topic, handle, replay
+    def __init__(self, settings: Settings, topic: str, handle: RecordHandler, replay: ReplayLimit) -> None:
+        self._settings, self._topic, self._handle, self._replay = settings, topic, handle, replay
         self._stopped = threading.Event()
         self.caught_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"kafka feed {topic}", daemon=True)
@@ -46,25 +49,35 @@ class KafkaFeed:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            consumer = Consumer(self._consumer_config())
             try:
-                self._consume(consumer)
-            except KafkaException as error:
-                reason = error.args[0].str()
-                log.warning("topic %s (brokers %s): %s; retry in %.0f s", self._topic, self._bootstrap, reason, RETRY_SECONDS)
-                self._stopped.wait(RETRY_SECONDS)
-            finally:
-                consumer.close()
+                self._run_consumer()
+            except (KafkaException, SettingsError) as error:
+                self._warn(error.args[0].str() if isinstance(error, KafkaException) else str(error))
+
+    def _run_consumer(self) -> None:
+        """Consume until the feed is stopped or Kafka reports an error. The files of the login are read again each time."""
+        errors = ConnectionErrors()
+        consumer = Consumer(self._consumer_config() | {"error_cb": errors})
+        try:
+            self._consume(consumer)
+        except KafkaException as error:
+            consumer.poll(POLL_SECONDS)
+            self._warn(errors.reason or error.args[0].str())
+        finally:
+            consumer.close()
+
+    def _warn(self, reason: str) -> None:
+        brokers = self._settings.kafka_bootstrap
+        log.warning("topic %s (brokers %s): %s; retry in %.0f s", self._topic, brokers, reason, RETRY_SECONDS)
+        self._stopped.wait(RETRY_SECONDS)
 
     def _consumer_config(self) -> dict[str, str | int | bool]:
-        return {
-            "bootstrap.servers": self._bootstrap,
+        return librdkafka(self._settings) | {
             # The client requires a group id; it is never used, since partitions are assigned and no offsets are committed.
             "group.id": "serve",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
-            "log_level": 0,
         }
 
     def _consume(self, consumer: Consumer) -> None:

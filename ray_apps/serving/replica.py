@@ -27,8 +27,8 @@ def start(settings: Settings) -> Recommender:
     """Returns a recommender once Kafka is replayed, or after REPLAY_TIMEOUT_SECONDS. A model is not required."""
     views, lists, impressions = RecentViews(), StreamedLists(), Impressions()
     feeds = [
-        KafkaFeed(settings.kafka_bootstrap, names.CLICKS_TOPIC, partial(apply_click, views, impressions), CLICKS_REPLAY),
-        KafkaFeed(settings.kafka_bootstrap, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
+        KafkaFeed(settings, names.CLICKS_TOPIC, partial(apply_click, views, impressions), CLICKS_REPLAY),
+        KafkaFeed(settings, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
     ]
     router = Router(NessieRolloutStore(settings))
     refresh(router)

@@ -24,14 +24,6 @@ ALONE = [(folder, name) for folder, names in EVERYTHING.items() for name in name
 # Components that one other requires.
 TOGETHER = {"external-secrets/ray-gcs-redis": ["ray-gcs-redis"]}
 
-EXTERNAL_SETTINGS = {
-    "CLICKSTREAM_CA_BUNDLE",
-    "CLICKSTREAM_KAFKA_REPLICATION_FACTOR",
-    "CLICKSTREAM_KAFKA_SASL_MECHANISM",
-    "CLICKSTREAM_KAFKA_SECURITY_PROTOCOL",
-    "CLICKSTREAM_S3_CREDENTIALS",
-}
-
 
 @cache
 def with_component(folder: str, name: str) -> tuple[Object, ...]:
@@ -75,10 +67,10 @@ def test_each_component_renders_alone_and_changes_something(folder: str, name: s
 
 @pytest.mark.parametrize("render", RENDERS)
 def test_the_apps_know_every_setting(render: str) -> None:
-    """An app refuses to start with an unknown setting. Settings of external services may come with a later version of the apps."""
+    """An app refuses to start with an unknown setting."""
     settings = settings_of(objects(render))
-    assert set(settings) - EXTERNAL_SETTINGS <= set(Settings().to_env())
-    Settings.from_env({name: value for name, value in settings.items() if name in Settings().to_env()})
+    assert set(settings) <= set(Settings().to_env())
+    Settings.from_env(settings)
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -87,6 +79,8 @@ def test_external_kafka_replaces_ours(alone: bool) -> None:
     assert [identity(t) for t in resources if "kafka" in t["metadata"].get("namespace", t["metadata"]["name"])] == []
     settings = settings_of(resources)
     assert settings["CLICKSTREAM_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+    files = {settings[f"CLICKSTREAM_KAFKA_{name}_FILE"] for name in ("USERNAME", "PASSWORD")}
+    assert {str(Path(file).parent) for file in files} == {str(Path(settings["CLICKSTREAM_S3_ACCESS_KEY_FILE"]).parent)}
     assert "clickstream-kafka" not in yaml.safe_dump_all(resources)
     port = settings["CLICKSTREAM_KAFKA_BOOTSTRAP"].split(":")[1]
     clients = {"flink/flink-jobmanager", "flink/flink-taskmanager", "ray/ray-head", "ray/ray-worker", "tools/tool"}

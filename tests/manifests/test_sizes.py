@@ -146,7 +146,7 @@ def too_few_slots(resources: list[Object]) -> list[str]:
 def overlay_settings(resources: list[Object]) -> Settings:
     """The settings of an overlay as an app reads them."""
     config = next(t for t in resources if t["kind"] == "ConfigMap" and t["metadata"]["name"].startswith("clickstream-settings"))
-    return Settings.from_env({key: value for key, value in config["data"].items() if key in Settings().to_env()})
+    return Settings.from_env(config["data"])
 
 
 STREAMS = ("clicks_to_lake", "fraud_scores", "fraud_to_lake", "recommendations")

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from clickstream_contracts.settings import Settings
 from tests.shop_day import Shop
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.kafka.reader import end_offsets, records
 
 pytestmark = pytest.mark.engine

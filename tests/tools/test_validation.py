@@ -11,7 +11,7 @@ import pytest
 from clickstream_contracts import fraud_rules, render, schema
 from clickstream_contracts.settings import Settings
 from tests.flink_apps.fraud_oracle import expected_parts
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.validation import outcomes, planted
 from tools.validation.__main__ import AFTER_FIRST_NIGHTLY, checks, run_check
 

@@ -11,7 +11,7 @@ from tools.backup import kafka_offsets, lake_backup, lake_state, manifest, postg
 from tools.backup.manifest import BackupError, Manifest
 from tools.backup.restore import BackupId, report_state
 from tools.common.command import current_settings, new_app, report_errors, run_app
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.lake.nessie import NessieUnreachable
 
 app = new_app("Back up the lake and Airflow's metadata, list backups, and compare the lake with one.")

@@ -6,9 +6,10 @@ Kafka has no request for that, so empty records are written up to the offset and
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from clickstream_contracts import kafka_clients
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError
-from tools.kafka.producer import require_topic
+from tools.kafka.client import consumer_config, require_topic
 
 TIMEOUT_SECONDS = 60
 MAX_QUEUED = 100_000
@@ -31,7 +32,7 @@ def lift(settings: Settings, topic: str, ends: dict[int, int]) -> dict[int, int]
     _write_empty_records(settings, topic, missing)
     # A topic is emptied only up to the lake's offset: records after it are events.
     positions = [TopicPartition(topic, partition, ends[partition]) for partition in missing]
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+    admin = AdminClient(kafka_clients.librdkafka(settings))
     if positions:
         for future in admin.delete_records(positions).values():
             future.result(TIMEOUT_SECONDS)
@@ -41,7 +42,7 @@ def lift(settings: Settings, topic: str, ends: dict[int, int]) -> dict[int, int]
 def _watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     """Returns the first and the next offset of each partition."""
     partitions = require_topic(settings, topic)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "tools", "log_level": 0})
+    consumer = Consumer(consumer_config(settings))
     try:
         return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_SECONDS) for p in partitions}
     finally:
@@ -51,13 +52,8 @@ def _watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
 def _write_empty_records(settings: Settings, topic: str, counts: dict[int, int]) -> None:
     """Write that many records without key and value to each partition. Raises KafkaException if one is refused."""
     producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap,
-            "enable.idempotence": True,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 2 * MAX_QUEUED,
-            "log_level": 0,
-        }
+        kafka_clients.librdkafka(settings)
+        | {"enable.idempotence": True, "compression.type": "lz4", "queue.buffering.max.messages": 2 * MAX_QUEUED}
     )
     for partition, count in counts.items():
         for _ in range(count):

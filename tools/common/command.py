@@ -20,6 +20,10 @@ class UsageError(ValueError):
     """The caller's input cannot be used; the text names the value, where it stands and the fix."""
 
 
+class ServiceError(RuntimeError):
+    """A service is unreachable or refused a request; the text says which and how to fix it wherever the service runs."""
+
+
 def new_app(help: str | None) -> typer.Typer:
     """Returns an empty command line: plain help pages, no tracebacks drawn in colours, no completion of its own."""
     return typer.Typer(help=help, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
@@ -59,13 +63,11 @@ def report_errors(*failures: type[Exception], lake: bool = True, hint: str = "")
             except ValueError as error:
                 code, text = USAGE, one_line(error)
             except failures as error:
-                code, text = FAILURE, str(error)
+                code, text = FAILURE, str(error) + (_stack_hint() if isinstance(error, ServiceError) else "")
             except Exception as error:
                 if not lake or not isinstance(error, lake_errors()):
                     raise
-                code, text = FAILURE, f"the lake is unreachable or refused a request: {one_line(error)}"
-                if stack_file(Settings.from_env()).exists():
-                    text += "; run `./clickstream stack doctor`"
+                code, text = FAILURE, f"the lake is unreachable or refused a request: {one_line(error)}{_stack_hint()}"
             typer.echo(f"error: {text}", err=True)
             if hint:
                 typer.echo(hint, err=True)
@@ -74,6 +76,11 @@ def report_errors(*failures: type[Exception], lake: bool = True, hint: str = "")
         return run
 
     return decorate
+
+
+def _stack_hint() -> str:
+    """Returns what to do next where a local stack was started; elsewhere ''."""
+    return "; run `./clickstream stack doctor`" if stack_file(Settings.from_env()).exists() else ""
 
 
 def one_line(error: Exception) -> str:

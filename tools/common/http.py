@@ -1,6 +1,7 @@
 """HTTP to the project's servers. One rule for proxies: addresses of this machine are never reached through one."""
 
 import os
+import ssl
 from typing import Any
 
 import httpx
@@ -9,10 +10,18 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT_SECONDS = 30.0
 
 
-def client(base_url: str = "", timeout: float = TIMEOUT_SECONDS, headers: dict[str, str] | None = None) -> httpx.Client:
-    """Returns a client that takes proxies from the environment for all addresses but those of this machine."""
+def client(
+    base_url: str = "",
+    timeout: float = TIMEOUT_SECONDS,
+    headers: dict[str, str] | None = None,
+    verify: ssl.SSLContext | bool = True,
+) -> httpx.Client:
+    """Returns a client that takes proxies from the environment for all addresses but those of this machine.
+
+    `verify`: the certificates that it trusts, see `lake_clients.tls_context`.
+    """
     direct: dict[str, httpx.BaseTransport | None] = {f"all://{_bracketed(host)}": None for host in LOOPBACK}
-    return httpx.Client(base_url=base_url, timeout=timeout, headers=headers, mounts=direct)
+    return httpx.Client(base_url=base_url, timeout=timeout, headers=headers, mounts=direct, verify=verify)
 
 
 def request(

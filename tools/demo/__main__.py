@@ -19,7 +19,7 @@ from tools.common.command import current_settings, new_app, report_errors, run_a
 from tools.demo import summary
 from tools.demo.dag_runs import ReleaseChain, RunError, run_dag, run_scheduled
 from tools.fraud import detection
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.localstack import layout, running
 from tools.localstack.airflow_api import Airflow, AirflowError
 from tools.localstack.progress import say

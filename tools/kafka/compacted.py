@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from clickstream_contracts import kafka_clients
 from clickstream_contracts.settings import Settings
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.kafka.reader import records
 
 # Records between two flushes, each followed by a progress message.
@@ -25,15 +26,7 @@ def read(settings: Settings, topic: str) -> dict[str, bytes]:
 
 def write(settings: Settings, topic: str, values: Mapping[str, bytes | None], report_progress: Callable[[str], object]) -> None:
     """Write the value of each key, None as a tombstone. Raises SendError if the broker refused a record."""
-    producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap,
-            "enable.idempotence": True,
-            "compression.type": "lz4",
-            "linger.ms": 50,
-            "log_level": 0,
-        }
-    )
+    producer = Producer(kafka_clients.librdkafka(settings) | {"enable.idempotence": True, "compression.type": "lz4", "linger.ms": 50})
     errors: list[str] = []
 
     def delivered(error: KafkaError | None, message: Message) -> None:

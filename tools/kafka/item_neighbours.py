@@ -20,7 +20,7 @@ from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.common.receipt_option import ReceiptUri, run_name
 from tools.kafka import compacted
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.lake import catalog
 from tools.lake.object_store import write_text
 

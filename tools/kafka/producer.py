@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, Message, Producer
 
-from clickstream_contracts import names
+from clickstream_contracts import kafka_clients, names
 from clickstream_contracts.settings import Settings
+from tools.kafka.client import SendError
 from tools.ledger.journal import Ack, Journal
 from tools.ledger.record_kinds import GOOD, digest
 
@@ -17,10 +17,6 @@ MAX_IN_FLIGHT = 100_000
 # Records between two calls of the producer's poll(), which runs the delivery callbacks.
 POLL_INTERVAL = 500
 ERRORS_IN_MESSAGE = 3
-
-
-class SendError(RuntimeError):
-    """The broker is unreachable, refused a request or refused records; the text says which and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,8 @@ class Sender:
     def __post_init__(self) -> None:
         # lz4 was the fastest codec measured on one core: 180-200 k events per CPU-second, 120 k uncompressed.
         self._producer = Producer(
-            {
-                "bootstrap.servers": self.settings.kafka_bootstrap,
+            kafka_clients.librdkafka(self.settings)
+            | {
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
@@ -58,7 +54,6 @@ class Sender:
                 "batch.size": 1_000_000,
                 "message.max.bytes": 10_000_000,
                 "queue.buffering.max.messages": 2 * MAX_IN_FLIGHT,
-                "log_level": 0,
             }
         )
         self._deliveries: list[Ack] = []
@@ -102,23 +97,10 @@ class Sender:
             reasons = ", ".join(f"{count} x {error}" for error, count in self.refused.most_common(ERRORS_IN_MESSAGE))
             raise SendError(
                 f"Kafka at {self.settings.kafka_bootstrap} refused {self.refused.total()} records of {names.CLICKS_TOPIC}: {reasons};"
-                " run `./clickstream stack doctor`, then repeat the command with --resume"
+                " repeat the command with --resume"
             )
 
 
 def _payload_digest(kind: str, value: bytes | None) -> bytes | None:
     """Returns the digest by which a broken record is found in raw.quarantine, which has no event_id; None for a good record."""
     return None if kind in GOOD else digest(value)
-
-
-def require_topic(settings: Settings, topic: str = names.CLICKS_TOPIC) -> Sequence[int]:
-    """Returns the topic's partitions. Raises SendError if the broker is unreachable or the topic does not exist."""
-    try:
-        topics = AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "log_level": 0}).list_topics(timeout=10).topics
-    except KafkaException:
-        raise SendError(
-            f"cannot reach Kafka at {settings.kafka_bootstrap}: run `./clickstream stack up`, or set CLICKSTREAM_KAFKA_BOOTSTRAP"
-        ) from None
-    if topic not in topics:
-        raise SendError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: run `./clickstream lake bootstrap`")
-    return sorted(topics[topic].partitions)

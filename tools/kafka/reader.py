@@ -6,23 +6,19 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.kafka.producer import SendError, require_topic
+from tools.kafka.client import SendError, consumer_config, require_topic
 
 POLL_SECONDS = 30
-GROUP = "tools"
 
 
 def end_offsets(settings: Settings, topic: str = names.CLICKS_TOPIC) -> dict[int, int]:
     """Returns for each partition the offset that its next record gets. Raises SendError if Kafka does not return them."""
     partitions = require_topic(settings, topic)
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP, "log_level": 0})
+    consumer = Consumer(consumer_config(settings))
     try:
         watermarks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in partitions}
     except KafkaException as error:
-        raise SendError(
-            f"cannot read the end offsets of {topic} from Kafka at {settings.kafka_bootstrap}: {error.args[0].str()};"
-            " run `./clickstream stack doctor`"
-        ) from None
+        raise SendError(f"cannot read the end offsets of {topic} from Kafka at {settings.kafka_bootstrap}: {error.args[0].str()}") from None
     finally:
         consumer.close()
     return {partition: high for partition, (_, high) in watermarks.items()}
@@ -35,9 +31,8 @@ def records(settings: Settings, topic: str, start_offsets: Mapping[int, int] | N
     """
     ends = end_offsets(settings, topic)
     starts = dict.fromkeys(ends, 0) if start_offsets is None else start_offsets
-    config = {"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP, "enable.auto.commit": False, "log_level": 0}
     # Retention and compaction leave gaps, also at the end of a partition; the end-of-partition event marks that nothing follows.
-    consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.partition.eof": True})
+    consumer = Consumer(consumer_config(settings) | {"auto.offset.reset": "earliest", "enable.partition.eof": True})
     unread = {partition for partition, offset in starts.items() if offset < ends[partition]}
     try:
         consumer.assign([TopicPartition(topic, partition, starts[partition]) for partition in unread])
@@ -57,8 +52,8 @@ def _next_message(consumer: Consumer, failure: str) -> Message:
     """Returns a record or an end-of-partition event. Raises SendError, whose text starts with `failure`."""
     message = consumer.poll(POLL_SECONDS)
     if message is None:
-        raise SendError(f"{failure}: no record within {POLL_SECONDS} s; run `./clickstream stack doctor`")
+        raise SendError(f"{failure}: no record within {POLL_SECONDS} s; check that Kafka runs")
     error = message.error()
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
-        raise SendError(f"{failure}: {error.str()}; run `./clickstream stack doctor`")
+        raise SendError(f"{failure}: {error.str()}")
     return message

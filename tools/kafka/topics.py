@@ -1,11 +1,14 @@
 """The Kafka topics and their configuration."""
 
+from collections.abc import Mapping
+
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.error import KafkaError
 
-from clickstream_contracts import names
+from clickstream_contracts import kafka_clients, names
 from clickstream_contracts.settings import Settings
+from tools.kafka.client import SendError, topic_partitions
 
 # Larger than the limit of the stream clicks_to_lake: a record that is too large reaches the quarantine instead of being refused.
 MAX_RECORD_BYTES = 10_485_760
@@ -25,18 +28,48 @@ OVERRIDES = {
 
 def topics(settings: Settings) -> list[NewTopic]:
     """Returns every topic of the project with its configuration."""
+    replicas = settings.kafka_replication_factor
+    # A write is acknowledged by all replicas but one, so that one broker may be down; a single replica must acknowledge itself.
+    common = DEFAULTS | {"min.insync.replicas": str(max(1, replicas - 1))}
     return [
-        NewTopic(topic, num_partitions=settings.clicks_partitions, replication_factor=1, config=DEFAULTS | OVERRIDES.get(topic, {}))
+        NewTopic(topic, num_partitions=settings.clicks_partitions, replication_factor=replicas, config=common | OVERRIDES.get(topic, {}))
         for topic in names.TOPICS
     ]
 
 
-def ensure(settings: Settings) -> None:
-    """Create the topics that do not exist yet; may be repeated."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
-    for future in admin.create_topics(topics(settings), request_timeout=30).values():
+def ensure(settings: Settings) -> list[str]:
+    """Create the topics that do not exist yet; may be repeated. Returns a line for each topic with too few replicas.
+
+    Raises SendError if Kafka cannot be reached or refuses a topic.
+    """
+    existing = topic_partitions(settings)
+    missing = [topic for topic in topics(settings) if topic.topic not in existing]
+    if missing:
+        _create(settings, missing)
+    return [line for topic in names.TOPICS if (line := _too_few_replicas(settings, topic, existing.get(topic, {})))]
+
+
+def _create(settings: Settings, missing: list[NewTopic]) -> None:
+    admin = AdminClient(kafka_clients.librdkafka(settings))
+    for topic, future in admin.create_topics(missing, request_timeout=30).items():
         try:
             future.result()
         except KafkaException as error:
+            # Another process created it meanwhile.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+                raise SendError(
+                    f"Kafka at {settings.kafka_bootstrap} did not create the topic {topic} with"
+                    f" CLICKSTREAM_KAFKA_REPLICATION_FACTOR={settings.kafka_replication_factor} and"
+                    f" CLICKSTREAM_CLICKS_PARTITIONS={settings.clicks_partitions}: {error.args[0].str()}"
+                ) from None
+
+
+def _too_few_replicas(settings: Settings, topic: str, replicas: Mapping[int, int]) -> str:
+    """Returns a line that says so if a partition has fewer replicas than new topics get, else ''. `replicas`: of each partition."""
+    fewest = min(replicas.values(), default=settings.kafka_replication_factor)
+    if fewest >= settings.kafka_replication_factor:
+        return ""
+    return (
+        f"topic {topic} has {fewest} of CLICKSTREAM_KAFKA_REPLICATION_FACTOR={settings.kafka_replication_factor} replicas:"
+        " add replicas with kafka-reassign-partitions.sh, then set min.insync.replicas with kafka-configs.sh"
+    )

@@ -4,15 +4,15 @@ from typing import Any
 
 import httpx
 
-from clickstream_contracts import names
+from clickstream_contracts import lake_clients, names
 from clickstream_contracts.settings import Settings
 from tools.common import http
-from tools.common.command import UsageError
+from tools.common.command import ServiceError, UsageError
 
 Json = dict[str, Any]
 
 
-class NessieUnreachable(RuntimeError):
+class NessieUnreachable(ServiceError):
     """There is no response from Nessie; the text names its address."""
 
 
@@ -22,12 +22,20 @@ def request(settings: Settings, method: str, path: str, **content: Any) -> Any:
     Raises NessieUnreachable without a response, and UsageError with Nessie's message when it rejects the request.
     """
     try:
-        response = http.request(method, f"{settings.nessie_uri}/api/v2/{path}", **content)
+        with http.client(verify=lake_clients.tls_context(settings), headers=_headers(settings)) as client:
+            response = client.request(method, f"{settings.nessie_uri}/api/v2/{path}", **content)
     except httpx.TransportError as error:
-        raise NessieUnreachable(f"cannot reach Nessie at {settings.nessie_uri} ({error}): run `./clickstream stack up`") from None
+        raise NessieUnreachable(
+            f"cannot reach Nessie at {settings.nessie_uri} ({error}); check CLICKSTREAM_NESSIE_URI and that Nessie runs"
+        ) from None
     if response.is_error:
         raise UsageError(f"Nessie rejected {method} {path}: {_message(response)}")
     return response.json() if response.content else None
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    token = settings.nessie_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _message(response: httpx.Response) -> str:

@@ -5,7 +5,7 @@ from confluent_kafka import KafkaException
 
 from clickstream_contracts import names, schema
 from tools.common.command import current_settings, new_app, report_errors, run_app
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.kafka.reader import end_offsets
 from tools.lake import catalog
 

@@ -10,7 +10,7 @@ from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from tools.common.command import current_settings, new_app, report_errors, run_app
 from tools.common.receipt_option import ReceiptUri, run_name
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.kafka.reader import end_offsets
 from tools.lake import nessie
 from tools.lake.catalog import open_catalog

@@ -8,7 +8,7 @@ import httpx
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from clickstream_contracts import names
+from clickstream_contracts import kafka_clients, names
 from clickstream_contracts.settings import Settings
 from tools.common import http
 from tools.lake import nessie
@@ -101,7 +101,7 @@ def _lake_job_runs(settings: Settings) -> bool:
 @retry(retry=retry_if_exception_type(KafkaException), wait=wait_fixed(2), stop=stop_after_attempt(5), reraise=True)
 def _lag(settings: Settings) -> int:
     """Returns how many records of the clicks topic are behind the committed offsets of the lake job's consumer group."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": names.CLICKS_TO_LAKE_GROUP, "log_level": 0})
+    consumer = Consumer(kafka_clients.librdkafka(settings) | {"group.id": names.CLICKS_TO_LAKE_GROUP})
     try:
         topic = consumer.list_topics(names.CLICKS_TOPIC, timeout=10).topics[names.CLICKS_TOPIC]
         committed = consumer.committed([TopicPartition(names.CLICKS_TOPIC, number) for number in topic.partitions], timeout=10)

@@ -18,7 +18,8 @@ from rich.console import Console
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
-from tools.kafka.producer import Records, Sender, SendError, require_topic
+from tools.kafka.client import SendError, require_topic
+from tools.kafka.producer import Records, Sender
 from tools.lake import master_data
 from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED

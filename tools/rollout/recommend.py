@@ -15,7 +15,8 @@ from confluent_kafka import KafkaException
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
-from tools.kafka.producer import Records, Sender, SendError
+from tools.kafka.client import SendError
+from tools.kafka.producer import Records, Sender
 from tools.lake.catalog import open_catalog
 from tools.ledger.journal import Journal
 from tools.ledger.record_kinds import REPLAYED

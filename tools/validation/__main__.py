@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools.common.command import FAILURE, UsageError, current_settings, lake_errors, new_app, one_line, report_errors, run_app
-from tools.kafka.producer import SendError
+from tools.kafka.client import SendError
 from tools.lake.nessie import NessieUnreachable
 from tools.rollout.serve_client import ServeError
 from tools.validation import outcomes, planted

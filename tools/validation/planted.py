@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
-from clickstream_contracts import names
+from clickstream_contracts import kafka_clients, names
 from clickstream_contracts.settings import Settings
-from tools.kafka.producer import SendError, require_topic
+from tools.kafka.client import SendError, require_topic
 
 # Users, sessions, devices and events with this prefix are synthetic.
 PREFIX = "validation-"
@@ -68,7 +68,7 @@ def plant(settings: Settings) -> Planted:
     require_topic(settings)
     sent_after, deliveries = datetime.now(UTC), _Deliveries()
     burst = events(uuid.uuid4().hex, time.time_ns() // 1_000_000)
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "enable.idempotence": True, "acks": "all", "log_level": 0})
+    producer = Producer(kafka_clients.librdkafka(settings) | {"enable.idempotence": True, "acks": "all"})
     for event in burst:
         producer.produce(names.CLICKS_TOPIC, orjson.dumps(event), str(event["session_id"]).encode(), on_delivery=deliveries.record)
     producer.flush(SEND_SECONDS)
