@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Restores the lake (Nessie's database and the bucket) and Airflow's database from a backup, and checks the result: docs/backup.md.
 # What was written since the backup is lost. Nessie, Flink and Airflow are stopped meanwhile. Safe to repeat after a failure.
-#   scripts/restore.sh --from BACKUP|newest --yes [--overlay local|production] [--dry-run]
+#   scripts/restore.sh --from BACKUP|newest --yes [--new-kafka] [--overlay local|production] [--dry-run]
+# --new-kafka: Kafka's topics are new and empty; their offsets are lifted to those of the restored lake.
 # RESTORE_TIMEOUT: seconds that each step may take (default 3600).
 # Exit code: 0 restored and checked, 1 a step failed and the writers are left stopped, 2 wrong options.
 source "$(dirname "$0")/lib.sh"
-FROM='' CONFIRMED='' ARGUMENTS=()
+FROM='' CONFIRMED='' NEW_KAFKA='' ARGUMENTS=()
 while [ $# -gt 0 ]; do
   case $1 in
     --from) FROM=${2:-}; shift; [ $# -gt 0 ] || die "--from needs a value: the id of a backup, or newest" 2 ;;
     --yes) CONFIRMED=1 ;;
+    --new-kafka) NEW_KAFKA=1 ;;
     --dry-run) CONFIRMED=1; ARGUMENTS+=("$1") ;;
     *) ARGUMENTS+=("$1") ;;
   esac
@@ -19,6 +21,7 @@ options "" ${ARGUMENTS[@]+"${ARGUMENTS[@]}"}
 [[ $FROM =~ ^(newest|[0-9]{8}T[0-9]{6}Z)$ ]] || die "--from '$FROM': name a backup such as 20260131T014000Z, or newest" 2
 [ -n "$CONFIRMED" ] || die "a restore replaces the lake and Airflow's database, and what was written since the backup is lost: add --yes" 2
 TIMEOUT=${RESTORE_TIMEOUT:-3600}
+print_cluster
 REPLICAS=clickstream/replicas-before-restore
 NESSIE=(nessie) FLINK=(flink-jobmanager flink-taskmanager)
 AIRFLOW=(airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer)
@@ -70,6 +73,8 @@ run_job clickstream-backup restore "$TIMEOUT"
 start clickstream-nessie "${NESSIE[@]}"
 # Before anything writes again: refs, rows and files are those of the backup. Prints the Kafka offsets that the lake holds.
 run_job clickstream-backup verify "$TIMEOUT"
+# Otherwise new events would have the offsets of events that the lake holds already.
+[ -z "$NEW_KAFKA" ] || run_job clickstream-tools lift-offsets "$TIMEOUT"
 start clickstream-flink "${FLINK[@]}"
 start clickstream-airflow "${AIRFLOW[@]}"
 log "restored; clickstream_streams starts the streams at the end offsets of the lake, within 5 minutes"

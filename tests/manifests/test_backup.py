@@ -94,6 +94,12 @@ def test_writers_stop_before_the_restore_and_start_after_its_check() -> None:
     assert verified < step("scale deployment flink-taskmanager --replicas 1") < step("scale deployment airflow-scheduler --replicas 1")
 
 
+def test_offsets_of_new_topics_are_lifted_after_the_check_and_before_the_streams_start() -> None:
+    steps = script(*RESTORE, "--new-kafka", "--dry-run").stderr
+    assert steps.index("--from=cronjob/verify") < steps.index("--from=cronjob/lift-offsets") < steps.index("flink-taskmanager --replicas 1")
+    assert "lift-offsets" not in script(*RESTORE, "--dry-run").stderr
+
+
 KUBECTL = """#!/bin/bash
 echo "$*" >>"$CALLS"
 case "$*" in
