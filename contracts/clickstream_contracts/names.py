@@ -7,6 +7,8 @@ from datetime import date
 MAIN = "main"
 CLICKS_TOPIC = "clicks.v1"
 EVENT_VERSION = 1
+# Begins the session_id of an event whose session, device and user are unknown: each such event has an id of its own.
+UNKNOWN_SESSION = "unknown-"
 
 CLICKS_TO_LAKE_JOB = "clicks_to_lake"
 CLICKS_TO_LAKE_GROUP = "clicks_to_lake"
@@ -49,6 +51,11 @@ QUARANTINE_REASONS = (
     "time_out_of_range",
     "too_large",
 )
+
+
+def unknown_session(event_id: str) -> str:
+    """Returns the session_id of an event that belongs to no known session; the same event gets the same id."""
+    return UNKNOWN_SESSION + hashlib.sha256(event_id.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def slug(text: str) -> str:

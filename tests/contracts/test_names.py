@@ -38,3 +38,9 @@ def test_the_receipts_of_a_branch_are_found_by_its_name() -> None:
     key = names.receipt_key(names.NIGHTLY, "manual__2026-01-02", "curate", 1)
     assert key.startswith(names.receipt_prefix(branch))
     assert names.receipt_prefix("my_branch") == ""
+
+
+def test_an_unknown_session_is_the_same_for_the_same_event_and_another_for_another() -> None:
+    assert names.unknown_session("a") == names.unknown_session("a") != names.unknown_session("b")
+    assert names.unknown_session("a").startswith(names.UNKNOWN_SESSION)
+    assert len(names.unknown_session("a" * 128)) <= 128
