@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
 from clickstream_contracts import schema
 from tools.common.command import UsageError
-from tools.replay.convert import TIME_FORMATS, RejectedLine, converter
+from tools.replay import reading_options
+from tools.replay.convert import RejectedLine, converter
+from tools.replay.reading_options import ReadingOptions
+from tools.replay.times import TIME_FORMATS
 
 BUNDLED: Final = Path(__file__).parent / "mappings"
-KEYS: Final = {"description", "fields", "each", "session_gap_minutes", "products"}
+KEYS: Final = {"description", "fields", "each", "session_gap_minutes", "products", "zone", *reading_options.KEYS}
 FIELD_KEYS: Final = {"from", "constant", "time", "values", "join", "optional"}
 EVENT_FIELDS: Final = {f.name for f in schema.event().fields}
 PRODUCT_FIELDS: Final = {f.name for f in schema.tables()["landing.products"].fields} - {"updated_at"}
@@ -50,25 +55,41 @@ class FieldRule:
 
     def missing_column(self, columns: set[str]) -> str | None:
         """Returns a column that the rule needs and the file lacks; None if the field can be read or is optional."""
-        needed = [path.split(".")[0] for path in self.paths]
-        missing = [column for column in needed if column not in columns and column != EACH]
+        missing = [path.split(".")[0] for path in self.paths if not _has_column(columns, path)]
         if not missing or self.optional:
             return None
         # Without `join` one of the columns is enough.
-        is_one_enough = self.join is None and len(missing) < len(needed)
+        is_one_enough = self.join is None and len(missing) < len(self.paths)
         return None if is_one_enough else missing[0]
 
 
+def _has_column(columns: set[str], path: str) -> bool:
+    """Returns whether a path begins with one of the columns; the name of a column may itself contain dots."""
+    return path.split(".")[0] == EACH or any(path == column or path.startswith(f"{column}.") for column in columns)
+
+
 def look_up(values: Any, path: str) -> Value:
-    """Returns the value at a dotted path. A list of {key, value} pairs, as in GA4 exports, is read like an object."""
-    for step in path.split("."):
-        if isinstance(values, list):
-            values = _look_up_in_list(values, step)
-        elif isinstance(values, dict):
-            values = values.get(step)
-        else:
+    """Returns the value at a dotted path; the name of a column or key may itself contain dots, and the longest name counts first.
+
+    A list of {key, value} pairs, as in GA4 exports, is read like an object.
+    """
+    if isinstance(values, dict):
+        return _look_up_in_object(values, path)
+    if isinstance(values, list):
+        step, _, rest = path.partition(".")
+        element = _look_up_in_list(values, step)
+        return look_up(element, rest) if rest else element
+    return None
+
+
+def _look_up_in_object(values: Values, path: str) -> Value:
+    name, rest = path, ""
+    while name not in values or (rest and look_up(values[name], rest) is None):
+        name, dot, last = name.rpartition(".")
+        if not dot:
             return None
-    return values
+        rest = f"{last}.{rest}" if rest else last
+    return look_up(values[name], rest) if rest else values[name]
 
 
 def _look_up_in_list(values: list[Any], step: str) -> Value:
@@ -90,6 +111,7 @@ class Mapping:
     products: tuple[FieldRule, ...] = ()
     each: str = ""
     session_gap_minutes: int = 30
+    reading: ReadingOptions = ReadingOptions()
 
     @property
     def derives_sessions(self) -> bool:
@@ -156,14 +178,25 @@ def parse(content: Any, name: str, file: str) -> Mapping:
         raise UsageError(f"{file}: fields: {missing[0]} is missing: every event needs it, add the column it is read from")
     if "session_id" not in content["fields"] and "user_id" not in content["fields"]:
         raise UsageError(f"{file}: fields: session_id is missing: add it, or user_id to derive sessions from")
-    products = schema.tables()["landing.products"]
+    products, zone = schema.tables()["landing.products"], _zone(content.get("zone", "UTC"), file)
     return Mapping(
         name=name,
-        fields=tuple(_rule(field, spec, schema.event(), file) for field, spec in content["fields"].items()),
-        products=tuple(_rule(field, spec, products, file) for field, spec in content.get("products", {}).items()),
+        fields=tuple(_rule(field, spec, schema.event(), file, zone) for field, spec in content["fields"].items()),
+        products=tuple(_rule(field, spec, products, file, zone) for field, spec in content.get("products", {}).items()),
         each=content.get("each", ""),
         session_gap_minutes=content.get("session_gap_minutes", 30),
+        reading=reading_options.parse(content, file),
     )
+
+
+def _zone(name: Any, file: str) -> tzinfo:
+    """Returns the time zone of times that name none. Raises UsageError for an unknown name."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise UsageError(f"{file}: zone: unknown time zone {name!r}: use a name like Europe/Berlin") from None
 
 
 def _check_keys(keys: set[str], allowed: set[str], location: str) -> None:
@@ -172,7 +205,7 @@ def _check_keys(keys: set[str], allowed: set[str], location: str) -> None:
         raise UsageError(f"{location}: unknown key {unknown[0]!r}: use {', '.join(sorted(allowed))}")
 
 
-def _rule(name: str, spec: Any, contract: schema.Contract, file: str) -> FieldRule:
+def _rule(name: str, spec: Any, contract: schema.Contract, file: str, zone: tzinfo) -> FieldRule:
     """Returns the rule of a field. `spec` is a column's name, or an object with the keys FIELD_KEYS."""
     location = f"{file}: {name}"
     spec = {"from": spec} if isinstance(spec, str) else spec
@@ -182,8 +215,8 @@ def _rule(name: str, spec: Any, contract: schema.Contract, file: str) -> FieldRu
     paths = spec.get("from", [])
     if not paths and "constant" not in spec:
         raise UsageError(f"{location}: give `from` or `constant`")
-    time_format = spec.get("time", "iso")
-    if time_format not in TIME_FORMATS and "%" not in time_format:
+    time_format = spec.get("time", "auto")
+    if time_format not in TIME_FORMATS and "%" not in str(time_format):
         raise UsageError(f"{location}: unknown time {time_format!r}: use {', '.join(TIME_FORMATS)}, or a pattern like %d.%m.%Y %H:%M")
     return FieldRule(
         name=name,
@@ -191,5 +224,5 @@ def _rule(name: str, spec: Any, contract: schema.Contract, file: str) -> FieldRu
         constant=spec.get("constant"),
         join=spec.get("join"),
         optional=spec.get("optional", False),
-        convert=converter(contract.field(name), time_format, spec.get("values")),
+        convert=converter(contract.field(name), time_format, spec.get("values"), zone),
     )
