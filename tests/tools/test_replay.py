@@ -78,7 +78,6 @@ def test_equal_lines_are_one_event_and_the_same_file_gives_the_same_ids(tmp_path
         (VIEW.replace("view", "stare"), "event_type: value is not in the mapping"),
         (VIEW.replace("2019-10-01 00", "yesterday"), "event_time: not a time"),
         (VIEW.replace("35.79", "cheap"), "price: not a number"),
-        (VIEW.replace("72d76fde", ""), "session_id: no value"),
         (VIEW.replace("35.79", "nan"), "price: not a number"),
     ],
 )

@@ -1,9 +1,11 @@
 """Converts values of a file to the types of the event contract."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, tzinfo
 from typing import Any, Final
 
+from clickstream_contracts import currencies
 from clickstream_contracts.schema import Field
 from tools.replay.numbers import number, text, whole_number
 from tools.replay.times import milliseconds
@@ -11,6 +13,10 @@ from tools.replay.times import milliseconds
 Value = Any
 Converter = Callable[[Value], Value]
 TYPE_NAMES: Final = {"timestamptz": "time", "int": "whole number", "long": "whole number", "string": "text"}
+# Fields that identify something, in a file of users or products as in events.
+IDS: Final = {"event_id", "user_id", "session_id", "device_id", "product_id", "order_id"}
+# An id that a spreadsheet or a table with empty cells turned into a number with one decimal.
+FLOAT_ID: Final = re.compile(r"[0-9]+\.0")
 # Characters of a value that are shown in a message.
 MAX_SHOWN: Final = 80
 
@@ -23,10 +29,15 @@ class RejectedLine(ValueError):
         self.reason = reason
 
 
-def converter(field: Field, time_format: str, values: dict[Any, str] | None, zone: tzinfo = UTC) -> Converter:
+class NoEvent(RejectedLine):
+    """The mapping says that a value is no event: an element is left out, and a line that has no other event is rejected."""
+
+
+def converter(field: Field, time_format: str, values: dict[Any, str | None] | None, zone: tzinfo = UTC) -> Converter:
     """Returns a function that converts a value to the field's type, or raises RejectedLine.
 
-    `values` translates the file's values to those of the field; a field with a fixed list of values accepts no others.
+    `values` translates the file's values to those of the field, None to no event; a field with a fixed list of values accepts no
+    others.
     zone: of times that name none.
     """
     if values is None and field.choices:
@@ -38,7 +49,10 @@ def converter(field: Field, time_format: str, values: dict[Any, str] | None, zon
     def translate(value: Value) -> Value:
         if str(value) not in translations:
             raise RejectedLine(f"{field.name}: value is not in the mapping", f"{shown(value)}, add it to `values` of {field.name}")
-        return translations[str(value)]
+        translation = translations[str(value)]
+        if translation is None:
+            raise NoEvent(f"{field.name}: the mapping leaves this value out", shown(value))
+        return translation
 
     return translate
 
@@ -50,7 +64,9 @@ def _type_converter(field: Field, time_format: str, zone: tzinfo) -> Converter:
         return _rejecting(field, whole_number)
     if field.type in ("double", "decimal(18,2)"):
         return _rejecting(field, number)
-    return _rejecting(field, text)
+    if field.name in TEXT_CONVERTERS:
+        return _rejecting(field, TEXT_CONVERTERS[field.name])
+    return _rejecting(field, identifier if field.name in IDS else text)
 
 
 def _rejecting(field: Field, convert: Converter) -> Converter:
@@ -64,6 +80,29 @@ def _rejecting(field: Field, convert: Converter) -> Converter:
             raise RejectedLine(f"{field.name}: not a {TYPE_NAMES.get(field.type, 'number')}", f"{shown(value)}{hint}") from None
 
     return convert_or_reject
+
+
+def identifier(value: Value) -> str:
+    """Returns an id as text without surrounding spaces; `12001.0` is the id `12001`. Raises ValueError for objects and lists."""
+    written = text(value).strip()
+    return written.removesuffix(".0") if FLOAT_ID.fullmatch(written) else written
+
+
+def currency(value: Value) -> str:
+    """Returns a currency's code in capitals: `eur` is EUR. Raises ValueError for what is no code of ISO 4217."""
+    code = text(value).strip().upper()
+    if code not in currencies.CODES:
+        raise ValueError("no code of ISO 4217, use one like EUR")
+    return code
+
+
+def country(value: Value) -> str:
+    """Returns the code of a country in capitals: `de` is DE; longer texts, as names of countries, are unchanged."""
+    written = text(value).strip()
+    return written.upper() if len(written) == 2 else written
+
+
+TEXT_CONVERTERS: Final[dict[str, Converter]] = {"currency": currency, "country": country}
 
 
 def shown(value: Value) -> str:

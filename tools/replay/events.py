@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from clickstream_contracts import names
+from tools.replay import order_lines
 from tools.replay.convert import RejectedLine
-from tools.replay.mapping import Mapping
+from tools.replay.line_mapping import Mapping
+from tools.replay.order_lines import Orders
 from tools.replay.sources import Line
 
 Event = dict[str, Any]
@@ -57,51 +59,61 @@ class Products:
 
 @dataclass
 class Sessions:
-    """Sessions of users: a new one begins after a gap of `gap_ms`. The order of the file does not matter."""
+    """Sessions of visitors: a new one begins after a gap of `gap_ms`. The order of the file does not matter."""
 
     gap_ms: int
     _times: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _starts: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, user: str, time: int) -> None:
-        """Add the time of an event of a user (ms since 1970)."""
-        self._times[user].append(time)
+    def add(self, visitor: str, time: int) -> None:
+        """Add the time of an event of a visitor (ms since 1970)."""
+        self._times[visitor].append(time)
 
     def find_starts(self) -> None:
         """Compute where sessions begin, after all events were added."""
-        for user, times in self._times.items():
+        for visitor, times in self._times.items():
             times.sort()
             after_gaps = [later for earlier, later in pairwise(times) if later - earlier > self.gap_ms]
-            self._starts[user] = [times[0], *after_gaps]
+            self._starts[visitor] = [times[0], *after_gaps]
         self._times.clear()
 
-    def session_id(self, user: str, time: int) -> str:
-        """Returns the id of the session that holds an event of a user."""
-        starts = self._starts[user]
+    def session_id(self, visitor: str, time: int) -> str:
+        """Returns the id of the session that holds an event of a visitor."""
+        starts = self._starts[visitor]
         start = starts[bisect_right(starts, time) - 1]
-        return "s-" + _hash(f"{user}|{start}")
+        return "s-" + _hash(f"{visitor}|{start}")
+
+
+def visitor_of(event: Event) -> str:
+    """Returns whose session an event belongs to: the device's, so that a sign-in does not end it, else the user's; "" if unknown."""
+    device = event.get("device_id")
+    return f"device:{device}" if device else event.get("user_id", "")
 
 
 def derive_sessions(lines: Iterable[Line], mapping: Mapping) -> Sessions:
-    """Read all lines of a file and return its sessions."""
+    """Read all lines of a file and return the sessions of the events that have none in the file."""
     sessions = Sessions(mapping.session_gap_minutes * 60_000)
-    for line in lines:
+    for line in mapping.prepare(lines):
         result = map_line(line, mapping, None)
-        if isinstance(result, Rejected):
-            continue
-        for event in result.events:
-            if "user_id" in event:
-                sessions.add(event["user_id"], event["event_time"])
+        for event in result.events if isinstance(result, Mapped) else ():
+            if event["session_id"].startswith(names.UNKNOWN_SESSION) and visitor_of(event):
+                sessions.add(visitor_of(event), event["event_time"])
     sessions.find_starts()
     return sessions
 
 
-def map_lines(lines: Iterable[Line], mapping: Mapping, sessions: Sessions | None, products: Products) -> Iterator[Mapped | Rejected]:
-    """Yields each line with its events, or rejected. Product states are added to `products`."""
-    for line in lines:
+def map_lines(
+    lines: Iterable[Line], mapping: Mapping, sessions: Sessions | None, products: Products, orders: Orders | None = None
+) -> Iterator[Mapped | Rejected]:
+    """Yields each line with its events, or rejected. Product states are added to `products`, and order lines to `orders`."""
+    orders = Orders() if orders is None else orders
+    for line in mapping.prepare(lines):
         result = map_line(line, mapping, sessions)
+        if isinstance(result, Mapped):
+            result = _add_to_orders(result, orders)
         if isinstance(result, Mapped) and mapping.products:
-            _add_products(result, mapping, products)
+            for state, valid_from in mapping.product_states(line.values or {}):
+                products.add(state, valid_from)
         yield result
 
 
@@ -111,34 +123,41 @@ def map_line(line: Line, mapping: Mapping, sessions: Sessions | None) -> Mapped 
         return Rejected(line, line.error.split(":")[0], line.error)
     line_hash = _hash(line.text)
     try:
-        elements = enumerate(mapping.elements(line.values))
-        events = [_complete(mapping.event(values), line_hash, number, sessions) for number, values in elements]
+        events = [_complete(event, line_hash, number, sessions) for number, event in enumerate(mapping.events(line.values))]
     except RejectedLine as error:
         return Rejected(line, error.reason, str(error))
     return Mapped(line, events)
 
 
-def _complete(event: Event, line_hash: str, number: int, sessions: Sessions | None) -> Event:
-    """Add what the line does not hold: an event_id that is a hash of the line, a session, and the schema version.
+def _add_to_orders(mapped: Mapped, orders: Orders) -> Mapped | Rejected:
+    try:
+        orders.add(mapped.events)
+    except RejectedLine as error:
+        return Rejected(mapped.line, error.reason, str(error))
+    return mapped
 
-    number: position of the event among the events of its line.
+
+def _complete(event: Event, line_hash: str, number: int, sessions: Sessions | None) -> Event:
+    """Add what the line does not hold: an event_id, a session, and the schema version.
+
+    number: position of the event among the events of its line. The event_id of a purchase or refund of an order is a hash of the
+    order line, so that it is the same event when it is sent again; that of other events is a hash of the file's line.
     """
-    line_id = event.get("event_id", line_hash)
-    event["event_id"] = f"{line_id}-{number}" if number else line_id
-    if sessions is not None:
-        # An event without a user is a session of its own.
-        event["session_id"] = sessions.session_id(event["user_id"], event["event_time"]) if "user_id" in event else event["event_id"]
+    if "event_id" not in event and order_lines.is_order_line(event):
+        event["event_id"] = order_lines.line_id(event)
+    else:
+        line_id = event.get("event_id", line_hash)
+        event["event_id"] = f"{line_id}-{number}" if number else line_id
+    if "session_id" not in event:
+        event["session_id"] = _session(event, sessions)
     event["schema_version"] = names.EVENT_VERSION
     return event
 
 
-def _add_products(mapped: Mapped, mapping: Mapping, products: Products) -> None:
-    for values, event in zip(mapping.elements(mapped.line.values or {}), mapped.events, strict=True):
-        try:
-            products.add(mapping.product(values), event["event_time"])
-        except RejectedLine:
-            # The event is sent; only its product state cannot be read.
-            continue
+def _session(event: Event, sessions: Sessions | None) -> str:
+    """Returns the session that an event's time is in; an event without device and user is in an unknown session of its own."""
+    visitor = visitor_of(event)
+    return sessions.session_id(visitor, event["event_time"]) if sessions and visitor else names.unknown_session(event["event_id"])
 
 
 def _hash(text: str) -> str:

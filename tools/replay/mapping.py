@@ -1,7 +1,6 @@
-"""A mapping, written as YAML: which column of a file becomes which field of the event."""
+"""Reads mappings from YAML: the bundled ones by name, a user's own by path."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping as AnyMapping
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -11,145 +10,26 @@ import yaml
 
 from clickstream_contracts import schema
 from tools.common.command import UsageError
-from tools.replay import reading_options
-from tools.replay.convert import RejectedLine, converter
-from tools.replay.reading_options import ReadingOptions
-from tools.replay.times import TIME_FORMATS
+from tools.replay import field_rule, reading_options
+from tools.replay.elements import ListRule
+from tools.replay.event_rules import REQUIRED_FIELDS, EventRules
+from tools.replay.field_rule import FieldRule, check_keys, names
+from tools.replay.line_mapping import Mapping as Mapping
+from tools.replay.multi_row import MultiRow
 
 BUNDLED: Final = Path(__file__).parent / "mappings"
-KEYS: Final = {"description", "fields", "each", "session_gap_minutes", "products", "zone", *reading_options.KEYS}
-FIELD_KEYS: Final = {"from", "constant", "time", "values", "join", "optional"}
-EVENT_FIELDS: Final = {f.name for f in schema.event().fields}
-PRODUCT_FIELDS: Final = {f.name for f in schema.tables()["landing.products"].fields} - {"updated_at"}
-# The replay derives these if the mapping has no rule for them.
-DERIVED_FIELDS: Final = {"event_id", "session_id", "schema_version"}
-# Fields without which a line is rejected.
-REQUIRED_FIELDS: Final = {f.name for f in schema.event().fields if f.required} - {"event_id", "schema_version"}
-# The current element of the list named by `each` is read as `each.<column>`.
+KEYS: Final = {
+    "description", "fields", "also", "each", "multi_row", "negative_quantity", "placeholders", "products", "users",
+    "session_gap_minutes", "zone", *reading_options.KEYS,
+}  # fmt: skip
+# A section that is neither the fields of events nor a table of master data.
+ALSO_KEYS: Final = {"when", "fields"}
+EACH_KEYS: Final = {"from", "optional"}
+MULTI_ROW_KEYS: Final = {"by", "fill_down", "first_row_only"}
+# The price of all pieces of an order line together; replay divides it.
+TOTAL: Final = "line_total"
+# The name of the only list of a mapping: its elements are read as `each.<column>`.
 EACH: Final = "each"
-
-Value = Any
-Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class FieldRule:
-    """Where the value of a field comes from: a constant, the first of several columns that has a value, or several joined."""
-
-    name: str
-    paths: tuple[str, ...] = ()
-    constant: Value = None
-    join: str | None = None
-    optional: bool = False
-    convert: Callable[[Value], Value] = field(default=lambda value: value, compare=False)
-
-    def read(self, values: Values) -> Value:
-        """Returns the field's value, None if the line has none. Raises RejectedLine if it cannot be converted."""
-        if self.constant is not None:
-            return self.constant
-        present = [value for path in self.paths if (value := look_up(values, path)) not in (None, "")]
-        if self.join is not None:
-            is_complete = len(present) == len(self.paths)
-            return self.convert(self.join.join(map(str, present))) if present and is_complete else None
-        return self.convert(present[0]) if present else None
-
-    def missing_column(self, columns: set[str]) -> str | None:
-        """Returns a column that the rule needs and the file lacks; None if the field can be read or is optional."""
-        missing = [path.split(".")[0] for path in self.paths if not _has_column(columns, path)]
-        if not missing or self.optional:
-            return None
-        # Without `join` one of the columns is enough.
-        is_one_enough = self.join is None and len(missing) < len(self.paths)
-        return None if is_one_enough else missing[0]
-
-
-def _has_column(columns: set[str], path: str) -> bool:
-    """Returns whether a path begins with one of the columns; the name of a column may itself contain dots."""
-    return path.split(".")[0] == EACH or any(path == column or path.startswith(f"{column}.") for column in columns)
-
-
-def look_up(values: Any, path: str) -> Value:
-    """Returns the value at a dotted path; the name of a column or key may itself contain dots, and the longest name counts first.
-
-    A list of {key, value} pairs, as in GA4 exports, is read like an object.
-    """
-    if isinstance(values, dict):
-        return _look_up_in_object(values, path)
-    if isinstance(values, list):
-        step, _, rest = path.partition(".")
-        element = _look_up_in_list(values, step)
-        return look_up(element, rest) if rest else element
-    return None
-
-
-def _look_up_in_object(values: Values, path: str) -> Value:
-    name, rest = path, ""
-    while name not in values or (rest and look_up(values[name], rest) is None):
-        name, dot, last = name.rpartition(".")
-        if not dot:
-            return None
-        rest = f"{last}.{rest}" if rest else last
-    return look_up(values[name], rest) if rest else values[name]
-
-
-def _look_up_in_list(values: list[Any], step: str) -> Value:
-    """Returns the element at an index, or the value of the pair with a key."""
-    if step.isdigit():
-        return values[int(step)] if int(step) < len(values) else None
-    pair = next((v for v in values if isinstance(v, dict) and v.get("key") == step), {})
-    value = pair.get("value")
-    # GA4 wraps the value: {"string_value": "EUR"} or {"int_value": 99}.
-    return next((v for v in value.values() if v is not None), None) if isinstance(value, dict) else value
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """Rules for the fields of events and products. `each` names a list in the line whose elements become one event each."""
-
-    name: str
-    fields: tuple[FieldRule, ...]
-    products: tuple[FieldRule, ...] = ()
-    each: str = ""
-    session_gap_minutes: int = 30
-    reading: ReadingOptions = ReadingOptions()
-
-    @property
-    def derives_sessions(self) -> bool:
-        return all(rule.name != "session_id" for rule in self.fields)
-
-    def require_columns(self, columns: set[str], file: str) -> None:
-        """Raises UsageError if the file lacks a column that the mapping needs."""
-        for rule in (*self.fields, *self.products):
-            missing = rule.missing_column(columns)
-            if missing is not None:
-                existing = ", ".join(sorted(columns)) or "none"
-                raise UsageError(
-                    f"{file}: no column {missing!r}, which mapping {self.name} reads {rule.name} from; the columns are {existing}:"
-                    " use another mapping, or write your own"
-                )
-
-    def elements(self, values: Values) -> Iterator[Values]:
-        """Yields the values for each event of a line: one for each element of the list `each`, or the line's values."""
-        elements = values.get(self.each) if self.each else None
-        if elements and isinstance(elements, list):
-            yield from ({**values, EACH: element} for element in elements)
-        else:
-            yield values
-
-    def event(self, values: Values) -> Values:
-        """Returns the event's fields that have a value. Raises RejectedLine if a required one has none."""
-        event = {}
-        for rule in self.fields:
-            value = rule.read(values)
-            if value is not None:
-                event[rule.name] = value
-            elif rule.name in REQUIRED_FIELDS:
-                raise RejectedLine(f"{rule.name}: no value")
-        return event
-
-    def product(self, values: Values) -> Values:
-        """Returns the state of the product in an event's values."""
-        return {rule.name: rule.read(values) for rule in self.products}
 
 
 def load(name: str) -> Mapping:
@@ -161,32 +41,132 @@ def load(name: str) -> Mapping:
     except OSError:
         bundled = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
         raise UsageError(f"no mapping {name!r}: use {bundled}, or the path of a .yaml file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return parse(content, path.stem, str(path))
 
 
 def parse(content: Any, name: str, file: str) -> Mapping:
     """Returns a mapping from its YAML content. Raises UsageError."""
-    if not isinstance(content, dict) or not isinstance(content.get("fields"), dict):
+    if not isinstance(content, dict) or not any(isinstance(content.get(key), dict) for key in ("fields", "users", "products")):
         raise UsageError(f"{file}: key `fields` is missing: a mapping needs an object of event fields and their columns")
-    _check_keys(set(content), KEYS, file)
-    _check_keys(set(content["fields"]), EVENT_FIELDS, f"{file}: fields")
-    _check_keys(set(content.get("products", {})), PRODUCT_FIELDS, f"{file}: products")
-    missing = sorted(REQUIRED_FIELDS - DERIVED_FIELDS - set(content["fields"]))
-    if missing:
-        raise UsageError(f"{file}: fields: {missing[0]} is missing: every event needs it, add the column it is read from")
-    if "session_id" not in content["fields"] and "user_id" not in content["fields"]:
-        raise UsageError(f"{file}: fields: session_id is missing: add it, or user_id to derive sessions from")
-    products, zone = schema.tables()["landing.products"], _zone(content.get("zone", "UTC"), file)
+    check_keys(set(content), KEYS, file)
+    parser = _Parser(file, _zone(content.get("zone", "UTC"), file), _texts(content.get("placeholders", []), f"{file}: placeholders"))
+    event_rules = parser.event_rules(content) if "fields" in content else EventRules(())
     return Mapping(
         name=name,
-        fields=tuple(_rule(field, spec, schema.event(), file, zone) for field, spec in content["fields"].items()),
-        products=tuple(_rule(field, spec, products, file, zone) for field, spec in content.get("products", {}).items()),
-        each=content.get("each", ""),
-        session_gap_minutes=content.get("session_gap_minutes", 30),
+        event_rules=event_rules,
+        also=parser.also(content),
+        products=parser.master_data(content, "products"),
+        users=parser.master_data(content, "users"),
+        lists=_lists(content.get("each", {}), file),
+        multi_row=_multi_row(content.get("multi_row"), file),
+        session_gap_minutes=_minutes(content.get("session_gap_minutes", 30), file),
         reading=reading_options.parse(content, file),
     )
+
+
+class _Parser:
+    """Parses the rules of fields of one file, whose times are in `zone` where they name none."""
+
+    def __init__(self, file: str, zone: tzinfo, placeholders: frozenset[str]) -> None:
+        self.file, self.zone, self.placeholders = file, zone, placeholders
+
+    def event_rules(self, content: dict[str, Any]) -> EventRules:
+        specs = content["fields"]
+        self._check_fields(specs, f"{self.file}: fields")
+        missing = sorted(REQUIRED_FIELDS - set(specs))
+        if missing:
+            raise UsageError(f"{self.file}: fields: {missing[0]} is missing: every event needs it, add the column it is read from")
+        if not {"session_id", "user_id", "device_id"} & set(specs):
+            raise UsageError(f"{self.file}: fields: session_id is missing: add it, or user_id to derive sessions from")
+        negative = content.get("negative_quantity", "")
+        if negative not in ("", "refund"):
+            raise UsageError(f"{self.file}: negative_quantity: {negative!r}: use refund, or leave the key out")
+        return EventRules(self._rules(specs), self._total(specs), negative_quantity=negative)
+
+    def also(self, content: dict[str, Any]) -> tuple[EventRules, ...]:
+        """Returns the rules of further events of a line: the fields of the first one, with those that differ."""
+        sections = content.get("also", [])
+        if not isinstance(sections, list) or not all(isinstance(section, dict) for section in sections):
+            raise UsageError(f"{self.file}: also: {sections!r} is no list of events with `when` and `fields`")
+        return tuple(self._also(section, content.get("fields", {})) for section in sections)
+
+    def _also(self, section: dict[str, Any], main: dict[str, Any]) -> EventRules:
+        location = f"{self.file}: also"
+        check_keys(set(section), ALSO_KEYS, location)
+        when, specs = section.get("when"), section.get("fields")
+        if not isinstance(when, str) or not isinstance(specs, dict):
+            raise UsageError(f"{location}: give `when`, the column that has a number if there is such an event, and `fields`")
+        self._check_fields(specs, location)
+        kept = {name: spec for name, spec in main.items() if name not in specs and name not in ("event_id", TOTAL)}
+        changed = {name: spec for name, spec in specs.items() if spec is not None}
+        return EventRules(self._rules(kept | changed), self._total(changed), when=when)
+
+    def _check_fields(self, specs: Any, location: str) -> None:
+        if not isinstance(specs, dict):
+            raise UsageError(f"{location}: {specs!r} is no object of event fields and their columns")
+        check_keys(set(specs), {field.name for field in schema.event().fields} | {TOTAL}, location)
+        if TOTAL in specs and "price" in specs:
+            raise UsageError(f"{location}: {TOTAL} and price: give only one of them, the price of all pieces or of one")
+
+    def _rules(self, specs: dict[str, Any]) -> tuple[FieldRule, ...]:
+        contract = schema.event()
+        return tuple(self._rule(spec, contract.field(name), name) for name, spec in specs.items() if name != TOTAL)
+
+    def _total(self, specs: dict[str, Any]) -> FieldRule | None:
+        return self._rule(specs[TOTAL], schema.event().field("price"), TOTAL) if TOTAL in specs else None
+
+    def master_data(self, content: dict[str, Any], section: str) -> tuple[FieldRule, ...]:
+        """Returns the rules of the columns of users or products; only in a file of its own do they have an `updated_at`."""
+        specs, contract = content.get(section, {}), schema.tables()[f"landing.{section}"]
+        if not isinstance(specs, dict):
+            raise UsageError(f"{self.file}: {section}: {specs!r} is no object of columns")
+        excluded = {"updated_at"} if "fields" in content and section == "products" else set()
+        check_keys(set(specs), {field.name for field in contract.fields} - excluded, f"{self.file}: {section}")
+        return tuple(self._rule(spec, contract.field(name), f"{section}: {name}") for name, spec in specs.items())
+
+    def _rule(self, spec: Any, contract_field: schema.Field, name: str) -> FieldRule:
+        return field_rule.parse(spec, contract_field, f"{self.file}: {name}", self.zone, self.placeholders)
+
+
+def _lists(spec: Any, file: str) -> tuple[ListRule, ...]:
+    """Returns the lists of `each`: a column, or an object of names and columns from the outside in."""
+    if isinstance(spec, str):
+        spec = {EACH: spec} if spec else {}
+    if not isinstance(spec, dict):
+        raise UsageError(f"{file}: each: {spec!r}: give the column of a list, or an object of names and columns")
+    return tuple(_list(str(name), value, f"{file}: each: {name}") for name, value in spec.items())
+
+
+def _list(name: str, spec: Any, location: str) -> ListRule:
+    if not isinstance(spec, dict):
+        return ListRule(name, names(spec, location))
+    check_keys(set(spec), EACH_KEYS, location)
+    return ListRule(name, names(spec.get("from"), f"{location}: from"), bool(spec.get("optional", False)))
+
+
+def _multi_row(spec: Any, file: str) -> MultiRow | None:
+    if spec is None:
+        return None
+    location = f"{file}: multi_row"
+    if not isinstance(spec, AnyMapping) or not isinstance(spec.get("by"), str):
+        raise UsageError(f"{location}: give `by`, the column whose value the rows of one order share")
+    check_keys(set(spec), MULTI_ROW_KEYS, location)
+    columns = {key: names(spec.get(key, []), f"{location}: {key}") for key in ("fill_down", "first_row_only")}
+    return MultiRow(spec["by"], columns["fill_down"], columns["first_row_only"])
+
+
+def _minutes(value: Any, file: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{file}: session_gap_minutes: {value!r}: give a whole number of minutes, 1 or more")
+    return value
+
+
+def _texts(value: Any, location: str) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise UsageError(f"{location}: {value!r} is no list: write the texts that stand for no value")
+    return frozenset(map(str, value))
 
 
 def _zone(name: Any, file: str) -> tzinfo:
@@ -197,32 +177,3 @@ def _zone(name: Any, file: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         raise UsageError(f"{file}: zone: unknown time zone {name!r}: use a name like Europe/Berlin") from None
-
-
-def _check_keys(keys: set[str], allowed: set[str], location: str) -> None:
-    unknown = sorted(map(str, keys - allowed))
-    if unknown:
-        raise UsageError(f"{location}: unknown key {unknown[0]!r}: use {', '.join(sorted(allowed))}")
-
-
-def _rule(name: str, spec: Any, contract: schema.Contract, file: str, zone: tzinfo) -> FieldRule:
-    """Returns the rule of a field. `spec` is a column's name, or an object with the keys FIELD_KEYS."""
-    location = f"{file}: {name}"
-    spec = {"from": spec} if isinstance(spec, str) else spec
-    if not isinstance(spec, dict):
-        raise UsageError(f"{location}: {spec!r} is no rule: give the name of a column, or an object with `from` or `constant`")
-    _check_keys(set(spec), FIELD_KEYS, location)
-    paths = spec.get("from", [])
-    if not paths and "constant" not in spec:
-        raise UsageError(f"{location}: give `from` or `constant`")
-    time_format = spec.get("time", "auto")
-    if time_format not in TIME_FORMATS and "%" not in str(time_format):
-        raise UsageError(f"{location}: unknown time {time_format!r}: use {', '.join(TIME_FORMATS)}, or a pattern like %d.%m.%Y %H:%M")
-    return FieldRule(
-        name=name,
-        paths=(paths,) if isinstance(paths, str) else tuple(paths),
-        constant=spec.get("constant"),
-        join=spec.get("join"),
-        optional=spec.get("optional", False),
-        convert=converter(contract.field(name), time_format, spec.get("values"), zone),
-    )

@@ -1,0 +1,122 @@
+"""A mapping: which columns of a file become which fields of events and of product states. `tools.replay.mapping` reads it from YAML."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.common.command import UsageError
+from tools.replay import elements, order_lines
+from tools.replay.convert import NoEvent, RejectedLine
+from tools.replay.elements import ListRule
+from tools.replay.event_rules import Event, EventRules
+from tools.replay.field_rule import FieldRule
+from tools.replay.lookup import Values, is_column
+from tools.replay.multi_row import MultiRow
+from tools.replay.reading_options import ReadingOptions
+from tools.replay.sources import Line
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """The rules of a file.
+
+    `lists` are from the outside in; each element of the innermost one is an event. `also` are more events of a line. `users` and
+    `products` are the columns of files of users and products; `products` is also read from each event's line.
+    """
+
+    name: str
+    event_rules: EventRules
+    also: tuple[EventRules, ...] = ()
+    products: tuple[FieldRule, ...] = ()
+    users: tuple[FieldRule, ...] = ()
+    lists: tuple[ListRule, ...] = ()
+    multi_row: MultiRow | None = None
+    session_gap_minutes: int = 30
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+
+    @property
+    def fields(self) -> tuple[FieldRule, ...]:
+        """The rules of the fields of an event."""
+        return self.event_rules.fields
+
+    @property
+    def derives_sessions(self) -> bool:
+        """Whether events may have no session in the file, so that it is derived from their times."""
+        return all(rule.name != "session_id" or rule.optional for rule in self.fields)
+
+    def require_columns(self, columns: set[str], file: str) -> None:
+        """Raises UsageError if the file lacks a column that the mapping needs. Columns of elements are not known before they are read."""
+        known = columns | {rule.name for rule in self.lists}
+        for rule in (*self.fields, *self.products):
+            missing = rule.missing_column(known)
+            if missing is not None:
+                self._raise_missing(missing, f"{rule.name} from", columns, file)
+        if self.multi_row and not is_column(self.multi_row.by, columns):
+            self._raise_missing(self.multi_row.by, "the order of a row from", columns, file)
+
+    def _raise_missing(self, column: str, what: str, columns: set[str], file: str) -> None:
+        existing = ", ".join(sorted(columns)) or "none"
+        raise UsageError(
+            f"{file}: no column {column!r}, which mapping {self.name} reads {what}; the columns are {existing}:"
+            " use another mapping, or write your own"
+        )
+
+    def require_lists(self, lines: Iterable[Line], file: str) -> None:
+        """Raises UsageError if no line has an element of a list that must exist. Reads lines until each such list was found."""
+        missing = [(position, rule) for position, rule in enumerate(self.lists) if not rule.optional]
+        for line in lines if missing else ():
+            values = line.values or {}
+            missing = [(n, rule) for n, rule in missing if not elements.has_any(values, rule, self.lists[:n])]
+            if not missing:
+                return
+        for _, rule in missing:
+            paths = " or ".join(map(repr, rule.paths))
+            raise UsageError(
+                f"{file}: each: no line has a list {paths}: correct its name in mapping {self.name}, or add `optional: true`"
+                " if this file has only lines without it"
+            )
+
+    def prepare(self, lines: Iterable[Line]) -> Iterable[Line]:
+        """Returns the lines with the values that a row shares with other rows of the same order."""
+        return self.multi_row.lines(lines) if self.multi_row else lines
+
+    def events(self, values: Values) -> list[Event]:
+        """Returns the events of a line, at least one. Raises RejectedLine if there are none, or if one cannot be made."""
+        events: list[Event] = []
+        left_out: NoEvent | None = None
+        for around, inside in elements.groups(values, self.lists):
+            try:
+                events += order_lines.merge_equal(self._events_of_group(around, inside))
+            except NoEvent as error:
+                left_out = error
+        if not events:
+            raise left_out or RejectedLine("no event in this line")
+        extra = [event for rules in self.also if rules.applies(values) for event in rules.events(values, is_element=False)]
+        return events + extra
+
+    def _events_of_group(self, around: Values, inside: list[Values]) -> Iterator[Event]:
+        if not inside:
+            yield from self.event_rules.events(around, is_element=not self.lists)
+            return
+        events = [event for values in inside for event in self.event_rules.events(values)]
+        yield from events
+        if not any("price" in event for event in events) and events[0]["event_type"] in order_lines.TYPES:
+            yield from self._events_of_whole_order(around)
+
+    def _events_of_whole_order(self, around: Values) -> Iterator[Event]:
+        """Yields the event with an order's value, if the line has one: its products have no prices."""
+        yield from (event for event in self.event_rules.events(around, is_element=False) if "price" in event)
+
+    def product_states(self, values: Values) -> Iterator[tuple[State, int]]:
+        """Yields the states of the products in a line, each with the time of its event (ms since 1970)."""
+        time_rule = next(rule for rule in self.fields if rule.name == "event_time")
+        for around, inside in elements.groups(values, self.lists):
+            for element in inside or [around]:
+                try:
+                    state = {rule.name: rule.read(element, bool(inside) or not self.lists) for rule in self.products}
+                    yield state, time_rule.read(element)
+                except RejectedLine:
+                    # The event is sent; only its product state cannot be read.
+                    continue

@@ -1,0 +1,45 @@
+"""Finds a value in a line by a dotted path: `properties.products`, `event_params.currency`, `items.0.price`."""
+
+from typing import Any
+
+Value = Any
+Values = dict[str, Any]
+
+
+def look_up(values: Value, path: str) -> Value:
+    """Returns the value at a dotted path; the name of a column or key may itself contain dots, and the longest name counts first.
+
+    A list of {key, value} pairs, as in GA4 exports, is read like an object.
+    """
+    if isinstance(values, dict):
+        return _look_up_in_object(values, path)
+    if isinstance(values, list):
+        step, _, rest = path.partition(".")
+        element = _look_up_in_list(values, step)
+        return look_up(element, rest) if rest else element
+    return None
+
+
+def _look_up_in_object(values: Values, path: str) -> Value:
+    name, rest = path, ""
+    while name not in values or (rest and look_up(values[name], rest) is None):
+        name, dot, last = name.rpartition(".")
+        if not dot:
+            return None
+        rest = f"{last}.{rest}" if rest else last
+    return look_up(values[name], rest) if rest else values[name]
+
+
+def _look_up_in_list(values: list[Value], step: str) -> Value:
+    """Returns the element at an index, or the value of the pair with a key."""
+    if step.isdigit():
+        return values[int(step)] if int(step) < len(values) else None
+    pair = next((v for v in values if isinstance(v, dict) and v.get("key") == step), {})
+    value = pair.get("value")
+    # GA4 wraps the value: {"string_value": "EUR"} or {"int_value": 99}.
+    return next((v for v in value.values() if v is not None), None) if isinstance(value, dict) else value
+
+
+def is_column(path: str, columns: set[str]) -> bool:
+    """Returns whether a path begins with one of the columns; the name of a column may itself contain dots."""
+    return any(path == column or path.startswith(f"{column}.") for column in columns)

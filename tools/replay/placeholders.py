@@ -1,0 +1,33 @@
+"""Texts that trackers write where they have no value."""
+
+from typing import Any, Final
+
+from clickstream_contracts.schema import Field
+
+# Written by Google Analytics, by JavaScript that turned a missing value into text, and by devices that hide their id. `NULL`, `NA` and
+# `None` are not among them: they are ids and names of real users, countries and products. A mapping adds its own.
+DEFAULT: Final = frozenset(
+    {
+        "(not set)",
+        "(none)",
+        "(not provided)",
+        "(data not available)",
+        "(data deleted)",
+        "undefined",
+        "null",
+        "[object Object]",
+        "00000000-0000-0000-0000-000000000000",
+    }
+)
+# Free texts: people do search for "null".
+FREE_TEXTS: Final = {"search_query", "user_agent"}
+
+
+def of_field(field: Field, more: frozenset[str]) -> frozenset[str]:
+    """Returns the texts that are no value of a field; `more` are those of the mapping. Only texts have placeholders."""
+    return frozenset() if field.type != "string" or field.name in FREE_TEXTS else DEFAULT | more
+
+
+def is_missing(value: Any, placeholders: frozenset[str]) -> bool:
+    """Returns whether a value of a file stands for none."""
+    return value is None or (isinstance(value, str) and (value == "" or value.strip() in placeholders))
