@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final
 
@@ -52,12 +53,12 @@ def _plain_text(text: str) -> str:
 def text(value: Any) -> str:
     """Returns a single value as text; whole floats, as some exports write ids, without their `.0`.
 
-    Raises ValueError for NaN, infinity, objects and lists, which are no ids.
+    Raises ValueError for objects and lists, and for NaN and infinity, which are no ids.
     """
-    if isinstance(value, dict | list | tuple):
-        raise ValueError("an object or list is no single value")
-    if not isinstance(value, float | Decimal):
-        return str(value)
-    if not math.isfinite(value) or Decimal(value).adjusted() > MAX_ID_EXPONENT:
-        raise ValueError("NaN, infinity and huge numbers are no texts")
-    return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value) or Decimal(value).adjusted() > MAX_ID_EXPONENT:
+            raise ValueError("NaN, infinity and huge numbers are no texts")
+        return str(int(value)) if value == int(value) else str(value)
+    if not isinstance(value, str | int | date | time):
+        raise ValueError("it is no single value")
+    return str(value)
