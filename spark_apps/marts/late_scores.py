@@ -1,7 +1,7 @@
 """Fraud scores of the payments and sign-ins that the stream has not scored: the rules of the contracts as one Spark query."""
 
 import math
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -14,13 +14,22 @@ from spark_apps.common.lake import Lake
 SQL = Path(__file__).parent
 TABLE = "marts.late_fraud_scores"
 SECONDS_PER_DAY = 86_400
+# By how much the clock of a broker may be ahead of that of another one.
+CLOCK_DIFFERENCE = timedelta(hours=1)
 
 
 def late_scores(lake: Lake, days: list[date]) -> DataFrame:
     """Returns the scores of the days' events that the stream has not scored."""
     fraud_rules = rules()
-    values = {"scored_events": list(fraud_rules.scored_events), "entities": entities(fraud_rules)}
-    unscored = lake.view(SQL / "unscored_events.sql", days=days, **values).cache()
+    scored_events = list(fraud_rules.scored_events)
+    first_arrival: list[datetime] = lake.column(SQL / "late_first_arrival.sql", days=days, scored_events=scored_events)
+    if not first_arrival:
+        return lake.table(TABLE).where(F.lit(False))
+    # collect() returns timestamps without a zone, in the zone of this process.
+    scores_since = first_arrival[0].astimezone(UTC) - CLOCK_DIFFERENCE
+    unscored = lake.view(
+        SQL / "unscored_events.sql", days=days, scored_events=scored_events, entities=entities(fraud_rules), scores_since=scores_since
+    ).cache()
     # The stream usually scores all events, and the query over all patterns takes a while even without any input.
     if unscored.isEmpty():
         return lake.table(TABLE).where(F.lit(False))

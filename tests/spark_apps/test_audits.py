@@ -70,7 +70,7 @@ def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         ),
     )
     lake.quarantine(1)
-    scored = {"kafka_partition": 0, "kafka_offset": 0, "event_id": "b", "event_time": at("2 10:01"), "ingested_at": at("2 10:02")}
+    scored = {"kafka_partition": 0, "kafka_offset": 0, "event_id": "b", "event_time": at("2 10:01"), "ingested_at": at("70 10:02")}
     lake.insert("raw.fraud_scores", scored | {"event_type": "purchase", "decision": "block", "patterns": "card_velocity", "amount": 5.0})
     lake.insert("raw.fraud_alerts", scored | {"alert_id": "a1", "pattern": "card_velocity", "entity_type": "user_id", "entity": "u1"})
     lake.nightly(day="2026-01-02")

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from clickstream_contracts.fraud_rules import rules
 from spark_apps.marts import late_scores
 from tests.flink_apps.fraud_oracle import expected_parts
-from tests.spark_apps.local_lake import LocalLake, at
+from tests.spark_apps.local_lake import FIRST_ARRIVAL, LocalLake, at
 
 EVENT_TYPES = ["purchase", "payment_failed", "login", "login_failed", "view_item", "view_item", "profile_change", "page_view"]
 LOCATIONS = [(52.5, 13.4), (40.7, -74.0), (35.7, 139.7), (52.6, 13.3)]
@@ -73,7 +74,7 @@ def test_events_without_a_score_are_scored_as_by_the_oracle(lake: LocalLake) -> 
     times = {event["event_id"]: at(event["event_time"]) for event in events}
     stream_scores = [
         {"event_id": event_id, "event_time": times[event_id], "decision": "allow"}
-        | {"kafka_partition": 0, "kafka_offset": offset, "ingested_at": at("9 00:00")}
+        | {"kafka_partition": 0, "kafka_offset": offset, "ingested_at": at("70 00:00")}
         for offset, event_id in enumerate(sorted(scored_by_stream))
     ]
     lake.insert("raw.fraud_scores", *stream_scores)
@@ -99,12 +100,25 @@ def test_a_later_score_of_the_stream_replaces_that_of_the_nightly_run(lake: Loca
     lake.send({"event_id": "a", "event_time": "2 10:00", **purchase})
     lake.nightly(run="one")
     assert lake.rows("marts.late_fraud_scores", "event_id") == ["a"]
-    kafka = {"kafka_partition": 0, "kafka_offset": 0, "ingested_at": at("9 00:00")}
+    kafka = {"kafka_partition": 0, "kafka_offset": 0, "ingested_at": at("70 00:00")}
     lake.insert("raw.fraud_scores", kafka | {"event_id": "a", "event_time": at("2 10:00"), "decision": "review", "patterns": "rapid_fire"})
     lake.send({"event_id": "b", "event_time": "3 10:00", **purchase})
     lake.nightly(run="two", day="2026-01-03")
     daily = lake.rows("marts.fraud_daily", "pattern", "events", "late", "reviewed")
     assert daily == [("all", 1, 0, 1), ("all", 1, 1, 0), ("rapid_fire", 1, 0, 1)]
+
+
+def test_an_event_whose_repeat_on_another_day_was_scored_is_not_scored_again(lake: LocalLake) -> None:
+    purchase = {"event_id": "a", "event_type": "purchase", "session_id": "s1", "price": "10.00", "quantity": 1}
+    lake.send({"event_time": "2 10:00", **purchase}, {"event_time": "4 10:00", **purchase})
+    arrived = {"kafka_partition": 0, "kafka_offset": 0, "ingested_at": FIRST_ARRIVAL + timedelta(seconds=2)}
+    lake.insert(
+        "raw.fraud_scores", arrived | {"event_id": "a", "event_time": at("4 10:00"), "decision": "review", "patterns": "rapid_fire"}
+    )
+    lake.nightly(run="one", day="2026-01-04")
+    assert lake.rows("curated.events", "event_day") == [at("2 00:00").date()]
+    assert lake.rows("marts.late_fraud_scores", "event_id") == []
+    assert {str(day) for day in lake.rows("marts.fraud_daily", "day")} == {"2026-01-04"}
 
 
 def test_a_pattern_can_count_the_events_of_a_session(lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
