@@ -3,7 +3,18 @@ PYTHON ?= $(or $(CLICKSTREAM_PYTHON),python3)
 MAPPING ?= rees46
 N ?= 50
 TRIALS ?= 0
+# Servers on this machine are never asked through a proxy. Libraries differ in which of both spellings they read.
+comma := ,
+LOOPBACK := 127.0.0.1,localhost,::1
+ifeq ($(findstring $(LOOPBACK),$(NO_PROXY)),)
+export NO_PROXY := $(NO_PROXY)$(if $(NO_PROXY),$(comma))$(no_proxy)$(if $(no_proxy),$(comma))$(LOOPBACK)
+endif
+export no_proxy := $(NO_PROXY)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/contracts
+# Any Python of the machine runs the set-up; the environments get 3.11 or 3.12, from the machine or from uv.
+NEEDS_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
+  { echo "error: $(PYTHON) is no Python 3.8 or newer: install one, or set CLICKSTREAM_PYTHON=/path/to/python3" >&2; exit 1; }
+SET_UP = $(NEEDS_PYTHON); $(PYTHON) -m tools.localstack.bootstrap
 RUN := .venvs/tools/bin/python
 PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools scripts tests bench
 
@@ -96,13 +107,13 @@ clean: ## Stop the stack and delete its state, the environments and the jars
 	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools .operators rendered
 
 setup: ## Make all environments and download the jars
-	@$(PYTHON) -m tools.localstack.bootstrap
+	@$(SET_UP)
 
 setup-tools:
-	@$(PYTHON) -m tools.localstack.bootstrap tools
+	@$(SET_UP) tools
 
 setup-ray:
-	@$(PYTHON) -m tools.localstack.bootstrap ray
+	@$(SET_UP) ray
 
 setup-checks:
-	@$(PYTHON) -m tools.localstack.bootstrap tools airflow manifests
+	@$(SET_UP) tools airflow manifests

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools import fresh_checkout
 from tools import cli
 
 ROOT = Path(__file__).parents[2]
@@ -126,12 +126,7 @@ def test_the_completion_script_is_printed(tmp_path: Path) -> None:
 @pytest.fixture
 def fresh_clone(tmp_path: Path) -> Path:
     """A checkout in which no environment was made yet."""
-    clone = tmp_path / "clone"
-    for folder in ("tools", "contracts"):
-        shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SCRIPT, clone)
-    shutil.copy(ROOT / "Makefile", clone)
-    return clone
+    return fresh_checkout.copy_to(tmp_path / "clone")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["refs", "tags"], ["demo"], ["stack", "up"]])

@@ -1,6 +1,7 @@
 """Commands of the local stack: `./clickstream stack up | down | status | logs | doctor | env | clean`."""
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -56,7 +57,9 @@ def down() -> None:
 @report_errors(RuntimeError, lake=False)
 def env() -> None:
     """Print `export` lines with which other programs find the stack."""
-    for key, value in last_started().settings.to_env().items():
+    # `run_app` has added the addresses of this machine.
+    proxies = {name: os.environ[name] for name in ("NO_PROXY", "no_proxy")}
+    for key, value in (last_started().settings.to_env() | proxies).items():
         print(f"export {key}={value!r}")
 
 
@@ -93,7 +96,7 @@ def run_doctor() -> None:
     """Check the machine and the running stack, and print a fix for each problem; exit code 1 if there is one."""
     stack = last_started()
     is_running = bool(supervisord.states(stack))
-    problems = doctor.machine(is_set_up=(layout.ROOT / ".jars" / ".made-from").exists(), is_running=is_running)
+    problems = doctor.machine(is_running)
     if is_running:
         statuses = status.collect(stack, components.components(stack))
         problems += checks.problems(stack, statuses)

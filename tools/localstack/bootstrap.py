@@ -1,22 +1,29 @@
 """The set-up: environments from lock files, jars from pom.xml, the Java function of Flink. What is up to date is left alone.
 
-Run by the machine's own Python as `python3 -m tools.localstack.bootstrap [tools] [airflow] [spark] [flink] [ray] [manifests] [jars]`.
+Run by the machine's own Python, 3.8 or newer:
+`python3 -m tools.localstack.bootstrap [tools] [airflow] [spark] [flink] [ray] [manifests] [jars]`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tools.localstack import prerequisites
+from tools.localstack import prerequisites, resources, running_stacks
 from tools.localstack.java import java
 from tools.localstack.package_index import pip_as_uv
+from tools.localstack.progress import say
 from tools.localstack.run_command import ROOT, CommandFailed, run
+
+if TYPE_CHECKING:
+    from tools.localstack.prerequisites import Problem
 
 LOCKS = {
     "tools": "requirements-dev.lock",
@@ -28,6 +35,7 @@ LOCKS = {
 }
 # Not needed by `make demo`, so only made when named.
 ON_DEMAND = {"manifests"}
+DEFAULT_TARGETS = [*(name for name in LOCKS if name not in ON_DEMAND), "jars"]
 JARS = ROOT / ".jars"
 SETUP_DIR = ROOT / ".tools"
 
@@ -38,21 +46,45 @@ def main(argv: list[str]) -> int:
     if unknown:
         print(f"error: no environment {unknown[0]!r}: use one of {', '.join(LOCKS)}, jars", file=sys.stderr)
         return 2
-    targets = argv or [*(name for name in LOCKS if name not in ON_DEMAND), "jars"]
-    problems = prerequisites.problems(targets)
-    for problem, fix in problems:
-        print(f"error: {problem}: {fix}", file=sys.stderr)
-    if problems:
-        return 1
+    targets = argv or DEFAULT_TARGETS
     SETUP_DIR.mkdir(exist_ok=True)
     with (SETUP_DIR / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        problems = obstacles(targets, outdated(targets))
+        for problem, fix in problems:
+            print(f"error: {problem}: {fix}", file=sys.stderr)
+        if problems:
+            return 1
         try:
             make(targets)
         except CommandFailed as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
+
+
+def obstacles(targets: list[str], remaining: list[str]) -> list[Problem]:
+    """Returns why `targets`, of which `remaining` are still to be made, cannot be made now, each with its fix."""
+    checks = []
+    if "jars" in remaining:
+        checks.append(resources.machine_problem())
+        memory = resources.memory_problem()
+        if memory:
+            say("!", "memory", f"{memory[0]}: {memory[1]} before the stack starts")
+    if remaining:
+        checks += [resources.disk_problem(ROOT, remaining), running_stacks.problem(ROOT, remaining)]
+    return prerequisites.problems(targets) + [problem for problem in checks if problem]
+
+
+def outdated(targets: list[str]) -> list[str]:
+    """Returns those of `targets` that are missing or were made from other sources than the present ones."""
+    python = environment_python()
+    names = [name for name in targets if name in LOCKS and not is_up_to_date(ROOT / ".venvs" / name, environment_key(name, python))]
+    if "jars" in targets and not is_up_to_date(JARS, jars_key()):
+        names.append("jars")
+    elif {"jars", "flink"} & set(targets) and not is_up_to_date(JARS / "flink-udf", java_function_key()):
+        names.append("flink-udf")
+    return names
 
 
 def make(targets: list[str]) -> None:
@@ -70,19 +102,46 @@ def make(targets: list[str]) -> None:
 
 def environments(names: list[str]) -> None:
     """Make the named environments, each exactly as its lock file says."""
-    python = prerequisites.python()
+    python = environment_python()
     for name in names:
         folder, lock = ROOT / ".venvs" / name, ROOT / LOCKS[name]
-        key = digest(lock.read_bytes(), prerequisites.python_version(python).encode())
+        key = environment_key(name, python)
         if is_up_to_date(folder, key):
             continue
-        uv, env = find_uv(python), pip_as_uv(python)
-        if prerequisites.python_version(str(folder / "bin" / "python")) != prerequisites.python_version(python):
-            run(f"{name} environment", [uv, "venv", "--clear", "--python", python, str(folder)], env=env)
+        uv, env = find_uv(), pip_as_uv(sys.executable)
+        if prerequisites.python_version(str(folder / "bin" / "python")) != version(python):
+            new_environment(uv, name, python, env)
         sync = [uv, "pip", "sync", "--compile-bytecode", "--require-hashes", "--python", str(folder / "bin" / "python"), str(lock)]
         run(f"{name} environment", sync, folder=folder, env=env)
         add_project_to_path(folder)
         mark_up_to_date(folder, key)
+
+
+def environment_python() -> str:
+    """Returns the machine's Python for the environments, or the version that uv installs where it has none."""
+    return prerequisites.python() or prerequisites.PYTHONS[0]
+
+
+def version(python: str) -> str:
+    """Returns the version of `environment_python()`."""
+    return python if python in prerequisites.PYTHONS else prerequisites.python_version(python)
+
+
+def environment_key(name: str, python: str) -> str:
+    """Returns the digest of what an environment is made from."""
+    return digest((ROOT / LOCKS[name]).read_bytes(), version(python).encode())
+
+
+def new_environment(uv: str, name: str, python: str, env: dict[str, str]) -> None:
+    """Make an empty environment. Where the machine has no suitable Python, uv installs one into the project's folder."""
+    env = {"UV_PYTHON_INSTALL_DIR": os.environ.get("UV_PYTHON_INSTALL_DIR", str(SETUP_DIR / "python")), **env}
+    try:
+        run(f"{name} environment", [uv, "venv", "--clear", "--python", python, str(ROOT / ".venvs" / name)], env=env)
+    except CommandFailed as error:
+        if python not in prerequisites.PYTHONS:
+            raise
+        fix = "install Python 3.11 or 3.12, set CLICKSTREAM_PYTHON to one, or set UV_PYTHON_INSTALL_MIRROR to a mirror that is reachable"
+        raise CommandFailed(f"{error}\nuv found no Python {python} and could not download it: {fix}") from error
 
 
 def add_project_to_path(environment: Path) -> None:
@@ -91,7 +150,7 @@ def add_project_to_path(environment: Path) -> None:
         (packages / "clickstream.pth").write_text(f"{ROOT}\n{ROOT / 'contracts'}\n")
 
 
-def find_uv(python: str) -> str:
+def find_uv() -> str:
     """Returns the path of the project's own uv, else of the machine's; installs uv if there is none."""
     own = SETUP_DIR / "uv" / "bin" / "uv"
     if own.exists():
@@ -99,14 +158,14 @@ def find_uv(python: str) -> str:
     installed = shutil.which("uv")
     if installed:
         return installed
-    run("environment of uv", [python, "-m", "venv", "--clear", str(SETUP_DIR / "uv")])
+    run("environment of uv", [sys.executable, "-m", "venv", "--clear", str(SETUP_DIR / "uv")])
     run("uv", [str(own.with_name("python")), "-m", "pip", "install", "-q", "uv>=0.9"], folder=SETUP_DIR / "uv")
     return str(own)
 
 
 def jars() -> None:
     """Download the JVM artefacts of pom.xml into a new folder, then replace the old folder as a whole."""
-    key = digest((ROOT / "pom.xml").read_bytes())
+    key = jars_key()
     if is_up_to_date(JARS, key):
         return
     draft = SETUP_DIR / "jars"
@@ -119,11 +178,26 @@ def jars() -> None:
     shutil.rmtree(SETUP_DIR / "jars.old", ignore_errors=True)
 
 
+def jars_key() -> str:
+    """Returns the digest of what the jars are made from."""
+    return digest((ROOT / "pom.xml").read_bytes())
+
+
+def java_sources() -> list[Path]:
+    """Returns the source files of Flink's Java function."""
+    return sorted((ROOT / "flink_apps" / "java").rglob("*.java"))
+
+
+def java_function_key() -> str:
+    """Returns the digest of what the jar of Flink's Java function is made from."""
+    return digest((ROOT / LOCKS["flink"]).read_bytes(), *(source.read_bytes() for source in java_sources()))
+
+
 def java_function() -> None:
     """Compile flink_apps/java against the installed Flink into one jar."""
-    sources = sorted((ROOT / "flink_apps" / "java").rglob("*.java"))
+    sources = java_sources()
     folder = JARS / "flink-udf"
-    key = digest((ROOT / LOCKS["flink"]).read_bytes(), *(source.read_bytes() for source in sources))
+    key = java_function_key()
     libraries = next((ROOT / ".venvs" / "flink" / "lib").glob("python*/site-packages/pyflink/lib"), None)
     if not sources or libraries is None or is_up_to_date(folder, key):
         return
@@ -147,8 +221,9 @@ def digest(*contents: bytes) -> str:
 
 def is_up_to_date(folder: Path, key: str) -> bool:
     """Whether `folder` was completely made from the sources with this digest."""
-    file = folder / ".made-from"
-    return file.exists() and file.read_text() == key
+    file, python = folder / ".made-from", folder / "bin" / "python"
+    # An environment whose Python was uninstalled is a broken link.
+    return file.exists() and file.read_text() == key and (python.exists() or not python.is_symlink())
 
 
 def mark_up_to_date(folder: Path, key: str) -> None:

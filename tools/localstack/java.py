@@ -26,9 +26,18 @@ def java(program: str = "java") -> str:
 
 def java_version() -> int:
     """Returns the major version of javac, e.g. 17; 0 if there is no JDK."""
-    program = java("javac")
-    if not program:
+    return _major_version("javac", r"javac (?:1\.)?(\d+)")
+
+
+def runtime_version() -> int:
+    """Returns the major version of java, which need not belong to the same JDK as javac; 0 if there is none."""
+    return _major_version("java", r'version "(?:1\.)?(\d+)')
+
+
+def _major_version(program: str, pattern: str) -> int:
+    path = java(program)
+    if not path:
         return 0
-    result = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    match = re.search(r"javac (?:1\.)?(\d+)", result.stdout + result.stderr)
+    result = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(pattern, result.stdout + result.stderr)
     return int(match[1]) if match else 0

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from clickstream_contracts.settings import Settings, SettingsError, read_env_file
+from tools.localstack import folders, running_stacks
 
 ROOT = Path(__file__).resolve().parents[2]
-# Every process of a stack has this variable, so that its orphans can be recognised.
-MARKER = "STACK_PROCESS_OF"
+# Every process of a stack has this variable, so that those which remain can be recognised.
+MARKER = running_stacks.MARKER
 # What components inherit from the caller. A short list keeps a component's environment, and so its digest, equal from one `up` to
 # the next; proxies are not on it, because a stack's processes reach each other on 127.0.0.1.
 INHERITED = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
@@ -110,8 +111,11 @@ def running(stack_dir: str | Path) -> Settings:
 def save(stack: Stack) -> None:
     """Write the settings that `running` reads, and the S3 keys unless S3 is external.
 
-    Raises SettingsError when the folder holds other files than a stack's.
+    Raises SettingsError when the folder holds other files than a stack's, or the stack cannot work in it.
     """
+    problem = folders.problem(stack.dir, "CLICKSTREAM_STACK_DIR") or folders.socket_problem(stack.dir)
+    if problem:
+        raise SettingsError(": ".join(problem))
     if not stack.settings_file.exists() and stack.dir.exists() and any(stack.dir.iterdir()):
         raise SettingsError(f"CLICKSTREAM_STACK_DIR={stack.dir} holds files that are not a stack's: name an empty or a new folder")
     stack.folder()

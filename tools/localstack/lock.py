@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tools.localstack import prerequisites
 from tools.localstack.bootstrap import LOCKS, SETUP_DIR, find_uv
 from tools.localstack.package_index import pip_as_uv
 from tools.localstack.run_command import CommandFailed, run
@@ -18,15 +17,11 @@ IMAGE_LOCK = "tools/requirements.lock"
 
 def main() -> int:
     """Write each lock file. Returns the exit code."""
-    python = prerequisites.python()
-    if not python:
-        print(f"error: no usable Python: {prerequisites.PYTHON_FIX}", file=sys.stderr)
-        return 1
     SETUP_DIR.mkdir(exist_ok=True)
     try:
-        uv = find_uv(python)
+        uv = find_uv()
         for lock in [*LOCKS.values(), IMAGE_LOCK]:
-            run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(python))
+            run(lock, [uv, "pip", "compile", lock.replace(".lock", ".txt"), "-o", lock, *OPTIONS], env=pip_as_uv(sys.executable))
     except CommandFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

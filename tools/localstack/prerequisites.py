@@ -1,4 +1,4 @@
-"""What the machine must have: Linux x86-64, Python, a JDK, Maven, make, OpenMP. Standard library only, and readable by an older Python."""
+"""What the machine must have: Linux x86-64, a JDK, Maven, make, OpenMP. Standard library only, and readable by Python 3.8."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.localstack.java import java, java_version
+from tools.localstack import folders
+from tools.localstack.java import java, java_version, runtime_version
 
 if TYPE_CHECKING:
     # What is wrong, and how to fix it.
     Problem = tuple[str, str]
 
+ROOT = Path(__file__).resolve().parents[2]
+# The environments need one of these; where the machine has neither, uv installs the first.
 PYTHONS = ("3.11", "3.12")
 # With a newer JDK, Hadoop in Flink's S3 plugin fails: Subject.getSubject throws UnsupportedOperationException.
 JDK_OLDEST, JDK_NEWEST = 17, 22
-PYTHON_FIX = "install Python 3.11 or 3.12, or set CLICKSTREAM_PYTHON=/path/to/python3.11"
 
 
 def problems(targets: list[str] | None = None) -> list[Problem]:
     """Returns what is missing to make `targets` (environments, 'jars'); None means all of them."""
-    checks = [_python, _make, _venv]
+    checks = [_folder, _make, _venv]
     if targets is None or {"flink", "ray"} & set(targets):
         checks.append(_platform)
     if targets is None or {"jars", "flink"} & set(targets):
@@ -38,10 +41,10 @@ def problems(targets: list[str] | None = None) -> list[Problem]:
 
 
 def python() -> str:
-    """Returns a Python that the environments can be made with; '' if the machine has none."""
+    """Returns the path or name of a Python that the environments can be made with; '' if the machine has none."""
     configured = os.environ.get("CLICKSTREAM_PYTHON", "")
-    candidates = [configured] if configured else [sys.executable, *(f"python{version}" for version in PYTHONS)]
-    return next((program for program in candidates if python_version(program) in PYTHONS), "")
+    candidates = [configured, sys.executable, *(f"python{version}" for version in PYTHONS)]
+    return next((program for program in candidates if program and python_version(program) in PYTHONS), "")
 
 
 def python_version(program: str) -> str:
@@ -55,14 +58,8 @@ def python_version(program: str) -> str:
     return result.stdout.strip()
 
 
-def _python() -> Problem | None:
-    if python():
-        return None
-    configured = os.environ.get("CLICKSTREAM_PYTHON", "")
-    detail = f"only Python {sys.version.split()[0]}"
-    if configured:
-        detail = f"CLICKSTREAM_PYTHON={configured} is {python_version(configured) or 'no program'}"
-    return f"no Python {' or '.join(PYTHONS)} ({detail})", PYTHON_FIX
+def _folder() -> Problem | None:
+    return folders.problem(ROOT, "the folder of this checkout") or folders.socket_problem(ROOT / ".stack")
 
 
 def _platform() -> Problem | None:
@@ -73,12 +70,19 @@ def _platform() -> Problem | None:
 
 
 def _jdk() -> Problem | None:
+    fix = "install one, e.g. `apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME to one"
+    home = os.environ.get("JAVA_HOME")
+    # The scripts of Flink and Spark look nowhere else when JAVA_HOME is set.
+    if home and not (Path(home) / "bin" / "javac").exists():
+        return f"JAVA_HOME={home} is no JDK (it has no bin/javac)", "set it to a JDK 17 to 22, or unset it"
     version = java_version()
-    if JDK_OLDEST <= version <= JDK_NEWEST and java():
-        return None
-    detail = f"javac is version {version}" if version else "no javac in JAVA_HOME or on PATH"
-    fix = "install one, e.g. `apt-get install openjdk-17-jdk-headless`, or set JAVA_HOME"
-    return f"no JDK {JDK_OLDEST} to {JDK_NEWEST} ({detail})", fix
+    if not (JDK_OLDEST <= version <= JDK_NEWEST and java()):
+        detail = f"javac is version {version}" if version else "no javac in JAVA_HOME or on PATH"
+        return f"no JDK {JDK_OLDEST} to {JDK_NEWEST} ({detail})", fix
+    runtime = runtime_version()
+    if not JDK_OLDEST <= runtime <= JDK_NEWEST:
+        return f"no JDK {JDK_OLDEST} to {JDK_NEWEST} (javac is version {version}, but java is version {runtime})", fix
+    return None
 
 
 def _maven() -> Problem | None:
