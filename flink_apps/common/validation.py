@@ -4,14 +4,12 @@ Both streams that validate clicks use them. Each gives the SQL expression of eve
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 
+from clickstream_contracts.event_limits import MAX_TIMESTAMP_MS, earliest_ms
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Field
 from clickstream_contracts.settings import Settings
 from flink_apps.common.sql import literal
-
-MAX_TIMESTAMP_MS = 253_402_300_799_999  # end of 9999-12-31, the last day that every reader of the lake can show
 
 # Matches texts that are no plain number. They are excluded before the cast: to parse 1e999999999 or a million digits as a
 # decimal takes minutes.
@@ -107,8 +105,7 @@ def out_of_range(milliseconds: str, arrived: str, settings: Settings) -> str:
 
     milliseconds: SQL of the time in milliseconds since 1970; arrived: SQL of the arrival as TIMESTAMP_LTZ.
     """
-    earliest = datetime.combine(date.fromisoformat(settings.event_earliest), time(), UTC)
     return (
-        f"{milliseconds} NOT BETWEEN {int(earliest.timestamp() * 1000)} AND {MAX_TIMESTAMP_MS}"
+        f"{milliseconds} NOT BETWEEN {earliest_ms(settings)} AND {MAX_TIMESTAMP_MS}"
         f" OR TO_TIMESTAMP_LTZ({milliseconds}, 3) > TIMESTAMPADD(MINUTE, {settings.event_future_minutes}, {arrived})"
     )

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from tools.common.command import UsageError
 from tools.replay import mapping as mappings
 from tools.replay import sources
-from tools.replay.__main__ import LineCounts, app
+from tools.replay.__main__ import app
+from tools.replay.account import Account
 from tools.replay.events import Mapped, Products, Rejected, derive_sessions, map_lines
 
 REES46 = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -106,10 +107,11 @@ def test_every_line_is_counted_and_rejected_ones_are_in_the_reject_file(tmp_path
     path = write(tmp_path / "f.csv", REES46 + VIEW + "cut,off\n" + CART + "\n")
     rejects = io.StringIO()
     rejects.name = "rejects.csv"
-    counts = LineCounts(rejects)
+    counts = Account(rejects)
     events = list(counts.events_of(map_lines(sources.read(path), mappings.load("rees46"), None, Products())))
-    assert counts.summary() | {"reasons": 0} == {
-        "lines": 3, "sent": 2, "events": 2, "rejected": 1, "reasons": 0, "rejects_file": "rejects.csv",
+    assert counts.summary(mappings.load("rees46")) == {
+        "lines": 3, "sent": 2, "events": 2, "rejected": 1, "reasons": {"2 values for 9 columns": 1}, "rejects_file": "rejects.csv",
+        "not_read": "", "warnings": [],
     }  # fmt: skip
     assert len(events) == 2
     assert rejects.getvalue().splitlines()[1:] == ['3,2 values for 9 columns,"cut,off"']
@@ -222,7 +224,7 @@ def test_the_error_for_a_wrong_mapping_names_the_key(tmp_path: Path, content: st
         ("f.csv", b"", "rees46", "the file has no line of data"),
         ("f.csv", REES46.encode(), "rees46", "the file has no line of data"),
         ("f.xlsx", b"x", "rees46", "unknown suffix '.xlsx'"),
-        ("f.csv", b"x", "rees64", "no mapping 'rees64': use ga4, jsonlog, rees46"),
+        ("f.csv", b"x", "rees64", "no mapping 'rees64': use ga4, jsonlog"),
         ("f.csv.gz", b"no gzip", "rees46", "damaged"),
         ("f.parquet", b"no parquet", "rees46", "damaged"),
         ("f.jsonl", b'{"timestamp": 1, "user_id": 2, "product_id": 3}\n', "jsonlog", "no column 'event_type'"),

@@ -10,14 +10,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from clickstream_contracts import names
+from clickstream_contracts import names, schema
+from clickstream_contracts.event_limits import EventLimits, broken_limit
 from tools.replay import order_lines
 from tools.replay.convert import RejectedLine
+from tools.replay.event_rules import DERIVED_FIELDS
 from tools.replay.line_mapping import Mapping
+from tools.replay.lines import Line, until_damage
 from tools.replay.order_lines import Orders
-from tools.replay.sources import Line
 
 Event = dict[str, Any]
+State = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,16 @@ class Products:
     states: list[dict[str, Any]] = field(default_factory=list)
     _latest: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, state: dict[str, Any], valid_from: int) -> None:
+    def add(self, state: State, valid_from: int) -> None:
         """Add a state if it differs from the product's latest one; valid_from: ms since 1970."""
         if state.get("product_id") and self._latest.get(state["product_id"]) != state:
             self._latest[state["product_id"]] = state
             self.states.append({**state, "updated_at": valid_from})
+
+    def add_all(self, states: Iterable[tuple[State, int]]) -> None:
+        """Add states, each with its valid_from."""
+        for state, valid_from in states:
+            self.add(state, valid_from)
 
     def table(self) -> pa.Table:
         """Returns the states with the columns of the landing table."""
@@ -90,11 +98,11 @@ def visitor_of(event: Event) -> str:
     return f"device:{device}" if device else event.get("user_id", "")
 
 
-def derive_sessions(lines: Iterable[Line], mapping: Mapping) -> Sessions:
+def derive_sessions(lines: Iterable[Line], mapping: Mapping, limits: EventLimits | None = None) -> Sessions:
     """Read all lines of a file and return the sessions of the events that have none in the file."""
     sessions = Sessions(mapping.session_gap_minutes * 60_000)
-    for line in mapping.prepare(lines):
-        result = map_line(line, mapping, None)
+    for line in mapping.prepare(until_damage(lines)):
+        result = map_line(line, mapping, None, limits)
         for event in result.events if isinstance(result, Mapped) else ():
             if event["session_id"].startswith(names.UNKNOWN_SESSION) and visitor_of(event):
                 sessions.add(visitor_of(event), event["event_time"])
@@ -103,30 +111,66 @@ def derive_sessions(lines: Iterable[Line], mapping: Mapping) -> Sessions:
 
 
 def map_lines(
-    lines: Iterable[Line], mapping: Mapping, sessions: Sessions | None, products: Products, orders: Orders | None = None
+    lines: Iterable[Line],
+    mapping: Mapping,
+    sessions: Sessions | None,
+    products: Products,
+    orders: Orders | None = None,
+    limits: EventLimits | None = None,
 ) -> Iterator[Mapped | Rejected]:
-    """Yields each line with its events, or rejected. Product states are added to `products`, and order lines to `orders`."""
+    """Yields each line with its events, or rejected, also if an event breaks one of the limits.
+
+    Product states are added to `products`, and order lines to `orders`. Raises DamagedFile after the last readable line.
+    """
     orders = Orders() if orders is None else orders
     for line in mapping.prepare(lines):
-        result = map_line(line, mapping, sessions)
+        result = map_line(line, mapping, sessions, limits)
         if isinstance(result, Mapped):
             result = _add_to_orders(result, orders)
         if isinstance(result, Mapped) and mapping.products:
-            for state, valid_from in mapping.product_states(line.values or {}):
-                products.add(state, valid_from)
+            products.add_all(_product_states(line, mapping))
         yield result
 
 
-def map_line(line: Line, mapping: Mapping, sessions: Sessions | None) -> Mapped | Rejected:
-    """Returns one line with its events, or rejected."""
+def map_line(line: Line, mapping: Mapping, sessions: Sessions | None, limits: EventLimits | None = None) -> Mapped | Rejected:
+    """Returns one line with its events, or rejected. Whatever a line holds, no other error than a rejection comes of it."""
     if line.values is None:
         return Rejected(line, line.error.split(":")[0], line.error)
-    line_hash = _hash(line.text)
     try:
-        events = [_complete(event, line_hash, number, sessions) for number, event in enumerate(mapping.events(line.values))]
+        return Mapped(line, _events(line, mapping, sessions, limits))
     except RejectedLine as error:
         return Rejected(line, error.reason, str(error))
-    return Mapped(line, events)
+    except Exception as error:
+        return Rejected(line, "cannot be mapped", f"cannot be mapped: {type(error).__name__}: {error}")
+
+
+def _events(line: Line, mapping: Mapping, sessions: Sessions | None, limits: EventLimits | None) -> list[Event]:
+    line_hash, events = _hash(line.text), mapping.events(line.values or {})
+    for number, event in enumerate(events):
+        # Before a session is derived: rejected lines are in no session.
+        _require_valid(event, limits)
+        _complete(event, line_hash, number, sessions)
+        _require_valid({name: event[name] for name in DERIVED_FIELDS}, limits)
+    return events
+
+
+def _require_valid(event: Event, limits: EventLimits | None) -> None:
+    problem = limits.problem(event) if limits else None
+    if problem is not None:
+        raise RejectedLine(problem.reason, problem.value)
+
+
+def _product_states(line: Line, mapping: Mapping) -> list[tuple[State, int]]:
+    """Returns the valid product states of a line whose events are sent; what cannot be read of them is left out."""
+    contract = schema.tables()["landing.products"]
+    states = []
+    try:
+        for state, valid_from in mapping.product_states(line.values or {}):
+            if not any(broken_limit(contract.field(name), value) for name, value in state.items() if value is not None):
+                states.append((state, valid_from))
+    except Exception:
+        return states
+    return states
 
 
 def _add_to_orders(mapped: Mapped, orders: Orders) -> Mapped | Rejected:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tools.common.command import UsageError
 from tools.replay import elements, order_lines
@@ -16,6 +16,7 @@ from tools.replay.reading_options import ReadingOptions
 from tools.replay.sources import Line
 
 State = dict[str, Any]
+MAX_SHOWN_COLUMNS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,33 @@ class Mapping:
         """Whether events may have no session in the file, so that it is derived from their times."""
         return all(rule.name != "session_id" or rule.optional for rule in self.fields)
 
+    def has_columns(self, columns: set[str]) -> bool:
+        """Returns whether a file with these columns has all that the mapping needs."""
+        return self._missing_column(columns) is None
+
     def require_columns(self, columns: set[str], file: str) -> None:
         """Raises UsageError if the file lacks a column that the mapping needs. Columns of elements are not known before they are read."""
+        missing = self._missing_column(columns)
+        if missing is None:
+            return
+        column, what = missing
+        existing = ", ".join(sorted(columns)[:MAX_SHOWN_COLUMNS]) or "none"
+        more = f" and {len(columns) - MAX_SHOWN_COLUMNS} more" if len(columns) > MAX_SHOWN_COLUMNS else ""
+        raise UsageError(
+            f"{file}: no column {column!r}, which mapping {self.name} reads {what}; the columns are {existing}{more}:"
+            " use another mapping, or write your own"
+        )
+
+    def _missing_column(self, columns: set[str]) -> tuple[str, str] | None:
+        """Returns the first column that is missing, and what is read from it."""
         known = columns | {rule.name for rule in self.lists}
         for rule in (*self.fields, *self.products):
             missing = rule.missing_column(known)
             if missing is not None:
-                self._raise_missing(missing, f"{rule.name} from", columns, file)
+                return missing, f"{rule.name} from"
         if self.multi_row and not is_column(self.multi_row.by, columns):
-            self._raise_missing(self.multi_row.by, "the order of a row from", columns, file)
-
-    def _raise_missing(self, column: str, what: str, columns: set[str], file: str) -> None:
-        existing = ", ".join(sorted(columns)) or "none"
-        raise UsageError(
-            f"{file}: no column {column!r}, which mapping {self.name} reads {what}; the columns are {existing}:"
-            " use another mapping, or write your own"
-        )
+            return self.multi_row.by, "the order of a row from"
+        return None
 
     def require_lists(self, lines: Iterable[Line], file: str) -> None:
         """Raises UsageError if no line has an element of a list that must exist. Reads lines until each such list was found."""

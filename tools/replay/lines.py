@@ -1,5 +1,6 @@
 """Lines of a file as they are read: the text, and what kept it from being understood."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,3 +31,11 @@ class Line:
     text: str
     values: dict[str, Any] | None
     error: str = ""
+
+
+def until_damage(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yields the readable lines of a file whose damage is reported elsewhere."""
+    try:
+        yield from lines
+    except DamagedFile:
+        return

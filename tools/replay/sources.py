@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tools.common.command import UsageError
 from tools.replay import csv_rows, json_lines, parquet_rows, text_lines
-from tools.replay.lines import DamagedFile, Line
+from tools.replay.lines import Line, until_damage
 from tools.replay.reading_options import DEFAULTS, ReadingOptions
 
 __all__ = ["Line", "columns", "read"]
@@ -61,13 +61,9 @@ def _require_data(path: Path, options: ReadingOptions) -> None:
 def _json_keys(path: Path, options: ReadingOptions, is_enough: Callable[[set[str]], bool]) -> set[str]:
     """Returns the keys of the lines up to the first after which they are enough."""
     keys: set[str] = set()
-    try:
-        for line in read(path, options):
-            if line.values is not None and not keys.issuperset(line.values):
-                keys.update(line.values)
-                if is_enough(keys):
-                    break
-    except DamagedFile:
-        # The damage is reported when the file is sent; here the readable lines count.
-        pass
+    for line in until_damage(read(path, options)):
+        if line.values is not None and not keys.issuperset(line.values):
+            keys.update(line.values)
+            if is_enough(keys):
+                break
     return keys
