@@ -110,8 +110,8 @@ def test_every_line_is_counted_and_rejected_ones_are_in_the_reject_file(tmp_path
     counts = Account(rejects)
     events = list(counts.events_of(map_lines(sources.read(path), mappings.load("rees46"), None, Products())))
     assert counts.summary(mappings.load("rees46")) == {
-        "lines": 3, "sent": 2, "events": 2, "rejected": 1, "reasons": {"2 values for 9 columns": 1}, "rejects_file": "rejects.csv",
-        "not_read": "", "warnings": [],
+        "lines": 3, "sent": 2, "events": 2, "rejected": 1, "reasons": {"2 values for 9 columns": 1}, "gaps": {},
+        "rejects_file": "rejects.csv", "not_read": "", "warnings": [],
     }  # fmt: skip
     assert len(events) == 2
     assert rejects.getvalue().splitlines()[1:] == ['3,2 values for 9 columns,"cut,off"']

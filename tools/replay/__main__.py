@@ -161,6 +161,8 @@ def _summary_lines(summary: dict[str, Any], account: Account) -> Iterator[str]:
     for name, value in summary.items():
         if name == "reasons":
             yield from (f"  {count:,} x {reason} (first: line {account.first_lines[reason]})" for reason, count in value.items())
+        elif name == "gaps":
+            yield from (f"  {count:,} events {gap}" for gap, count in value.items())
         elif name == "warnings":
             yield from (f"warning: {warning}" for warning in value)
         elif value != "" and value is not False:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tools.replay.events import Event, Mapped, Rejected
+from tools.replay.gaps import gaps_of
 from tools.replay.lines import DamagedFile
 from tools.replay.mapping import Mapping
 
@@ -19,6 +20,7 @@ class Account:
     lines: int = 0
     events: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
     first_lines: dict[str, int] = field(default_factory=dict)
     damage: str = ""
     _fields: set[str] = field(default_factory=set)
@@ -47,6 +49,7 @@ class Account:
                 self.events += len(result.events)
                 for event in result.events:
                     self._fields.update(event)
+                    self.gaps.update(gaps_of(event))
                     yield event
         except DamagedFile as damage:
             self.damage = f"{damage}: get the file again; the {self.lines} lines that could be read are in this account"
@@ -70,13 +73,14 @@ class Account:
         return [f"no line has a value for {', '.join(unread)}"] if self.events and unread else []
 
     def summary(self, mapping: Mapping) -> dict[str, Any]:
-        """Returns the account as a JSON object; `reasons` has the number of lines of each reason, the most frequent first."""
+        """Returns the account as a JSON object; `reasons` has the lines of each reason, `gaps` the sent events that lack something."""
         return {
             "lines": self.lines,
             "sent": self.sent,
             "events": self.events,
             "rejected": self.rejected,
             "reasons": dict(self.reasons.most_common()),
+            "gaps": dict(self.gaps.most_common()),
             "rejects_file": self.reject_file.name,
             "not_read": self.damage,
             "warnings": self.warnings(mapping),

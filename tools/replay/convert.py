@@ -13,10 +13,13 @@ from tools.replay.times import milliseconds
 Value = Any
 Converter = Callable[[Value], Value]
 TYPE_NAMES: Final = {"timestamptz": "time", "int": "whole number", "long": "whole number", "string": "text"}
+FIELD_NAMES: Final = {"currency": "code of ISO 4217"}
 # Fields that identify something, in a file of users or products as in events.
 IDS: Final = {"event_id", "user_id", "session_id", "device_id", "product_id", "order_id"}
 # An id that a spreadsheet or a table with empty cells turned into a number with one decimal.
 FLOAT_ID: Final = re.compile(r"[0-9]+\.0")
+# The key of `values` for all values that are not listed.
+ANY_OTHER: Final = "*"
 # Characters of a value that are shown in a message.
 MAX_SHOWN: Final = 80
 
@@ -47,9 +50,10 @@ def converter(field: Field, time_format: str, values: dict[Any, str | None] | No
     translations = {str(key): value for key, value in values.items()}
 
     def translate(value: Value) -> Value:
-        if str(value) not in translations:
+        key = str(value) if str(value) in translations else ANY_OTHER
+        if key not in translations:
             raise RejectedLine(f"{field.name}: value is not in the mapping", f"{shown(value)}, add it to `values` of {field.name}")
-        translation = translations[str(value)]
+        translation = translations[key]
         if translation is None:
             raise NoEvent(f"{field.name}: the mapping leaves this value out", shown(value))
         return translation
@@ -77,7 +81,8 @@ def _rejecting(field: Field, convert: Converter) -> Converter:
             return convert(value)
         except (ValueError, ArithmeticError, OSError, TypeError) as error:
             hint = f": {error}" if isinstance(error, ValueError) and str(error) else ""
-            raise RejectedLine(f"{field.name}: not a {TYPE_NAMES.get(field.type, 'number')}", f"{shown(value)}{hint}") from None
+            expected = FIELD_NAMES.get(field.name) or TYPE_NAMES.get(field.type, "number")
+            raise RejectedLine(f"{field.name}: not a {expected}", f"{shown(value)}{hint}") from None
 
     return convert_or_reject
 
@@ -92,7 +97,7 @@ def currency(value: Value) -> str:
     """Returns a currency's code in capitals: `eur` is EUR. Raises ValueError for what is no code of ISO 4217."""
     code = text(value).strip().upper()
     if code not in currencies.CODES:
-        raise ValueError("no code of ISO 4217, use one like EUR")
+        raise ValueError("use one like EUR")
     return code
 
 

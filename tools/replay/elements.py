@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from tools.replay.lookup import look_up
+from tools.replay.lookup import all_of_schema, look_up, parse_json
 
 Value = Any
 Values = dict[str, Any]
@@ -22,18 +20,18 @@ class ListRule:
 
     def elements(self, values: Values) -> list[Value]:
         """Returns the elements of the first list that is not empty, [] if there is none."""
-        lists = (as_list(look_up(values, path)) for path in self.paths)
-        return next((elements for elements in lists if elements), [])
+        return next((elements for path in self.paths if (elements := _elements_at(values, path))), [])
 
 
-def as_list(value: Value) -> list[Value]:
-    """Returns a list, or the list in a text of JSON; [] for anything else. Empty elements are left out."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return []
-    return [element for element in value if element is not None] if isinstance(value, list) else []
+def _elements_at(values: Values, path: str) -> list[Value]:
+    """Returns the elements of a list, also of one in a text of JSON, or all of one schema of a list; [] if there is no list."""
+    value = look_up(values, path)
+    if isinstance(value, str):
+        value = parse_json(value)
+    if isinstance(value, list):
+        return [element for element in value if element is not None]
+    parent, _, name = path.rpartition(".")
+    return all_of_schema(look_up(values, parent), name) if parent else []
 
 
 def groups(values: Values, rules: tuple[ListRule, ...]) -> Iterator[tuple[Values, list[Values]]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from clickstream_contracts.schema import Field
 from tools.common.command import UsageError
 from tools.replay import placeholders
-from tools.replay.convert import converter
+from tools.replay.convert import RejectedLine, converter, shown
 from tools.replay.lookup import Value, Values, is_column, look_up
 from tools.replay.numbers import text
 from tools.replay.times import TIME_FORMATS
@@ -25,7 +25,7 @@ class FieldRule:
 
     In this order: `constant`; the value of the first column of `if_present` that is not empty; the first column of `paths` that has
     a value, or all of them joined (`allow_missing`: those that have one); `default`. For a line without elements of the innermost
-    list of the mapping, `without_each` replaces `paths`.
+    list of the mapping, `without_each` replaces `paths`. Values of the columns `hashed` are replaced by their SHA-256.
     """
 
     name: str
@@ -37,7 +37,7 @@ class FieldRule:
     optional: bool = False
     if_present: tuple[tuple[str, Value], ...] = ()
     without_each: tuple[str, ...] = ()
-    hashed: bool = False
+    hashed: frozenset[str] = frozenset()
     placeholders: frozenset[str] = frozenset()
     convert: Callable[[Value], Value] = field(default=lambda value: value, compare=False)
 
@@ -52,7 +52,7 @@ class FieldRule:
         value = self._joined(values, paths) if self.join is not None else self._first(values, paths)
         if value is None:
             return self.default
-        return self.convert(_hash(value) if self.hashed else value)
+        return self.convert(value)
 
     def _first(self, values: Values, paths: tuple[str, ...]) -> Value:
         return next((value for path in paths if (value := self._value(values, path)) is not None), None)
@@ -61,12 +61,20 @@ class FieldRule:
         parts = [value for path in paths if (value := self._value(values, path)) is not None]
         if not parts or (len(parts) < len(paths) and not self.allow_missing):
             return None
-        return (self.join or "").join(part if isinstance(part, str) else text(part) for part in parts)
+        return (self.join or "").join(map(self._text, parts))
 
     def _value(self, values: Values, path: str) -> Value:
         """Returns the value at a path; None for an empty text or a placeholder."""
         value = look_up(values, path)
-        return None if placeholders.is_missing(value, self.placeholders) else value
+        if placeholders.is_missing(value, self.placeholders):
+            return None
+        return _hash(self._text(value)) if path in self.hashed else value
+
+    def _text(self, value: Value) -> str:
+        try:
+            return text(value)
+        except ValueError as error:
+            raise RejectedLine(f"{self.name}: not a text", f"{shown(value)}: {error}") from None
 
     def missing_column(self, columns: set[str]) -> str | None:
         """Returns a column that the rule needs and the file lacks; None if the field can be read or is optional."""
@@ -78,9 +86,9 @@ class FieldRule:
         return None if not needs_all and len(missing) < len(self.paths) else missing[0]
 
 
-def _hash(value: Value) -> str:
+def _hash(value: str) -> str:
     """Returns the SHA-256 of a text without surrounding spaces and in lower case, as advertising platforms hash e-mail addresses."""
-    return hashlib.sha256(text(value).strip().lower().encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(value.strip().lower().encode(errors="surrogateescape")).hexdigest()
 
 
 def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, more_placeholders: frozenset[str]) -> FieldRule:
@@ -104,7 +112,7 @@ def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, more_pl
         optional=_flag(spec, "optional", location),
         if_present=tuple(_object(spec, "if_present", location).items()),
         without_each=names(spec.get("without_each", []), f"{location}: without_each"),
-        hashed=_flag(spec, "hash", location),
+        hashed=frozenset(names(spec.get("hash", []), f"{location}: hash")),
         placeholders=placeholders.of_field(contract_field, more_placeholders),
         convert=converter(contract_field, time_format, _object(spec, "values", location) or None, zone),
     )
