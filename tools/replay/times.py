@@ -16,7 +16,8 @@ UNIT_LIMITS: Final = (("epoch_s", Decimal(10) ** 11), ("epoch_ms", Decimal(10) *
 NANOSECOND_LIMIT: Final = Decimal(10) ** 20
 # A date written without separators; as seconds or milliseconds since 1970 each of these would be a time before 2000.
 COMPACT: Final = re.compile(r"(19|20|21)[0-9]{6}([0-9]{4}|[0-9]{6}|[0-9]{9})?")
-COMPACT_PATTERNS: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17: "%Y%m%d%H%M%S%f"}
+COMPACT_PATTERNS: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+WHOLE_SECONDS: Final = 14  # digits; three more are milliseconds
 # `09:00:00 UTC`, `09:00:00 -0500` and Java's `09:00:00Z[UTC]` are read like `09:00:00Z` and `09:00:00-0500`.
 ZONE_NAME: Final = re.compile(r"\s*(UTC|GMT|Z)$")
 ZONE_REGION: Final = re.compile(r"\[[A-Za-z_/+-]+\]$")
@@ -46,7 +47,8 @@ def _detect(value: Any, zone: tzinfo) -> int:
     """Returns the time of a value whose format is not named: a date without separators, a number by its size, or ISO 8601."""
     digits = str(value).strip()
     if not isinstance(value, float) and COMPACT.fullmatch(digits):
-        return _epoch_ms(datetime.strptime(digits, COMPACT_PATTERNS[len(digits)]), zone)
+        seconds, thousandths = digits[:WHOLE_SECONDS], int(digits[WHOLE_SECONDS:] or 0)
+        return _epoch_ms(datetime.strptime(seconds, COMPACT_PATTERNS[len(seconds)]), zone) + thousandths
     try:
         moment = exact(value)
     except ValueError:
