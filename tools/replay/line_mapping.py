@@ -97,29 +97,30 @@ class Mapping:
     def events(self, values: Values) -> list[Event]:
         """Returns the events of a line, at least one. Raises RejectedLine if there are none, or if one cannot be made."""
         events: list[Event] = []
-        left_out: NoEvent | None = None
+        left_out: list[NoEvent] = []
         for around, inside in elements.groups(values, self.lists):
-            try:
-                events += order_lines.merge_equal(self._events_of_group(around, inside))
-            except NoEvent as error:
-                left_out = error
+            events += order_lines.merge_equal(self._events_of_group(around, inside, left_out))
         if not events:
-            raise left_out or RejectedLine("no event in this line")
+            raise left_out[0] if left_out else RejectedLine("no event in this line")
         extra = [event for rules in self.also if rules.applies(values) for event in rules.events(values, is_element=False)]
         return events + extra
 
-    def _events_of_group(self, around: Values, inside: list[Values]) -> Iterator[Event]:
+    def _events_of_group(self, around: Values, inside: list[Values], left_out: list[NoEvent]) -> list[Event]:
+        """Returns the events of the elements of a list, or that of the line around an empty one."""
         if not inside:
-            yield from self.event_rules.events(around, is_element=not self.lists)
-            return
-        events = [event for values in inside for event in self.event_rules.events(values)]
-        yield from events
-        if not any("price" in event for event in events) and events[0]["event_type"] in order_lines.TYPES:
-            yield from self._events_of_whole_order(around)
+            return self._events_of_one(around, not self.lists, left_out)
+        events = [event for values in inside for event in self._events_of_one(values, True, left_out)]
+        if any(event["event_type"] in order_lines.TYPES for event in events) and not any("price" in event for event in events):
+            # The products of an order have no prices: one more event has its value, if the line has one.
+            events += [event for event in self._events_of_one(around, False, left_out) if "price" in event]
+        return events
 
-    def _events_of_whole_order(self, around: Values) -> Iterator[Event]:
-        """Yields the event with an order's value, if the line has one: its products have no prices."""
-        yield from (event for event in self.event_rules.events(around, is_element=False) if "price" in event)
+    def _events_of_one(self, values: Values, is_element: bool, left_out: list[NoEvent]) -> list[Event]:
+        try:
+            return list(self.event_rules.events(values, is_element))
+        except NoEvent as no_event:
+            left_out.append(no_event)
+            return []
 
     def product_states(self, values: Values) -> Iterator[tuple[State, int]]:
         """Yields the states of the products in a line, each with the time of its event (ms since 1970)."""
