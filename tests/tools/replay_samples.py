@@ -13,6 +13,29 @@ from tools.replay.order_lines import Orders
 
 SAMPLES = Path(__file__).parent / "samples"
 Event = dict[str, Any]
+START = 1762160400000  # 2025-11-03 09:00:00 UTC, when the made-up files begin
+
+# The fields of a simple log; tests change some of them.
+LOG: dict[str, Any] = {
+    "event_time": "at",
+    "event_type": "type",
+    "session_id": {"from": "session", "optional": True},
+    "user_id": {"from": "user", "optional": True},
+    "device_id": {"from": "device", "optional": True},
+    "product_id": {"from": "product", "optional": True},
+    "order_id": {"from": "order", "optional": True},
+    "quantity": {"from": "quantity", "optional": True},
+    "price": {"from": "price", "optional": True},
+    "currency": {"from": "currency", "optional": True},
+    "coupon": {"from": "coupon", "optional": True},
+    "search_query": {"from": "query", "optional": True},
+}
+# The same with a list of products and the value of the whole order.
+BASKET = LOG | {
+    "product_id": {"from": "item.sku", "optional": True},
+    "quantity": {"from": "item.n", "optional": True},
+    "price": {"from": "item.price", "without_each": "value", "optional": True},
+}
 
 
 class Replayed:
@@ -50,8 +73,26 @@ def jsonl(path: Path, *lines: Event) -> Path:
     return path
 
 
+def without(event: dict[str, Any], *fields: str) -> dict[str, Any]:
+    """Returns an event without some fields."""
+    return {name: value for name, value in event.items() if name not in fields}
+
+
 def own_mapping(folder: Path, **content: Any) -> str:
     """Write a mapping, and return its path."""
     path = folder / "own.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return str(path)
+
+
+def purchase(**values: Any) -> Event:
+    """Returns a line of the log: a purchase of one product, with some values changed."""
+    return {
+        "at": "2025-11-03T09:00:00Z", "type": "purchase", "session": "s-1", "order": "O-1", "product": "p-1", "quantity": 1, "price": 5,
+        "currency": "EUR",
+    } | values  # fmt: skip
+
+
+def replay_lines(folder: Path, *lines: Event, fields: dict[str, Any] = LOG, **content: Any) -> Replayed:
+    """Read lines with a mapping of its own."""
+    return Replayed(jsonl(folder / "log.jsonl", *lines), own_mapping(folder, fields=fields, **content))

@@ -1,6 +1,6 @@
 """Master data: appends states of users and products to the landing tables; a state that a table holds is not written again.
 
-A state is identified by its id and updated_at. Used by the shop and by replay; as a command it loads CSV files.
+A state is identified by its id and updated_at. Used by the shop and by replay; as a command it loads files.
 """
 
 from pathlib import Path
@@ -9,18 +9,16 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
-from pyarrow import csv
 from pyiceberg.exceptions import CommitFailedException
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
-from tools.lake import catalog
+from tools.lake import catalog, master_data_files
+from tools.replay import mapping as mappings
 
 USERS, PRODUCTS = "landing.users", "landing.products"
-# The updated_at of a state without a date: it always held. A fixed date keeps a second load from adding it again.
-ALWAYS = "2000-01-01T00:00:00Z"
 
 app = new_app(__doc__)
 
@@ -81,54 +79,20 @@ def _keys(table: pa.Table) -> list[str]:
     return [f"{a}@{b}" for a, b in zip(ids.to_pylist(), updated_at.cast(pa.int64()).to_pylist(), strict=True)]
 
 
-def read_csv(path: Path, table: str) -> pa.Table:
-    """Read a file whose columns are named as the landing table's; updated_at is optional. Raises UsageError."""
-    contract = schema.tables()[table]
-    columns = [field.name for field in contract.fields]
-    as_text = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True)
-    try:
-        states = csv.read_csv(path, convert_options=as_text)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"{path}: cannot be read as CSV: {error}") from None
-    _check_columns(states.column_names, columns, contract.keys[0], f"{path}: {table}")
-    if "updated_at" not in states.column_names:
-        states = states.append_column("updated_at", pa.array([ALWAYS] * len(states)))
-    return pa.table({name: _typed(states[name], contract.field(name).type, f"{path}: column {name}") for name in states.column_names})
-
-
-def _check_columns(columns: list[str], allowed: list[str], id_column: str, location: str) -> None:
-    unknown = [name for name in columns if name not in allowed]
-    if unknown:
-        raise UsageError(f"{location}: unknown column {unknown[0]!r}: rename it to one of {', '.join(allowed)}, or remove it")
-    if id_column not in columns:
-        raise UsageError(f"{location}: no column {id_column!r}, which identifies a row; the columns are {', '.join(allowed)}")
-
-
-def _typed(column: pa.ChunkedArray, contract_type: str, location: str) -> pa.ChunkedArray:
-    if contract_type == "timestamptz":
-        arrow_type = pa.timestamp("us", tz="UTC")
-    elif contract_type.startswith("decimal"):
-        arrow_type = pa.decimal128(18, 2)
-    else:
-        arrow_type = pa.string()
-    try:
-        return column.cast(arrow_type)
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{location} ({contract_type}): {error}") from None
-
-
 @app.command()
 @report_errors()
 def load(
-    users: Annotated[Path | None, typer.Option(help="CSV of users.", exists=True, dir_okay=False)] = None,
-    products: Annotated[Path | None, typer.Option(help="CSV of products.", exists=True, dir_okay=False)] = None,
+    users: Annotated[Path | None, typer.Option(help="CSV, JSON lines or Parquet of users.", exists=True, dir_okay=False)] = None,
+    products: Annotated[Path | None, typer.Option(help="CSV, JSON lines or Parquet of products.", exists=True, dir_okay=False)] = None,
+    mapping: Annotated[str, typer.Option(help="Mapping of the files' columns; without it they are named as in the tables.")] = "",
 ) -> None:
-    """Load users and products from CSV files whose columns are named as those of the landing tables."""
+    """Load users and products from files whose columns are named as those of the landing tables, or by a mapping."""
     paths = {table: path for table, path in ((USERS, users), (PRODUCTS, products)) if path}
     if not paths:
         raise UsageError("nothing to load: give --users FILE or --products FILE")
     # All files are read first: a file that cannot be read stops the command before anything is written.
-    states_by_table = {table: read_csv(path, table) for table, path in paths.items()}
+    rules = mappings.load_any(mapping) if mapping else None
+    states_by_table = {table: master_data_files.read(path, table, rules) for table, path in paths.items()}
     settings = current_settings()
     for table, states in states_by_table.items():
         changed = contradictions(settings, table, states)

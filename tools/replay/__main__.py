@@ -18,7 +18,7 @@ from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.kafka import producer
 from tools.kafka.client import SendError, require_topic
-from tools.lake import master_data
+from tools.lake import master_data, master_data_files
 from tools.ledger.journal import Journal
 from tools.replay import mapping as mappings
 from tools.replay import sending, sources
@@ -81,8 +81,9 @@ class Run:
 def replay(
     file: Annotated[Path, typer.Option(help="CSV, JSON lines or Parquet; the first two may be gzipped.", exists=True, dir_okay=False)],
     mapping: Annotated[str, typer.Option(help="Name of a bundled mapping (docs/replay.md lists them), or the path of your own.")],
-    users: Annotated[Path | None, typer.Option(help="CSV of users, loaded as master data.", exists=True, dir_okay=False)] = None,
-    products: Annotated[Path | None, typer.Option(help="CSV of products, loaded as master data.", exists=True, dir_okay=False)] = None,
+    users: Annotated[Path | None, typer.Option(help="File of users, loaded as master data.", exists=True, dir_okay=False)] = None,
+    products: Annotated[Path | None, typer.Option(help="File of products, loaded as master data.", exists=True, dir_okay=False)] = None,
+    master_data_mapping: Annotated[str, typer.Option(help="Mapping of the columns of the users and products files.")] = "",
     rejects: Annotated[Path | None, typer.Option(help="File for rejected lines; default: beside the run's ledger.")] = None,
     with_master_data: Annotated[bool, typer.Option("--master-data/--no-master-data", help="Write master data to the lake.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the file and print the account, send and write nothing.")] = False,
@@ -91,9 +92,10 @@ def replay(
     """Send a file. The same file again sends the same event_ids, of which the nightly run keeps one each."""
     settings, rules = current_settings(), mappings.load(mapping)
     _require_data_of_mapping(file, rules)
-    # The CSV files are read first: an error in them stops the command before anything is sent.
+    # The files of users and products are read first: an error in them stops the command before anything is sent.
     paths = {table: path for table, path in ((master_data.USERS, users), (master_data.PRODUCTS, products)) if path}
-    states_by_table = {table: master_data.read_csv(path, table) for table, path in paths.items()}
+    master_rules = mappings.load_any(master_data_mapping) if master_data_mapping else None
+    states_by_table = {table: master_data_files.read(path, table, master_rules) for table, path in paths.items()}
     name = names.slug(f"replay_{file.name}_{rules.name}")
     open_outputs = _dry_outputs if dry_run else _outputs
     metadata = {"command": "replay", "file": str(file.resolve()), "mapping": mapping}

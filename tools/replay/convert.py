@@ -66,7 +66,7 @@ def _type_converter(field: Field, time_format: str, zone: tzinfo) -> Converter:
         return _rejecting(field, lambda value: milliseconds(value, time_format, zone))
     if field.type in ("int", "long"):
         return _rejecting(field, whole_number)
-    if field.type in ("double", "decimal(18,2)"):
+    if field.type == "double" or field.type.startswith("decimal"):
         return _rejecting(field, number)
     if field.name in TEXT_CONVERTERS:
         return _rejecting(field, TEXT_CONVERTERS[field.name])

@@ -91,8 +91,11 @@ def _hash(value: str) -> str:
     return hashlib.sha256(value.strip().lower().encode(errors="surrogateescape")).hexdigest()
 
 
-def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, more_placeholders: frozenset[str]) -> FieldRule:
-    """Returns the rule of a field. `spec`: a column's name, or an object with some of KEYS. Raises UsageError that begins with location."""
+def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, no_values: frozenset[str]) -> FieldRule:
+    """Returns the rule of a field; `spec` is a column's name, or an object with some of KEYS. Raises UsageError that begins with location.
+
+    zone: of times that name none. no_values: texts that stand for no value.
+    """
     spec = {"from": spec} if isinstance(spec, str) else spec
     if not isinstance(spec, dict):
         raise UsageError(f"{location}: {spec!r} is no rule: give the name of a column, or an object with `from` or `constant`")
@@ -113,7 +116,7 @@ def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, more_pl
         if_present=tuple(_object(spec, "if_present", location).items()),
         without_each=names(spec.get("without_each", []), f"{location}: without_each"),
         hashed=frozenset(names(spec.get("hash", []), f"{location}: hash")),
-        placeholders=placeholders.of_field(contract_field, more_placeholders),
+        placeholders=placeholders.of_field(contract_field, no_values),
         convert=converter(contract_field, time_format, _object(spec, "values", location) or None, zone),
     )
 

@@ -10,7 +10,7 @@ import yaml
 
 from clickstream_contracts import schema
 from tools.common.command import UsageError
-from tools.replay import field_rule, reading_options
+from tools.replay import field_rule, placeholders, reading_options
 from tools.replay.elements import ListRule
 from tools.replay.event_rules import REQUIRED_FIELDS, EventRules
 from tools.replay.field_rule import FieldRule, check_keys, names
@@ -33,7 +33,15 @@ EACH: Final = "each"
 
 
 def load(name: str) -> Mapping:
-    """Returns a bundled mapping by name, or a user's own by path. Raises UsageError that names the file, the key and the value."""
+    """Returns a bundled mapping of events by name, or a user's own by path. Raises UsageError that names file, key and value."""
+    mapping = load_any(name)
+    if not mapping.fields:
+        raise UsageError(f"{name}: key `fields` is missing: a mapping of events needs an object of event fields and their columns")
+    return mapping
+
+
+def load_any(name: str) -> Mapping:
+    """Returns a mapping of events, users or products. Raises UsageError as `load`."""
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else BUNDLED / f"{name}.yaml"
     try:
@@ -67,10 +75,13 @@ def parse(content: Any, name: str, file: str) -> Mapping:
 
 
 class _Parser:
-    """Parses the rules of fields of one file, whose times are in `zone` where they name none."""
+    """Parses the rules of fields of one file.
 
-    def __init__(self, file: str, zone: tzinfo, placeholders: frozenset[str]) -> None:
-        self.file, self.zone, self.placeholders = file, zone, placeholders
+    zone: of times that name none. own_placeholders: the texts that stand for no value, beside those of events.
+    """
+
+    def __init__(self, file: str, zone: tzinfo, own_placeholders: frozenset[str]) -> None:
+        self.file, self.zone, self.own_placeholders = file, zone, own_placeholders
 
     def event_rules(self, content: dict[str, Any]) -> EventRules:
         specs = content["fields"]
@@ -122,12 +133,18 @@ class _Parser:
         specs, contract = content.get(section, {}), schema.tables()[f"landing.{section}"]
         if not isinstance(specs, dict):
             raise UsageError(f"{self.file}: {section}: {specs!r} is no object of columns")
-        excluded = {"updated_at"} if "fields" in content and section == "products" else set()
-        check_keys(set(specs), {field.name for field in contract.fields} - excluded, f"{self.file}: {section}")
-        return tuple(self._rule(spec, contract.field(name), f"{section}: {name}") for name, spec in specs.items())
+        is_from_events = "fields" in content and section == "products"
+        allowed = {field.name for field in contract.fields} - ({"updated_at"} if is_from_events else set())
+        check_keys(set(specs), allowed, f"{self.file}: {section}")
+        # In a shop's own list of users or products `null` and `(none)` are names; trackers write them for nothing.
+        no_values = self.own_placeholders | (placeholders.DEFAULT if is_from_events else frozenset())
+        return tuple(
+            field_rule.parse(spec, contract.field(name), f"{self.file}: {section}: {name}", self.zone, no_values)
+            for name, spec in specs.items()
+        )
 
     def _rule(self, spec: Any, contract_field: schema.Field, name: str) -> FieldRule:
-        return field_rule.parse(spec, contract_field, f"{self.file}: {name}", self.zone, self.placeholders)
+        return field_rule.parse(spec, contract_field, f"{self.file}: {name}", self.zone, placeholders.DEFAULT | self.own_placeholders)
 
 
 def _lists(spec: Any, file: str) -> tuple[ListRule, ...]:

@@ -23,9 +23,9 @@ DEFAULT: Final = frozenset(
 FREE_TEXTS: Final = {"search_query", "user_agent"}
 
 
-def of_field(field: Field, more: frozenset[str]) -> frozenset[str]:
-    """Returns the texts that are no value of a field; `more` are those of the mapping. Only texts have placeholders."""
-    return frozenset() if field.type != "string" or field.name in FREE_TEXTS else DEFAULT | more
+def of_field(field: Field, placeholders: frozenset[str]) -> frozenset[str]:
+    """Returns the placeholders that apply to a field: none unless it is a text that names something."""
+    return frozenset() if field.type != "string" or field.name in FREE_TEXTS else placeholders
 
 
 def is_missing(value: Any, placeholders: frozenset[str]) -> bool:

@@ -1,0 +1,138 @@
+"""Order lines: returns, rows of one order, lines that are sent again, and currencies."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tools.replay_samples import BASKET, LOG, Replayed, own_mapping, purchase, replay_lines
+
+
+def test_a_negative_quantity_is_a_refund_if_the_mapping_says_so(tmp_path: Path) -> None:
+    lines = purchase(quantity=2), purchase(quantity=-2), purchase(type="refund", quantity=-1, price=-3), purchase(type="refund", quantity=1)
+    sample = replay_lines(tmp_path, *lines, negative_quantity="refund")
+    assert sample.columns("event_type", "quantity", "price") == [
+        ("purchase", 2, 5.0),
+        ("refund", 2, 5.0),
+        ("refund", 1, 3.0),
+        ("refund", 1, 5.0),
+    ]
+
+
+def test_a_negative_quantity_is_rejected_with_what_to_write_otherwise(tmp_path: Path) -> None:
+    sample = replay_lines(tmp_path, purchase(quantity=-2), purchase())
+    assert len(sample.events) == 1
+    assert sample.reasons() == [(1, "quantity: negative: -2; if it is a return, write `negative_quantity: refund` in the mapping")]
+
+
+def test_one_line_may_have_a_refund_beside_its_purchase(tmp_path: Path) -> None:
+    refund = {
+        "when": "refunded",
+        "fields": {"event_type": {"constant": "refund"}, "price": "refunded", "quantity": None, "product_id": None},
+    }
+    lines = (
+        purchase(refunded="2.50"),
+        purchase(order="O-2", refunded=0),
+        purchase(order="O-3", refunded=""),
+        purchase(order="O-4", refunded="?"),
+    )
+    sample = replay_lines(tmp_path, *lines, also=[refund])
+    assert sample.columns("event_type", "order_id", "product_id", "quantity", "price") == [
+        ("purchase", "O-1", "p-1", 1, 5.0),
+        ("refund", "O-1", None, None, 2.5),
+        ("purchase", "O-2", "p-1", 1, 5.0),
+        ("purchase", "O-3", "p-1", 1, 5.0),
+    ]
+    assert sample.reasons() == [(4, "refunded: not a number: '?'")]
+
+
+def test_rows_of_one_order_share_values_in_any_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(
+        "at,type,session,order,product,quantity,price,currency,refunded\n"
+        "2025-11-03T09:00:00Z,purchase,s-1,A,p-1,1,5,EUR,3\n"
+        "2025-11-03T10:00:00Z,purchase,s-2,B,p-1,1,5,JPY,\n"
+        ",,,A,p-2,1,6,,3\n"
+        ",,,B,p-3,1,7,,\n"
+        ",,,C,p-3,1,7,,\n"
+    )
+    refund = {"when": "refunded", "fields": {"event_type": {"constant": "refund"}, "price": "refunded", "product_id": None}}
+    rows = {"by": "order", "fill_down": ["at", "type", "session", "currency"], "first_row_only": "refunded"}
+    sample = Replayed(path, own_mapping(tmp_path, fields=LOG, also=[refund], multi_row=rows))
+    assert sample.columns("event_type", "order_id", "product_id", "price", "currency", "session_id") == [
+        ("purchase", "A", "p-1", 5.0, "EUR", "s-1"),
+        ("refund", "A", None, 3.0, "EUR", "s-1"),
+        ("purchase", "B", "p-1", 5.0, "JPY", "s-2"),
+        ("purchase", "A", "p-2", 6.0, "EUR", "s-1"),
+        ("purchase", "B", "p-3", 7.0, "JPY", "s-2"),
+    ]
+    assert sample.reasons() == [(6, "event_time: no value")]
+
+
+def test_an_order_line_has_the_same_id_each_time_it_is_sent(tmp_path: Path) -> None:
+    reloaded = purchase(at="2025-11-06T11:00:00Z", session="s-9", user="u-1", coupon="X")
+    others = [purchase(product="p-2"), purchase(price=6), purchase(quantity=2), purchase(order="O-2"), purchase(type="refund")]
+    sample = replay_lines(tmp_path, purchase(), reloaded, purchase(price="5.00"), *others)
+    first, second, third, *different = [event["event_id"] for event in sample.events]
+    assert first == second == third
+    assert len({first, *different}) == 6
+    assert sample.orders.repeats == 2
+
+
+def test_a_repeat_is_counted_also_if_the_file_gives_it_an_id_of_its_own(tmp_path: Path) -> None:
+    fields = LOG | {"event_id": "id"}
+    sample = replay_lines(tmp_path, purchase(id="a"), purchase(id="b"), purchase(id="c", order="O-2"), fields=fields)
+    assert [event["event_id"] for event in sample.events] == ["a", "b", "c"]
+    assert sample.orders.repeats == 1
+
+
+def test_equal_products_of_one_basket_are_pieces_and_no_repeats(tmp_path: Path) -> None:
+    items = [
+        {"sku": "cup", "price": 5},
+        {"sku": "cup", "price": 5, "n": 2},
+        {"sku": "cup", "price": 4},
+        {"sku": "cup", "price": "5.0", "n": 1},
+    ]
+    sample = replay_lines(tmp_path, purchase(items=items), purchase(items=items), fields=BASKET, each={"item": "items"})
+    assert sample.columns("product_id", "quantity", "price") == [("cup", 4, 5.0), ("cup", None, 4.0)] * 2
+    assert (sample.net(), sample.orders.repeats) == (24.0, 2)
+
+
+def test_events_that_are_no_order_lines_are_never_repeats(tmp_path: Path) -> None:
+    view, without_order = purchase(type="view_item"), purchase(order=None)
+    sample = replay_lines(tmp_path, view, view, without_order, without_order | {"at": "2025-11-03T09:00:01Z"})
+    ids = [event["event_id"] for event in sample.events]
+    assert ids[0] == ids[1], "equal lines of a file are one event"
+    assert len(set(ids)) == 3
+    assert sample.orders.repeats == 0
+
+
+@pytest.mark.parametrize(("written", "code"), [("eur", "EUR"), (" Usd ", "USD"), ("JPY", "JPY"), ("kwd", "KWD"), ("hrk", "HRK")])
+def test_currencies_are_codes_in_capitals(tmp_path: Path, written: str, code: str) -> None:
+    assert replay_lines(tmp_path, purchase(currency=written)).columns("currency") == [(code,)]
+
+
+@pytest.mark.parametrize("written", ["€", "EURO", "XYZ", "US$", "978"])
+def test_other_texts_are_rejected_as_currency(tmp_path: Path, written: str) -> None:
+    sample = replay_lines(tmp_path, purchase(currency=written))
+    assert sample.reasons() == [(1, f"currency: not a code of ISO 4217: {written!r}: use one like EUR")]
+
+
+def test_an_order_has_one_currency(tmp_path: Path) -> None:
+    lines = (
+        purchase(order="C-4", currency="USD", price=100),
+        purchase(order="C-4", currency="JPY", price=500, product="post-1"),
+        purchase(order="C-5", currency="jpy"),
+        purchase(order="C-4", currency="usd", product="p-2"),
+        purchase(order="C-4", currency=None, product="p-3"),
+    )
+    sample = replay_lines(tmp_path, *lines)
+    assert sample.reasons() == [(2, "currency: another one than the order's earlier lines: order 'C-4' has USD and JPY")]
+    assert [event.get("currency") for event in sample.events] == ["USD", "JPY", "USD", None]
+
+
+def test_a_line_with_products_in_two_currencies_is_rejected_and_leaves_no_trace(tmp_path: Path) -> None:
+    fields = BASKET | {"currency": {"from": ["item.currency", "currency"]}}
+    mixed = [{"sku": "a", "price": 1, "currency": "USD"}, {"sku": "b", "price": 1, "currency": "EUR"}]
+    sample = replay_lines(tmp_path, purchase(items=mixed), purchase(items=mixed[1:]), fields=fields, each={"item": "items"})
+    assert [number for number, _ in sample.reasons()] == [1]
+    assert sample.columns("product_id", "currency") == [("b", "EUR")]
