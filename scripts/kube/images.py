@@ -34,7 +34,7 @@ def images(node: Any) -> Iterator[str]:
 def check(objects: list[Object], nodes: list[Object]) -> list[tuple[str, str, str]]:
     """Returns the problems and notes."""
     used = {image for item in objects for image in images(item) if item["kind"] != "CustomResourceDefinition"}
-    lists = [{name for image in node["status"].get("images", []) for name in image.get("names", [])} for node in nodes]
+    lists = [{name for image in node["status"].get("images", []) for name in image.get("names") or []} for node in nodes]
     lines = []
     for image in sorted(image for image in used if image.startswith(LOCAL)):
         without = sum(1 for names in lists if image not in names and len(names) < LISTED_IMAGES)

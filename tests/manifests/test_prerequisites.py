@@ -25,7 +25,8 @@ def cluster(
     kubectl.on("get storageclass", ok(classes)).on("get daemonsets", ok(daemonsets))
     kubectl.on("get service kubernetes", ok("10.96.0.1")).on("get endpointslices", ok("172.18.0.2"))
     images = sorted({"localhost/clickstream/" + name + ":0.1.0" for name in ("airflow", "flink-apps", "ray-apps", "spark-apps", "tools")})
-    nodes = {"items": [LARGE | {"status": LARGE["status"] | {"images": [{"names": images}]}}]}
+    # An image that a newer one has replaced is listed without names.
+    nodes = {"items": [LARGE | {"status": LARGE["status"] | {"images": [{"names": images}, {"names": None, "sizeBytes": 1}]}}]}
     return kubectl.on("get nodes", ok(nodes)).on("get pods -A", ok({"items": []}))
 
 
