@@ -52,13 +52,14 @@ class EventLimits:
         """Returns the first limit that a field of the event breaks, None if the event is valid. Missing fields are no problem here."""
         fields = _fields()
         for name, value in event.items():
-            reason = None if value is None else self._reason(fields[name], value)
+            if value is None:
+                continue
+            reason = broken_limit(fields[name], value)
+            if reason is None and name == "event_time":
+                reason = self._time_reason(value)
             if reason is not None:
                 return Problem(f"{name}: {reason}", repr(value)[:MAX_SHOWN])
         return None
-
-    def _reason(self, field: Field, value: Any) -> str | None:
-        return self._time_reason(value) if field.name == "event_time" and type(value) is int else broken_limit(field, value)
 
     def _time_reason(self, milliseconds: int) -> str | None:
         if milliseconds < self.earliest:
@@ -103,6 +104,12 @@ def _range_reason(field: Field, value: float | Decimal) -> str | None:
 
 
 def _decimal_reason(field: Field, value: float | Decimal) -> str | None:
-    match = DECIMAL.fullmatch(field.type)
-    digits = int(match[1]) - int(match[2]) if match else None
+    digits = _whole_digits(field.type)
     return None if digits is None or abs(value) < 10**digits else f"has more than {digits} digits"
+
+
+@cache
+def _whole_digits(type_: str) -> int | None:
+    """Returns the digits before the point of a decimal, None for other types."""
+    match = DECIMAL.fullmatch(type_)
+    return int(match[1]) - int(match[2]) if match else None

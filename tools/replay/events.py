@@ -48,8 +48,8 @@ class Products:
     _latest: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, state: State, valid_from: int) -> None:
-        """Add a state if it differs from the product's latest one; valid_from: ms since 1970."""
-        if state.get("product_id") and self._latest.get(state["product_id"]) != state:
+        """Add a state if it is valid and differs from the product's latest one; valid_from: ms since 1970."""
+        if state.get("product_id") and self._latest.get(state["product_id"]) != state and _is_valid_state(state):
             self._latest[state["product_id"]] = state
             self.states.append({**state, "updated_at": valid_from})
 
@@ -128,7 +128,7 @@ def map_lines(
         if isinstance(result, Mapped):
             result = _add_to_orders(result, orders)
         if isinstance(result, Mapped) and mapping.products:
-            products.add_all(_product_states(line, mapping))
+            products.add_all(_product_states(result, mapping))
         yield result
 
 
@@ -160,17 +160,17 @@ def _require_valid(event: Event, limits: EventLimits | None) -> None:
         raise RejectedLine(problem.reason, problem.value)
 
 
-def _product_states(line: Line, mapping: Mapping) -> list[tuple[State, int]]:
-    """Returns the valid product states of a line whose events are sent; what cannot be read of them is left out."""
-    contract = schema.tables()["landing.products"]
-    states = []
+def _product_states(mapped: Mapped, mapping: Mapping) -> list[tuple[State, int]]:
+    """Returns the product states of a line; [] if they cannot be read, since its events are sent all the same."""
     try:
-        for state, valid_from in mapping.product_states(line.values or {}):
-            if not any(broken_limit(contract.field(name), value) for name, value in state.items() if value is not None):
-                states.append((state, valid_from))
+        return list(mapping.product_states(mapped.line.values or {}, mapped.events[0]["event_time"]))
     except Exception:
-        return states
-    return states
+        return []
+
+
+def _is_valid_state(state: State) -> bool:
+    contract = schema.tables()["landing.products"]
+    return not any(broken_limit(contract.field(name), value) for name, value in state.items() if value is not None)
 
 
 def _add_to_orders(mapped: Mapped, orders: Orders) -> Mapped | Rejected:
