@@ -90,7 +90,7 @@ def _rejecting(field: Field, convert: Converter) -> Converter:
 def identifier(value: Value) -> str:
     """Returns an id as text without surrounding spaces; `12001.0` is the id `12001`. Raises ValueError for objects and lists."""
     written = text(value).strip()
-    return written.removesuffix(".0") if FLOAT_ID.fullmatch(written) else written
+    return written.removesuffix(".0") if written.endswith(".0") and FLOAT_ID.fullmatch(written) else written
 
 
 def currency(value: Value) -> str:

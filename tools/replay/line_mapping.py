@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from tools.common.command import UsageError
@@ -122,14 +123,23 @@ class Mapping:
             left_out.append(no_event)
             return []
 
-    def product_states(self, values: Values) -> Iterator[tuple[State, int]]:
-        """Yields the states of the products in a line, each with the time of its event (ms since 1970)."""
-        time_rule = next(rule for rule in self.fields if rule.name == "event_time")
+    def product_states(self, values: Values, line_time: int) -> Iterator[tuple[State, int]]:
+        """Yields the states of the products in a line, each with the time of its event; times in ms since 1970.
+
+        line_time: of the line's first event, for elements that have no time of their own.
+        """
         for around, inside in elements.groups(values, self.lists):
             for element in inside or [around]:
                 try:
                     state = {rule.name: rule.read(element, bool(inside) or not self.lists) for rule in self.products}
-                    yield state, time_rule.read(element)
+                    yield state, self._element_time_rule.read(element) if self._element_time_rule else line_time
                 except RejectedLine:
                     # The event is sent; only its product state cannot be read.
                     continue
+
+    @cached_property
+    def _element_time_rule(self) -> FieldRule | None:
+        """The rule of event_time, None if it reads no column of an element."""
+        names = tuple(f"{rule.name}." for rule in self.lists)
+        rules = (rule for rule in self.fields if rule.name == "event_time")
+        return next((rule for rule in rules if any(path.startswith(names) for path in rule.paths)), None) if names else None

@@ -16,7 +16,7 @@ MAX_ID_EXPONENT: Final = 200
 
 def number(value: Any) -> float:
     """Returns a number or text as a float. Raises ValueError with a hint if it is no finite number."""
-    parsed = float(exact(value))
+    parsed = float(_plain_text(value) if isinstance(value, str) else exact(value))
     if not math.isfinite(parsed):
         raise ValueError("too large")
     return parsed
@@ -32,7 +32,7 @@ def whole_number(value: Any) -> int:
 
 def exact(value: Any) -> Decimal:
     """Returns a number or text with all its digits. Raises ValueError with a hint for everything else, also NaN and infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
         raise ValueError("it is of another type")
     # A float as the shortest text that gives the same float: 0.1, not 0.1000000000000000055.
     parsed = Decimal(_plain_text(value)) if isinstance(value, str) else Decimal(repr(value) if isinstance(value, float) else value)
@@ -55,10 +55,12 @@ def text(value: Any) -> str:
 
     Raises ValueError for objects and lists, and for NaN and infinity, which are no ids.
     """
-    if isinstance(value, float | Decimal):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (float, Decimal)):
         if not math.isfinite(value) or Decimal(value).adjusted() > MAX_ID_EXPONENT:
             raise ValueError("NaN, infinity and huge numbers are no texts")
         return str(int(value)) if value == int(value) else str(value)
-    if not isinstance(value, str | int | date | time):
+    if not isinstance(value, (int, date, time)):
         raise ValueError("it is no single value")
     return str(value)

@@ -1,7 +1,7 @@
 """Order lines: purchases and refunds of one product of one order. The same line sent again is a repeat, and an order has one currency."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any, Final
@@ -26,11 +26,13 @@ def line_id(event: Event) -> str:
     return "line-" + hashlib.sha256(values.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def merge_equal(events: Iterable[Event]) -> list[Event]:
+def merge_equal(events: list[Event]) -> list[Event]:
     """Returns the events of one line of a file; equal products of one order at the same price are one event with the sum of the pieces.
 
     Otherwise the second one would be taken for a repeat of the first.
     """
+    if len(events) < 2:
+        return events
     merged: dict[tuple[Any, ...], Event] = {}
     for position, event in enumerate(events):
         key = _merge_key(event) if is_order_line(event) else (position,)
@@ -72,6 +74,8 @@ class Orders:
     def add(self, events: list[Event]) -> None:
         """Add the events of a line of the file. Raises RejectedLine, and adds none, if an order would have two currencies."""
         lines = [event for event in events if is_order_line(event)]
+        if not lines:
+            return
         seen: dict[str, str] = {}
         for event in lines:
             order, currency = event["order_id"], event.get("currency")

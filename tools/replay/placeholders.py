@@ -30,4 +30,6 @@ def of_field(field: Field, placeholders: frozenset[str]) -> frozenset[str]:
 
 def is_missing(value: Any, placeholders: frozenset[str]) -> bool:
     """Returns whether a value of a file stands for none."""
-    return value is None or (isinstance(value, str) and (value == "" or value.strip() in placeholders))
+    if not isinstance(value, str):
+        return value is None
+    return not value or value in placeholders or ((value[0] == " " or value[-1] == " ") and value.strip() in placeholders)

@@ -46,6 +46,8 @@ def milliseconds(value: Any, time_format: str = "auto", zone: tzinfo = UTC) -> i
 def _detect(value: Any, zone: tzinfo) -> int:
     """Returns the time of a value whose format is not named: a date without separators, a number by its size, or ISO 8601."""
     digits = str(value).strip()
+    if digits[4:5] == "-" and digits[:4].isdigit():
+        return _epoch_ms(_iso(digits), zone)
     if not isinstance(value, float) and COMPACT.fullmatch(digits):
         seconds, thousandths = digits[:WHOLE_SECONDS], int(digits[WHOLE_SECONDS:] or 0)
         return _epoch_ms(datetime.strptime(seconds, COMPACT_PATTERNS[len(seconds)]), zone) + thousandths
