@@ -8,6 +8,7 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from clickstream.streams import job_state, lake_offsets
 from clickstream.streams.job_state import JobStateStore, LastGood
+from clickstream.streams.lake_offsets import NOTHING_PUBLISHED
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 
@@ -77,7 +78,7 @@ def test_a_savepoint_before_an_upgrade_is_a_start_position_but_no_savepoint_of_a
 
 
 def test_partitions_without_records_start_at_0(store: JobStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake_offsets, "end_offsets", lambda catalog, table_ids: {1: 5})
-    assert store._end_offsets(None, ["raw.clicks"]) == {0: 0, 1: 5, 2: 0}
-    monkeypatch.setattr(lake_offsets, "end_offsets", lambda catalog, table_ids: {})
-    assert store._end_offsets(None, ["raw.clicks"]) == {}
+    monkeypatch.setattr(lake_offsets, "end_offsets", lambda catalog, table_ids, published: {1: 5})
+    assert store._end_offsets(None, ["raw.clicks"], NOTHING_PUBLISHED) == {0: 0, 1: 5, 2: 0}
+    monkeypatch.setattr(lake_offsets, "end_offsets", lambda catalog, table_ids, published: {})
+    assert store._end_offsets(None, ["raw.clicks"], NOTHING_PUBLISHED) == {}

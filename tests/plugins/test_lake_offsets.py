@@ -1,5 +1,6 @@
 """End offsets of real Iceberg tables in a local folder."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,16 @@ import pytest
 from pyiceberg.catalog.memory import InMemoryCatalog
 
 from clickstream.hooks.flink import FlinkError
-from clickstream.streams.lake_offsets import end_offsets
+from clickstream.streams import lake_offsets
+from clickstream.streams.lake_offsets import LONGEST_RUN, Published, end_offsets
 
 CLICKS, QUARANTINE = "raw.clicks", "raw.quarantine"
-SCHEMA = pa.schema({"kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "payload": pa.string()})
+SCHEMA = pa.schema(
+    {"kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "ingested_at": pa.timestamp("us", tz="UTC"), "payload": pa.string()}
+)
+LEDGER_SCHEMA = pa.schema({"kafka_partition": pa.int32(), "end_offset": pa.int64()})
+GAPS_SCHEMA = pa.schema({"kafka_partition": pa.int32(), "first_offset": pa.int64(), "end_offset": pa.int64()})
+NOW = datetime.now(UTC)
 Rows = list[tuple[int, int]]
 
 
@@ -25,11 +32,13 @@ def catalog(tmp_path: Path) -> Any:
     return catalog
 
 
-def append(catalog: Any, name: str, rows: Rows) -> list[Path]:
+def append(catalog: Any, name: str, rows: Rows, arrival: datetime = NOW) -> list[Path]:
     """Appends rows of partition and offset in one data file and returns the new files."""
     table = catalog.load_table(name)
     before = set(files(table))
-    table.append(pa.Table.from_pylist([{"kafka_partition": p, "kafka_offset": o, "payload": "x"} for p, o in rows], SCHEMA))
+    table.append(
+        pa.Table.from_pylist([{"kafka_partition": p, "kafka_offset": o, "ingested_at": arrival, "payload": "x"} for p, o in rows], SCHEMA)
+    )
     return [Path(path.removeprefix("file://")) for path in set(files(catalog.load_table(name))) - before]
 
 
@@ -52,13 +61,52 @@ def test_a_topic_whose_first_records_are_gone_has_no_gap(catalog: Any) -> None:
     assert end_offsets(catalog, [CLICKS]) == {0: 9}
 
 
-@pytest.mark.parametrize("rows", [[(0, 0), (0, 2)], [(0, 0), (0, 1), (0, 1), (0, 3)]])
-def test_records_that_are_missing_or_doubled_are_an_error(catalog: Any, rows: Rows) -> None:
-    append(catalog, CLICKS, rows)
-    with pytest.raises(
-        FlinkError, match=rf"gap in the Kafka offsets of the lake: it holds {len(rows)} records of partition 0 from offset 0"
-    ):
+def test_missing_records_are_an_error_that_names_the_offsets_and_the_fix(catalog: Any) -> None:
+    append(catalog, CLICKS, [(0, 0), (0, 1), (0, 1), (0, 4)])
+    with pytest.raises(FlinkError, match=r"records from offset 0 to 4, but none from 2 to 3; .*`./clickstream repair gaps`"):
         end_offsets(catalog, [CLICKS])
+
+
+def test_a_record_that_was_written_twice_is_no_error(catalog: Any) -> None:
+    append(catalog, CLICKS, [(0, 0), (0, 1), (0, 1)])
+    append(catalog, CLICKS, [(0, 1), (0, 2)])
+    append(catalog, QUARANTINE, [(0, 0)])
+    assert end_offsets(catalog, [CLICKS, QUARANTINE]) == {0: 3}
+
+
+def test_offsets_that_hold_no_record_are_no_error(catalog: Any) -> None:
+    append(catalog, CLICKS, [(0, 0), (0, 3), (0, 6)])
+    gaps = {0: [(1, 2), (2, 2), (4, 5), (7, 9)]}
+    assert end_offsets(catalog, [CLICKS], published=Published(gaps=gaps)) == {0: 7}
+    with pytest.raises(FlinkError, match="none from 5 to 5"):
+        end_offsets(catalog, [CLICKS], published=Published(gaps={0: [(1, 2), (4, 4)]}))
+
+
+def test_files_of_published_records_are_not_read_although_a_partition_has_had_no_record_for_long(catalog: Any) -> None:
+    catalog.create_namespace("curated")
+    catalog.create_namespace("landing")
+    ledger = catalog.create_table("curated.ingest_ledger", LEDGER_SCHEMA)
+    catalog.create_table("landing.offset_gaps", GAPS_SCHEMA)
+    assert lake_offsets.published(catalog) == lake_offsets.NOTHING_PUBLISHED
+    old = append(catalog, CLICKS, [(p, o) for p in (0, 1) for o in range(100)], NOW - timedelta(days=90))
+    # Its bounds cannot tell that it holds no record of partition 1.
+    old += append(catalog, CLICKS, [*((0, o) for o in range(100, 5000)), (2, 0)], NOW - timedelta(days=30))
+    append(catalog, CLICKS, [(0, 5000), (2, 1)], NOW)
+    ledger.append(
+        pa.Table.from_pylist([{"kafka_partition": p, "end_offset": end} for p, end in ((0, 5000), (1, 100), (2, 1))], LEDGER_SCHEMA)
+    )
+    for path in old:
+        path.unlink()
+    published = lake_offsets.published(catalog)
+    assert published.before is not None
+    assert abs(published.before - (NOW - LONGEST_RUN)) < timedelta(minutes=10)
+    assert end_offsets(catalog, [CLICKS, QUARANTINE], published=published) == {0: 5001, 1: 100, 2: 2}
+
+
+def test_a_gap_above_the_published_records_is_an_error(catalog: Any) -> None:
+    append(catalog, CLICKS, [(0, 12)])
+    with pytest.raises(FlinkError, match="from offset 10 to 12, but none from 10 to 11"):
+        end_offsets(catalog, [CLICKS], published=Published({0: 10}, NOW - timedelta(days=3)))
 
 
 def test_old_files_are_not_read(catalog: Any) -> None:
@@ -82,7 +130,7 @@ def test_a_gap_among_the_newest_records_is_an_error(catalog: Any, quarantined: R
     append(catalog, CLICKS, [(0, o) for o in range(100, 110) if o != 105])
     append(catalog, QUARANTINE, quarantined)
     if gap:
-        with pytest.raises(FlinkError, match="it holds 9 records of partition 0 from offset 100 to 109"):
+        with pytest.raises(FlinkError, match="records from offset 100 to 109, but none from 105 to 105"):
             end_offsets(catalog, [CLICKS, QUARANTINE], checked_offsets=10)
     else:
         assert end_offsets(catalog, [CLICKS, QUARANTINE], checked_offsets=10) == {0: 110}

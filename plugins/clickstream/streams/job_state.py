@@ -83,17 +83,18 @@ class JobStateStore:
         offsets: Offsets = {}
         with RestCatalog("nessie", **self._settings.pyiceberg()) as catalog:
             for topic, table_ids in sorted(tables_by_topic.items()):
-                end_offsets = self._end_offsets(catalog, table_ids)
+                published = lake_offsets.published(catalog) if topic == names.CLICKS_TOPIC else lake_offsets.NOTHING_PUBLISHED
+                end_offsets = self._end_offsets(catalog, table_ids, published)
                 if end_offsets:
                     offsets[topic] = end_offsets
         return offsets
 
-    def _end_offsets(self, catalog: Any, table_ids: list[str]) -> dict[int, int]:
+    def _end_offsets(self, catalog: Any, table_ids: list[str], published: lake_offsets.Published) -> dict[int, int]:
         """Returns the end offset of each partition in tables that share a topic; empty if they hold no records."""
         try:
-            end_offsets = lake_offsets.end_offsets(catalog, table_ids)
+            end_offsets = lake_offsets.end_offsets(catalog, table_ids, published=published)
         except FlinkError as error:
-            raise FlinkError(f"{error}; restore the newest checkpoint of {self._app} below flink/{self._app}/") from None
+            raise FlinkError(f"{error}; otherwise restore the newest checkpoint of {self._app} below flink/{self._app}/") from None
         if not end_offsets:
             return {}
         # Partitions without records start at 0: if they were left out, Flink would take the committed offset of the consumer group.

@@ -1,26 +1,35 @@
-"""End offsets of the Kafka records in tables of the lake, read from the bounds in the manifests and the newest data files."""
+"""End offsets of the Kafka records in tables of the lake, from the ledger, the bounds in the manifests and the newest data files."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clickstream.hooks.flink import FlinkError
 
 # Offsets below the newest one of a partition in which gaps are looked for. Only the last checkpoints can lack records.
 CHECKED_OFFSETS = 1_000_000
-PARTITION, OFFSET = "kafka_partition", "kafka_offset"
+PARTITION, OFFSET, ARRIVAL = "kafka_partition", "kafka_offset", "ingested_at"
+LEDGER, GAPS = "curated.ingest_ledger", "landing.offset_gaps"
+# From the wait for the lake to the rows in the ledger: a run may wait 12 hours for another one.
+LONGEST_RUN = timedelta(days=2)
 # First and last of consecutive offsets.
 Run = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A data file: the partitions that it can hold, and the highest offset that it can hold; None is unknown."""
+    """A data file: the partitions, the highest offset and the last arrival that it can hold; None is unknown."""
 
     io: Any
     path: str
     partitions: range | None
     last: int | None
+    last_arrival: datetime | None
+
+    def arrived_before(self, time: datetime | None) -> bool:
+        """Returns whether all its records arrived at the broker before a time."""
+        return time is not None and self.last_arrival is not None and self.last_arrival < time
 
     def runs(self) -> Iterator[tuple[int, Run]]:
         """Reads the file and yields its consecutive offsets with their partition."""
@@ -32,22 +41,65 @@ class DataFile:
         for partition in rows[PARTITION].unique().to_pylist():
             offsets = rows.filter(pc.equal(rows[PARTITION], partition))[OFFSET].combine_chunks()
             offsets = offsets.take(pc.sort_indices(offsets))
-            begins_run = pc.fill_null(pc.not_equal(pc.pairwise_diff(offsets), 1), True)
+            # A record that was written twice is in the file twice.
+            begins_run = pc.fill_null(pc.greater(pc.pairwise_diff(offsets), 1), True)
             starts = pc.indices_nonzero(begins_run).to_pylist()
             for start, next_start in zip(starts, [*starts[1:], len(offsets)], strict=True):
                 yield partition, (offsets[start].as_py(), offsets[next_start - 1].as_py())
 
 
-def end_offsets(catalog: Any, table_ids: list[str], checked_offsets: int = CHECKED_OFFSETS) -> dict[int, int]:
+@dataclass(frozen=True)
+class Published:
+    """What the nightly runs have published of a topic.
+
+    ends: by partition, the offset after the last published record. before: records that arrived before this time are published.
+    gaps: by partition, the first and last offsets that hold no record.
+    """
+
+    ends: Mapping[int, int] = field(default_factory=dict)
+    before: datetime | None = None
+    gaps: Mapping[int, list[Run]] = field(default_factory=dict)
+
+
+NOTHING_PUBLISHED = Published()
+
+
+def published(catalog: Any) -> Published:
+    """Returns what the nightly runs have published of the topic clicks.v1."""
+    ledger = catalog.load_table(LEDGER)
+    rows = ledger.scan(selected_fields=(PARTITION, "end_offset")).to_arrow().to_pylist()
+    snapshot = ledger.current_snapshot()
+    if not rows or snapshot is None:
+        return NOTHING_PUBLISHED
+    ends: dict[int, int] = {}
+    for row in rows:
+        ends[row[PARTITION]] = max(ends.get(row[PARTITION], 0), row["end_offset"])
+    # A run reads the end offsets up to LONGEST_RUN before it writes its rows of the ledger.
+    return Published(ends, datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) - LONGEST_RUN, _gaps(catalog, min(ends.values())))
+
+
+def _gaps(catalog: Any, since: int) -> dict[int, list[Run]]:
+    gaps: dict[int, list[Run]] = {}
+    for row in catalog.load_table(GAPS).scan(row_filter=f"end_offset > {since}").to_arrow().to_pylist():
+        gaps.setdefault(row[PARTITION], []).append((row["first_offset"], row["end_offset"] - 1))
+    return gaps
+
+
+def end_offsets(
+    catalog: Any, table_ids: list[str], checked_offsets: int = CHECKED_OFFSETS, published: Published = NOTHING_PUBLISHED
+) -> dict[int, int]:
     """Returns the offset after the last record of each partition in tables that share a topic; empty if they hold no records.
 
-    Raises FlinkError if the tables do not hold each of the last `checked_offsets` records of a partition once.
+    Files whose records are all published are not read. Raises FlinkError if the tables lack one of the last `checked_offsets`
+    records of a partition that are not published; an offset that holds no record, or that is there twice, is no reason.
     """
-    files = [file for table_id in table_ids for file in _data_files(catalog.load_table(table_id))]
+    files = [
+        file for table_id in table_ids for file in _data_files(catalog.load_table(table_id)) if not file.arrived_before(published.before)
+    ]
     runs: dict[int, list[Run]] = {}
-    newest: dict[int, int] = {}
+    newest: dict[int, int] = {partition: end - 1 for partition, end in published.ends.items()}
     # Highest offset of each partition that a file which was not read can hold.
-    not_read: dict[int, int] = {}
+    not_read = dict(newest)
     for file in sorted(files, key=lambda file: float("inf") if file.last is None else file.last, reverse=True):
         if _must_read(file, newest, checked_offsets):
             for partition, run in file.runs():
@@ -57,24 +109,29 @@ def end_offsets(catalog: Any, table_ids: list[str], checked_offsets: int = CHECK
             for partition in file.partitions or ():
                 not_read[partition] = max(not_read.get(partition, -1), file.last or 0)
     for partition in runs:
-        _check_gaps(partition, runs[partition], not_read.get(partition, -1))
+        _check_gaps(partition, runs[partition], published.gaps.get(partition, []), not_read.get(partition, -1))
     return {partition: last + 1 for partition, last in newest.items()}
 
 
 def _data_files(table: Any) -> list[DataFile]:
     from pyiceberg.conversions import from_bytes
 
-    fields = {name: table.schema().find_field(name) for name in (PARTITION, OFFSET)}
+    fields = {name: table.schema().find_field(name) for name in (PARTITION, OFFSET, ARRIVAL)}
 
     def bound(bounds: dict[int, bytes] | None, name: str) -> int | None:
         value = (bounds or {}).get(fields[name].field_id)
         return None if value is None else int(from_bytes(fields[name].field_type, value))
 
+    def last_arrival(bounds: dict[int, bytes] | None) -> datetime | None:
+        microseconds = bound(bounds, ARRIVAL)
+        return None if microseconds is None else datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
     files = []
     for task in table.scan(selected_fields=(PARTITION, OFFSET)).plan_files():
         first, last = bound(task.file.lower_bounds, PARTITION), bound(task.file.upper_bounds, PARTITION)
         partitions = None if first is None or last is None else range(first, last + 1)
-        files.append(DataFile(table.io, task.file.file_path, partitions, bound(task.file.upper_bounds, OFFSET)))
+        upper = task.file.upper_bounds
+        files.append(DataFile(table.io, task.file.file_path, partitions, bound(upper, OFFSET), last_arrival(upper)))
     return files
 
 
@@ -84,16 +141,17 @@ def _must_read(file: DataFile, newest: dict[int, int], checked_offsets: int) -> 
     return any(file.last > newest.get(partition, -1) - checked_offsets for partition in file.partitions)
 
 
-def _check_gaps(partition: int, runs: list[Run], not_read: int) -> None:
-    """Raises FlinkError unless the runs hold each offset once, from the first one above `not_read` that all files were read for."""
+def _check_gaps(partition: int, runs: list[Run], gaps: list[Run], not_read: int) -> None:
+    """Raises FlinkError unless runs and gaps hold each offset, from the first one above `not_read` that all files were read for."""
     first = not_read + 1 if not_read >= 0 else min(first for first, _ in runs)
     checked = sorted((max(run_first, first), run_last) for run_first, run_last in runs if run_last >= first)
+    last = max((run_last for _, run_last in checked), default=first - 1)
     expected = first
-    for run_first, run_last in checked:
-        if run_first != expected:
-            count, last = sum(end - start + 1 for start, end in checked), max(end for _, end in checked)
+    for run_first, run_last in sorted([*checked, *gaps]):
+        if run_first > expected and expected <= last:
             raise FlinkError(
-                f"gap in the Kafka offsets of the lake: it holds {count:,} records of partition {partition}"
-                f" from offset {first} to {last}, not each of them once"
+                f"gap in the Kafka offsets of the lake: partition {partition} has records from offset {first} to {last}, but none"
+                f" from {expected} to {run_first - 1}; if Kafka has none there either, as with transactions, run"
+                " `./clickstream repair gaps` and trigger again"
             )
-        expected = run_last + 1
+        expected = max(expected, run_last + 1)
