@@ -31,7 +31,9 @@ def render(settings: Settings, records: Options | None = None) -> str:
         "event_time": event_time,
         "event_time_out_of_range": out_of_range(bigint(event_time.text), "ingested_at", settings),
         "clicks_table": lake.table_name("raw.clicks"),
+        "clicks_partitioning": ", ".join(schema.tables()["raw.clicks"].partitioning),
         "quarantine_table": lake.table_name("raw.quarantine"),
+        "quarantine_partitioning": ", ".join(schema.tables()["raw.quarantine"].partitioning),
     }
     return sql.render(TEMPLATE, values)
 

@@ -41,7 +41,7 @@ SELECT
   END AS problem
 FROM parsed;
 
--- grain: one row per valid Kafka record
+-- grain: one row per valid Kafka record; partitioned by {{ clicks_partitioning }}, which a job reads when it starts
 INSERT INTO {{ clicks_table }} (
 {% for field in fields %}
   `{{ field.name }}`,
@@ -56,7 +56,7 @@ SELECT
 FROM validated
 WHERE problem IS NULL;
 
--- grain: one row per Kafka record that is no valid click
+-- grain: one row per Kafka record that is no valid click; partitioned by {{ quarantine_partitioning }}
 INSERT INTO {{ quarantine_table }} (kafka_partition, kafka_offset, ingested_at, reason, detail, payload)
 SELECT
   kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6)),

@@ -49,11 +49,15 @@ def from_offsets(offsets: Mapping[int, int]) -> Options:
 
 
 def kafka_source(topic: str, group: str) -> Options:
-    """Returns the options of a topic to read, without its connection, format and start position."""
+    """Returns the options of a topic to read, without its connection, format and start position.
+
+    Records of aborted and of open transactions are not read.
+    """
     return {
         "connector": "kafka",
         "topic": topic,
         "properties.group.id": group,
+        "properties.isolation.level": "read_committed",
     }
 
 

@@ -24,7 +24,7 @@ def job_options(settings: Settings, stream: str, definition: str, checkpoint_fac
         "table.local-time-zone": "UTC",
         # All INSERTs share the plan of the views they have in common; otherwise each INSERT validates every record again.
         "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
-        # Iceberg's default shuffles rows by day before writing, which does not save files: a writer keeps one open per day.
+        # Iceberg's default shuffles rows by day before writing; rows that arrive together are of one day, in one open file.
         "distribution-mode": "none",
         "execution.checkpointing.interval": f"{checkpoint_factor * settings.checkpoint_seconds}s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",

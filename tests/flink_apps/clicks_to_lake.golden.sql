@@ -11,6 +11,7 @@ CREATE TEMPORARY TABLE records (
   'connector' = 'kafka',
   'topic' = 'clicks.v1',
   'properties.group.id' = 'clicks_to_lake',
+  'properties.isolation.level' = 'read_committed',
   {{ kafka_connection }},
   {{ startup.records }},
   'format' = 'raw'
@@ -89,7 +90,7 @@ SELECT
   END AS problem
 FROM parsed;
 
--- grain: one row per valid Kafka record
+-- grain: one row per valid Kafka record; partitioned by day(ingested_at), which a job reads when it starts
 INSERT INTO lake.`raw`.`clicks` (
   `event_id`,
   `event_type`,
@@ -142,7 +143,7 @@ SELECT
 FROM validated
 WHERE problem IS NULL;
 
--- grain: one row per Kafka record that is no valid click
+-- grain: one row per Kafka record that is no valid click; partitioned by day(ingested_at)
 INSERT INTO lake.`raw`.`quarantine` (kafka_partition, kafka_offset, ingested_at, reason, detail, payload)
 SELECT
   kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6)),
