@@ -36,8 +36,8 @@ def test_ga4_orders_without_items_or_prices_have_the_value_of_the_order() -> Non
     assert [(e["event_type"], e.get("product_id"), e.get("quantity"), e.get("price"), e["currency"]) for e in of_order["W-2"]] == [
         ("purchase", None, None, 1.234, "KWD")
     ]
-    # The product has no price: one more event has the value of the order.
-    assert [(e.get("product_id"), e.get("quantity"), e.get("price")) for e in of_order["W-3"]] == [(None, 2, None), (None, None, 80.0)]
+    # The only product has no price: its two pieces share the value of the order.
+    assert [(e.get("product_id"), e.get("quantity"), e.get("price")) for e in of_order["W-3"]] == [(None, 2, 40.0)]
     assert [e["price"] for e in of_order["W-1"] if e["event_type"] == "refund"] == [69.9]
     assert sample.net() == 80.0
 

@@ -85,21 +85,23 @@ def test_a_line_without_elements_has_the_value_of_the_whole_order(tmp_path: Path
     assert sample.net() == 80.0
 
 
-def test_products_without_prices_are_sent_with_one_more_event_for_the_value(tmp_path: Path) -> None:
+def test_products_without_prices_have_the_value_of_the_order_between_them(tmp_path: Path) -> None:
     sample = replay_lines(
         tmp_path,
-        purchase(items=[{"sku": "a"}, {"sku": "b", "n": 2}], value=80),
+        purchase(items=[{"sku": "a", "n": 3}], value=10),
+        purchase(order="O-1", items=[{"sku": "a"}, {"sku": "b", "n": 2}], value=80),
         purchase(order="O-2", items=[{"sku": "a"}, {"sku": "b", "price": 3}], value=80),
         purchase(order="O-3", items=[{"sku": "a"}]),
         purchase(type="view_item", items=[{"sku": "a"}], value=80),
         fields=BASKET,
         each={"item": "items"},
     )
-    assert [[(e.get("product_id"), e.get("price")) for e in events] for events in sample.events_by_line] == [
-        [("a", None), ("b", None), (None, 80.0)],
-        [("a", None), ("b", 3.0)],
-        [("a", None)],
-        [("a", None)],
+    assert [[(e.get("product_id"), e.get("quantity"), e.get("price")) for e in events] for events in sample.events_by_line] == [
+        [("a", 2, 3.33), ("a", 1, 3.34)],
+        [("a", None, None), ("b", 2, None), (None, None, 80.0)],
+        [("a", None, None), ("b", None, 3.0)],
+        [("a", None, None)],
+        [("a", None, None)],
     ]
 
 

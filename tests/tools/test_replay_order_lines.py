@@ -1,10 +1,11 @@
 """Order lines: returns, rows of one order, lines that are sent again, and currencies."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.tools.replay_samples import BASKET, LOG, Replayed, own_mapping, purchase, replay_lines
+from tests.tools.replay_samples import BASKET, LOG, Event, Replayed, own_mapping, purchase, replay_lines
 
 
 def test_a_negative_quantity_is_a_refund_if_the_mapping_says_so(tmp_path: Path) -> None:
@@ -75,6 +76,18 @@ def test_an_order_line_has_the_same_id_each_time_it_is_sent(tmp_path: Path) -> N
     first, second, third, *different = [event["event_id"] for event in sample.events]
     assert first == second == third
     assert len({first, *different}) == 6
+    assert sample.orders.repeats == 2
+
+
+def test_pieces_of_a_product_that_are_returned_one_by_one_are_no_repeats(tmp_path: Path) -> None:
+    def refund(day: int, **values: Any) -> Event:
+        return purchase(at=f"2025-11-{day:02}T09:00:00Z", type="refund", **values)
+
+    sample = replay_lines(tmp_path, purchase(quantity=2), refund(4), refund(5), refund(5), refund(6, product=None), refund(7, product=None))
+    _, first, second, second_again, whole, whole_again = (event["event_id"] for event in sample.events)
+    assert second == second_again
+    assert whole == whole_again
+    assert len({first, second, whole}) == 3
     assert sample.orders.repeats == 2
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from clickstream_contracts import schema
@@ -48,11 +47,9 @@ class EventRules:
         if total is None:
             yield event
             return
-        pieces = event.get("quantity", 1)
-        if pieces == 0:
+        if event.get("quantity", 1) == 0:
             raise RejectedLine("quantity: 0 pieces of a line with a total")
-        for quantity, price in order_lines.split_total(abs(Decimal(repr(total))), pieces, event.get("currency", "")):
-            yield {**event, "quantity": quantity, "price": price}
+        yield from order_lines.with_total(event, total)
 
     def _event(self, values: Values, is_element: bool) -> Event:
         event = {}

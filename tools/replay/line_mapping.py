@@ -111,10 +111,13 @@ class Mapping:
         if not inside:
             return self._events_of_one(around, not self.lists, left_out)
         events = [event for values in inside for event in self._events_of_one(values, True, left_out)]
-        if any(event["event_type"] in order_lines.TYPES for event in events) and not any("price" in event for event in events):
-            # The products of an order have no prices: one more event has its value, if the line has one.
-            events += [event for event in self._events_of_one(around, False, left_out) if "price" in event]
-        return events
+        if any("price" in event for event in events) or not any(event["event_type"] in order_lines.TYPES for event in events):
+            return events
+        # The products have no prices: the value of the order, if the line has one, is that of its only product, or of one more event.
+        whole = [event for event in self._events_of_one(around, False, left_out) if "price" in event]
+        if whole and len(events) == 1 and events[0].get("quantity", 1) > 0:
+            return list(order_lines.with_total(events[0], whole[0]["price"]))
+        return events + whole
 
     def _events_of_one(self, values: Values, is_element: bool, left_out: list[NoEvent]) -> list[Event]:
         try:

@@ -11,7 +11,7 @@ from tools.replay.convert import RejectedLine
 
 Event = dict[str, Any]
 TYPES: Final = ("purchase", "refund")
-# Two events with the same values of these fields are the same order line.
+# Two purchases with the same values of these fields are the same order line.
 LINE_FIELDS: Final = ("event_type", "order_id", "product_id", "price", "quantity", "currency")
 
 
@@ -21,8 +21,13 @@ def is_order_line(event: Event) -> bool:
 
 
 def line_id(event: Event) -> str:
-    """Returns an id that is the same each time the same order line is sent, whatever its time and session."""
-    values = "\x1f".join(repr(event.get(name)) for name in LINE_FIELDS)
+    """Returns an id that is the same each time the same order line is sent, whatever its time and session.
+
+    Only refunds of one product at two times are two lines: customers return pieces one by one.
+    """
+    is_piece_returned = event["event_type"] == "refund" and "product_id" in event
+    fields = (*LINE_FIELDS, "event_time") if is_piece_returned else LINE_FIELDS
+    values = "\x1f".join(repr(event.get(name)) for name in fields)
     return "line-" + hashlib.sha256(values.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
@@ -46,6 +51,12 @@ def merge_equal(events: list[Event]) -> list[Event]:
 
 def _merge_key(event: Event) -> tuple[Any, ...]:
     return tuple(event.get(name) for name in LINE_FIELDS if name != "quantity")
+
+
+def with_total(event: Event, total: float) -> Iterator[Event]:
+    """Yields an event of a product with its share of a total as price: one event, or two if the pieces cannot all have the same price."""
+    for quantity, price in split_total(Decimal(repr(abs(total))), event.get("quantity", 1), event.get("currency", "")):
+        yield {**event, "quantity": quantity, "price": price}
 
 
 def split_total(total: Decimal, pieces: int, currency: str) -> Iterator[tuple[int, float]]:
