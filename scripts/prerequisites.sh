@@ -91,7 +91,7 @@ check_api_server_policy() {
 
 check_placeholders() {
   local placeholder
-  for placeholder in 192.0.2.1 192.0.2.2 example.org sha256:0000; do
+  for placeholder in 192.0.2.1 example.org sha256:0000; do
     [[ $TEXT != *"$placeholder"* ]] || problem "${OVERLAY_DIR#"$ROOT"/} still contains the placeholder $placeholder" \
       "write your own value into: $(grep -rl "$placeholder" "$OVERLAY_DIR" "$ROOT/manifests/components" | sed "s|$ROOT/||" | paste -sd ' ' -)"
   done

@@ -122,7 +122,7 @@ def test_nessie_has_every_variable_of_its_properties(render: str) -> None:
 
 
 def test_external_s3_has_its_address_in_every_client() -> None:
-    clients = sources(objects("production"), "192.0.2.2/32:443")
+    clients = sources(objects("production"), "192.0.2.12/32:443")
     assert clients >= {"nessie/nessie", "airflow/airflow-scheduler", "spark/spark-executor", "tools/tool", "ray/ray-worker"}
     assert by_name(objects("production"), "Namespace", "clickstream-object-store") == []
 
@@ -130,7 +130,7 @@ def test_external_s3_has_its_address_in_every_client() -> None:
 def test_external_s3_in_the_local_overlay() -> None:
     resources = list(yaml.safe_load_all(with_components("local", {"common": ["external-s3"]})))
     assert "StatefulSet clickstream-object-store/object-store" not in {identity(t) for t in resources}
-    assert "nessie/nessie" in sources(resources, "192.0.2.2/32:443")
+    assert "nessie/nessie" in sources(resources, "192.0.2.12/32:443")
 
 
 def test_workload_identity_mounts_no_keys() -> None:
@@ -152,7 +152,7 @@ def test_workload_identity_names_a_role_for_every_client_of_s3() -> None:
         for t in resources
         if t["kind"] == "ServiceAccount" and "eks.amazonaws.com/role-arn" in t["metadata"].get("annotations", {})
     }
-    clients = sources(objects("production"), "192.0.2.2/32:443")
+    clients = sources(objects("production"), "192.0.2.12/32:443")
     accounts = {(p.namespace, p.spec["serviceAccountName"]) for p in pods(list(resources))} | {
         ("clickstream-spark", "spark-driver"),
         ("clickstream-spark", "spark-executor"),
