@@ -17,7 +17,7 @@ def chunks(path: Path) -> Iterator[bytes]:
     """Yields the file's bytes. Raises DamagedFile after the last readable ones."""
     parts = _file_chunks(path)
     first = next(parts, b"")
-    if first.startswith(GZIP) or path.suffix == ".gz":
+    if first.startswith(GZIP) or path.suffix.lower() == ".gz":
         yield from _decompress(first, parts, path)
     else:
         yield first

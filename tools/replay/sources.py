@@ -10,6 +10,7 @@ from tools.replay.reading_options import DEFAULTS, ReadingOptions
 
 __all__ = ["Line", "columns", "read"]
 
+MAX_NAME = 500  # characters of a column's name
 CSV, JSON, PARQUET = "csv", "json", "parquet"
 FORMATS = {
     ".csv": CSV, ".tsv": CSV, ".txt": CSV, ".json": JSON, ".jsonl": JSON, ".ndjson": JSON, ".log": JSON, ".parquet": PARQUET,
@@ -43,11 +44,16 @@ def columns(path: Path, options: ReadingOptions = DEFAULTS, is_enough: Callable[
     repeated = next((name for name in names if name and names.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"{path}: two columns have the name {repeated!r}: rename one of them")
+    too_long = next((name for name in names if len(name) > MAX_NAME), None)
+    if too_long is not None:
+        raise UsageError(
+            f"{path}: a column has the name {too_long[:MAX_NAME]!r}...: correct the first line, perhaps a quote does not close"
+        )
     return set(names)
 
 
 def _format(path: Path) -> str:
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     if suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: unknown suffix {suffix!r}: rename the file to one of {', '.join(FORMATS)}, with .gz if it is compressed")
     return FORMATS[suffix.lower()]
