@@ -10,7 +10,7 @@ from tools.replay.reading_options import DEFAULTS, ReadingOptions
 
 __all__ = ["Line", "columns", "read"]
 
-MAX_NAME = 500  # characters of a column's name
+MAX_NAME, MAX_SHOWN = 500, 80  # characters of a column's name
 CSV, JSON, PARQUET = "csv", "json", "parquet"
 FORMATS = {
     ".csv": CSV, ".tsv": CSV, ".txt": CSV, ".json": JSON, ".jsonl": JSON, ".ndjson": JSON, ".log": JSON, ".parquet": PARQUET,
@@ -46,9 +46,7 @@ def columns(path: Path, options: ReadingOptions = DEFAULTS, is_enough: Callable[
         raise UsageError(f"{path}: two columns have the name {repeated!r}: rename one of them")
     too_long = next((name for name in names if len(name) > MAX_NAME), None)
     if too_long is not None:
-        raise UsageError(
-            f"{path}: a column has the name {too_long[:MAX_NAME]!r}...: correct the first line, perhaps a quote does not close"
-        )
+        raise UsageError(f"{path}: a column has the name {too_long[:MAX_SHOWN]!r}...: correct line 1, perhaps a quote is stray")
     return set(names)
 
 
