@@ -36,6 +36,10 @@ COMMANDS = {
     "trace": Entry("Show where an alert, score, release or model comes from.", "tools.lake.trace"),
     "recommend": Entry("Show how views of products change recommendations.", "tools.rollout.recommend"),
     "rollout": Entry("Change a rollout, or compare its variants.", "tools.rollout.__main__"),
+    "fraud": Entry(
+        "Judge past events by the fraud rules.",
+        commands={"backtest": Entry("Print who the fraud rules flag in a file or in days of the lake.", "tools.fraud.backtest")},
+    ),
     "fraud-report": Entry("Count the labelled attacks that the fraud rules detect.", "tools.fraud.report"),
     "lake": Entry(
         "Create the lake's tables and topics, or test them.",

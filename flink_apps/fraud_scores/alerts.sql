@@ -58,3 +58,23 @@ SELECT
   event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, {{ version | literal }},
   {{ now_after("score") }}
 FROM first_alerts;
+{%- if connectors.flagged_events %}
+
+
+CREATE TEMPORARY TABLE flagged_events (
+  `pattern` STRING,
+  entity_type STRING,
+  entity STRING,
+  score DOUBLE,
+  reason STRING,
+  event_id STRING,
+  event_time BIGINT
+) WITH (
+{{ macros.table_options(connectors.flagged_events) }}
+);
+
+-- Also those that raise no alert, because it is suppressed.
+-- grain: one row per event and pattern whose part score reaches `review`
+INSERT INTO flagged_events
+SELECT `pattern`, entity_type, entity, score, reason, event_id, event_ms FROM candidate_alerts;
+{% endif %}

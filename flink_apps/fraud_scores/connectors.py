@@ -14,6 +14,7 @@ class Connectors:
 
     arrived_column: definition of the column that holds it; arrived: SQL of it as TIMESTAMP_LTZ(3).
     startup: start position of `records`, '' where the connector has none.
+    flagged_events: the events behind the alerts, None where only the alerts are written.
     """
 
     records: Options
@@ -24,6 +25,7 @@ class Connectors:
     scores: Options
     alerts: Options
     late_events: Options
+    flagged_events: Options | None = None
 
 
 def kafka() -> Connectors:
@@ -50,7 +52,7 @@ def kafka() -> Connectors:
 
 
 def files(events: Path, folder: Path) -> Connectors:
-    """Returns a file of JSON lines with their arrival as `arrived_ms`; results in the folders scores, alerts and late of `folder`."""
+    """Returns a file of JSON lines with their arrival as `arrived_ms`; results in folders of `folder`: scores, alerts, late, flagged."""
     return Connectors(
         records=connectors.json_files(events) | {"json.ignore-parse-errors": "true"},
         arrived_column="arrived_ms BIGINT",
@@ -60,6 +62,7 @@ def files(events: Path, folder: Path) -> Connectors:
         scores=connectors.json_files(folder / "scores"),
         alerts=connectors.json_files(folder / "alerts"),
         late_events=connectors.json_files(folder / "late"),
+        flagged_events=connectors.json_files(folder / "flagged"),
     )
 
 

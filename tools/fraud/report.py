@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -16,25 +15,24 @@ from rich.table import Column, Table
 from clickstream_contracts.settings import environment
 from tools.common.command import new_app, report_errors, run_app
 from tools.fraud import flink_process
-from tools.fraud.flink_process import PYTHON, REPO
+from tools.fraud.flagged import json_lines
+from tools.fraud.flink_process import REPO, STDERR_LENGTH, FlinkError
 from tools.shop.labels import ATTACKS, Attack, attack_by_event, read
 
 app = new_app(__doc__)
 RESULT = REPO / "bench/results/fraud.json"
 SEEDS = [1, 2, 3]
 DAY = "2026-01-05"
-# Characters of a failed process's stderr that are shown.
-STDERR_LENGTH = 1500
 COLUMNS = ("attacks", "attack_recall", "event_precision", "events_to_flag", "median_delay_s")
 Json = dict[str, Any]
 
 
 class ReportError(RuntimeError):
-    """The shop or the Flink job failed; the text has the end of its stderr."""
+    """The shop failed; the text has the end of its stderr."""
 
 
 @app.command()
-@report_errors(ReportError, lake=False)
+@report_errors(ReportError, FlinkError, lake=False)
 def report(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed of the shop; one run for each.")] = None,
     events: Annotated[int, typer.Option(min=20_000, help="Ordinary events of the day.")] = 2_000_000,
@@ -56,26 +54,18 @@ def run(seed: int, events: int, attacks: int) -> Json:
     with tempfile.TemporaryDirectory() as name, Console(stderr=True).status(f"seed {seed}: making events") as status:
         folder = Path(name)
         shop = ["tools.shop", "corpus", "--out", name, "--seed", str(seed), "--events", str(events), "--until", DAY]
-        _run_module(Path(sys.executable), [*shop, "--attacks", str(attacks)], {})
+        _run_module([*shop, "--attacks", str(attacks)])
         status.update(f"seed {seed}: scoring events")
-        _run_module(PYTHON, ["flink_apps.fraud_scores.from_file", str(folder / "events.json"), name], flink_process.environment(folder))
+        flink_process.score(folder / "events.json", folder, lambda rows: status.update(f"seed {seed}: scoring events: {rows:,} read"))
         return {"seed": seed} | measure(folder)
 
 
-def _run_module(python: Path, module_and_arguments: list[str], variables: dict[str, str]) -> None:
-    """Run `python -m MODULE ...` with additional environment variables. Raises ReportError if it fails."""
-    command = [str(python), "-m", *module_and_arguments]
-    done = subprocess.run(command, cwd=REPO, env=environment(**variables), capture_output=True, text=True, check=False)
+def _run_module(module_and_arguments: list[str]) -> None:
+    """Run `python -m MODULE ...`. Raises ReportError if it fails."""
+    command = [sys.executable, "-m", *module_and_arguments]
+    done = subprocess.run(command, cwd=REPO, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ReportError(f"{module_and_arguments[0]} failed with exit code {done.returncode}: {done.stderr.strip()[-STDERR_LENGTH:]}")
-
-
-def _json_lines(folder: Path) -> Iterator[Json]:
-    """Yields the JSON lines of all files below a folder."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open() as file:
-                yield from map(json.loads, file)
 
 
 def measure(folder: Path) -> Json:
@@ -83,8 +73,8 @@ def measure(folder: Path) -> Json:
     attacks = read([folder / "labels.jsonl"])
     attack_of = attack_by_event(attack for attack in attacks if not attack.is_lookalike)
     lookalikes = [attack for attack in attacks if attack.is_lookalike]
-    scores = {score["event_id"]: score for score in _json_lines(folder / "scores")}
-    alerts = list(_json_lines(folder / "alerts"))
+    scores = {score["event_id"]: score for score in json_lines(folder / "scores")}
+    alerts = list(json_lines(folder / "alerts"))
     flagged_scores = [score for score in scores.values() if score["decision"] != "allow"]
     flagged_events = {row["event_id"] for row in (*flagged_scores, *alerts)}
     purchases = [score for score in scores.values() if score["event_type"] == "purchase"]
@@ -100,7 +90,7 @@ def measure(folder: Path) -> Json:
         "patterns": patterns,
         "fp_per_1000_good": round(1000 * sum(purchase["decision"] != "allow" for purchase in good) / len(good), 2),
         "lookalike_flag_rate": _share([not flagged_events.isdisjoint(lookalike.events) for lookalike in lookalikes]),
-        "late": sum(1 for _ in _json_lines(folder / "late")),
+        "late": sum(1 for _ in json_lines(folder / "late")),
         "alerts": len(alerts),
     }
 

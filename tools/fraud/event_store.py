@@ -1,0 +1,105 @@
+"""Holds past events on disk and writes them in order of their time, for a job that reads each as if it had just arrived."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from clickstream_contracts.fraud_rules import rules
+
+Event = dict[str, Any]
+BATCH = 10_000
+MS_PER_DAY = 86_400_000
+KEEP_EARLIEST = " ON CONFLICT (event_id) DO UPDATE SET time = excluded.time, json = excluded.json WHERE excluded.time < time"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a store holds: numbers of events, their first and last time (ms since 1970), and the days (since 1970) that have events.
+
+    repeated: events whose event_id another one has; scored: payments and sign-ins; with_entity: by column, events that have a value.
+    """
+
+    events: int
+    repeated: int
+    scored: int
+    first: int
+    last: int
+    days: frozenset[int]
+    with_entity: dict[str, int]
+
+
+class EventStore:
+    """Events in a file of SQLite, which sorts any number of them outside memory.
+
+    each_once: of events with the same event_id, only the one with the earliest time is kept.
+    """
+
+    def __init__(self, file: Path, each_once: bool) -> None:
+        self._each_once = each_once
+        self._rows_added = 0
+        self._database = sqlite3.connect(file, isolation_level=None)
+        # A store is read once by the process that wrote it: no journal, no fsync.
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -262144"):
+            self._database.execute(f"PRAGMA {pragma}")
+        unique = "UNIQUE" if each_once else ""
+        self._insert = "INSERT INTO events (event_id, time, json) VALUES (?, ?, ?)" + (KEEP_EARLIEST if each_once else "")
+        self._database.execute(f"CREATE TABLE events (id INTEGER PRIMARY KEY, event_id TEXT {unique}, time INTEGER, json TEXT)")
+
+    def __enter__(self) -> "EventStore":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._database.close()
+
+    def add(self, events: Iterable[Event], on_progress: Callable[[int], None] = lambda rows: None) -> None:
+        """Add events that have at least event_id and event_time (ms since 1970). on_progress: called with the number added so far."""
+        rows = ((event["event_id"], event["event_time"], _as_arrived(event)) for event in events)
+        while batch := list(islice(rows, BATCH)):
+            self._database.execute("BEGIN")
+            self._database.executemany(self._insert, batch)
+            self._database.execute("COMMIT")
+            self._rows_added += len(batch)
+            on_progress(self._rows_added)
+
+    def content(self, start: int | None = None) -> Content:
+        """Returns what the store holds; events before `start` (ms since 1970) are not counted."""
+        fraud = rules()
+        entities = sorted({pattern.entity for pattern in fraud.patterns})
+        scored = ", ".join("?" for _ in fraud.scored_events)
+        counts = ", ".join(f"COUNT(json_extract(json, '$.{entity}'))" for entity in entities)
+        where = f"FROM events WHERE time >= {start if start is not None else 'time'}"
+        query = f"SELECT COUNT(*), SUM(json_extract(json, '$.event_type') IN ({scored})), MIN(time), MAX(time), {counts} {where}"
+        events, scored_events, first, last, *with_entity = self._database.execute(query, fraud.scored_events).fetchone()
+        [distinct] = self._database.execute(f"SELECT COUNT(DISTINCT event_id) {where}").fetchone()
+        days = self._database.execute(f"SELECT DISTINCT time / {MS_PER_DAY} {where}")
+        return Content(
+            events=events,
+            repeated=self._rows_added - self._row_count() if self._each_once else events - distinct,
+            scored=scored_events or 0,
+            first=first or 0,
+            last=last or 0,
+            days=frozenset(day for (day,) in days),
+            with_entity=dict(zip(entities, with_entity, strict=True)),
+        )
+
+    def write(self, file: Path) -> None:
+        """Write the events as JSON lines in order of their time; events of the same time in the order in which they were added."""
+        with file.open("w") as out:
+            out.writelines(line + "\n" for line in self._lines_in_order())
+
+    def _row_count(self) -> int:
+        return int(self._database.execute("SELECT COUNT(*) FROM events").fetchone()[0])
+
+    def _lines_in_order(self) -> Iterator[str]:
+        return (line for (line,) in self._database.execute("SELECT json FROM events ORDER BY time, id"))
+
+
+def _as_arrived(event: Event) -> str:
+    """Returns the JSON of an event that arrives at its own time: nothing is late."""
+    return orjson.dumps(event | {"arrived_ms": event["event_time"]}, default=str).decode()
