@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import socket
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.localstack import checks, components, doctor, flink, layout, ports, running, spark, start, stop
+from tools.localstack import checks, code, components, doctor, flink, layout, ports, ray, running, spark, start, stop, supervisord
 from tools.localstack.airflow_api import AirflowError
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +138,37 @@ def test_components_bind_to_loopback_only(stack: layout.Stack) -> None:
     assert hosts == {"127.0.0.1"}
 
 
+@pytest.mark.engine  # needs every environment, which `make check` does not set up
+def test_temporary_files_of_every_process_are_in_the_stacks_folder(stack: layout.Stack) -> None:
+    """Flink's and Spark's JVMs get their options from configuration and variables, the others on the command line."""
+    by_name = {component.name: component for component in components.components(stack)}
+    for component in by_name.values():
+        folder = Path(stack.environment(component.env)["TMPDIR"])
+        assert folder in (stack.tmp, ray.socket_folder(stack) / "tmp")
+    jvms = {
+        "kafka": " ".join(by_name["kafka"].argv),
+        "nessie": " ".join(by_name["nessie"].argv),
+        "flink": str(flink.config(stack)["env.java.opts.all"]),
+        "executors": spark._connect(stack)["spark.executor.extraJavaOptions"],
+        **{name: component.env["SPARK_DAEMON_JAVA_OPTS"] for name, component in by_name.items() if name.startswith("spark-")},
+    }
+    for name, options in jvms.items():
+        assert f"-Djava.io.tmpdir={stack.dir}/" in options, name
+        assert "-XX:-UsePerfData" in options, name
+    assert str(flink.config(stack)["web.tmpdir"]).startswith(f"{stack.dir}/")
+
+
+def test_down_deletes_temporary_files_and_nothing_else(stack: layout.Stack, tmp_path: Path) -> None:
+    files = [stack.folder("tmp") / "file", stack.folder("flink", "tmp") / "jar", tmp_path / "socket", stack.folder("kafka") / "record"]
+    for file in files:
+        file.touch()
+    (tmp_path / "link").symlink_to(stack.folder("kafka"))
+    listed = replace(components.components(stack)[0], temporary=(stack.dir / "flink" / "tmp", tmp_path / "socket", tmp_path / "link"))
+    stop.delete_temporary_files(stack, [listed])
+    assert [file for file in files if file.exists()] == [stack.dir / "kafka" / "record"]
+    assert not (tmp_path / "link").is_symlink()
+
+
 def test_no_secret_shows_in_a_command_line(stack: layout.Stack) -> None:
     lines = " ".join(" ".join(component.argv) for component in components.components(stack))
     secrets = [file.read_text().strip() for file in (stack.dir / "secrets").iterdir()]
@@ -144,11 +176,69 @@ def test_no_secret_shows_in_a_command_line(stack: layout.Stack) -> None:
     assert not [secret for secret in secrets if secret in lines]
 
 
+@pytest.mark.parametrize(
+    ("changed", "restarted"),
+    [
+        ("ray_apps/serving/reconcile.py", {"ray-head", "serve"}),
+        ("plugins/clickstream/templates.py", {"airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer"}),
+        (".venvs/spark/.made-from", {"spark-master", "spark-worker-1", "spark-worker-2", "spark-connect"}),
+        (".jars/flink-udf/.made-from", {"flink-jobmanager", "flink-taskmanager"}),
+        ("docs/runbook.md", set()),
+    ],
+)
+def test_components_whose_files_change_get_another_description(
+    stack: layout.Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str, restarted: set[str]
+) -> None:
+    """supervisord restarts what has another command, and the command ends with the digest of all that the process has read."""
+    checkout = tmp_path / "checkout"
+    for component in components.components(stack):
+        for path in component.code:
+            (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / path).touch() if "." in Path(path).name else (checkout / path).mkdir(exist_ok=True)
+    monkeypatch.setattr(code, "ROOT", checkout)
+
+    def programs() -> dict[str, str]:
+        return {component.name: supervisord._program(stack, component) for component in components.components(stack)}
+
+    before = programs()
+    assert programs() == before
+    (checkout / changed).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / changed).write_text("changed by git pull")
+    assert {name for name, program in programs().items() if program != before[name]} == restarted
+
+
+def test_compiled_files_are_no_change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    (tmp_path / "app" / "__pycache__").mkdir(parents=True)
+    before = code.digest(("app",))
+    (tmp_path / "app" / "__pycache__" / "main.pyc").touch()
+    assert code.digest(("app",)) == before
+
+
 def test_a_port_in_use_is_named_with_its_process_and_setting(stack: layout.Stack, port_in_use: int) -> None:
     [(problem, fix)] = ports.in_use(replace(stack.settings, airflow_port=port_in_use))
     assert problem.startswith(f"port {port_in_use} (airflow-api-server) is already in use by ")
     assert f"(pid {os.getpid()})" in problem
     assert fix == "stop it or set CLICKSTREAM_AIRFLOW_PORT to another port"
+
+
+def test_the_user_whose_program_listens_on_a_port_is_named(port_in_use: int) -> None:
+    assert ports._user(port_in_use) == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_a_port_that_two_components_would_use_is_named_with_both_settings(stack: layout.Stack) -> None:
+    settings = replace(stack.settings, airflow_port=stack.settings.flink_port)
+    [(problem, fix)] = ports.problems(settings)
+    assert problem == f"port {settings.flink_port} is set for flink-jobmanager (CLICKSTREAM_FLINK_PORT) and for airflow-api-server"
+    assert fix == "set CLICKSTREAM_AIRFLOW_PORT to another port"
+
+
+def test_a_port_whose_neighbours_do_not_exist_is_named_with_the_highest_possible(stack: layout.Stack) -> None:
+    settings = replace(stack.settings, s3_port=60_000)
+    [(problem, fix)] = ports.problems(settings)
+    assert problem == "CLICKSTREAM_S3_PORT=60000: s3 would use port 70003"
+    assert fix == "set it to at most 55532"
+    assert ports.impossible(replace(settings, s3_port=55_532)) == []
 
 
 def test_a_port_with_connections_in_time_wait_is_free() -> None:
@@ -177,6 +267,7 @@ def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, port_i
     settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
     settings |= {"CLICKSTREAM_NESSIE_PORT": str(port_in_use)}
     done = command(tmp_path / "stack", "up", "--only", "nessie", **settings)
+    assert not (tmp_path / "stack" / "run").exists(), "supervisord was started"
     command(tmp_path / "stack", "clean")
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
@@ -265,11 +356,19 @@ def test_tail_returns_the_last_lines_of_a_log(stack: layout.Stack) -> None:
     assert start.tail(stack, "kafka", 2) == "  | line 8\n  | line 9"
 
 
+@pytest.mark.parametrize(("name", "message"), [("my stack", "contains ' '"), ("x" * 80, "bytes, at most 79 fit: use a shorter path")])
+def test_a_folder_that_the_stack_cannot_work_in_is_refused_at_once(tmp_path: Path, name: str, message: str) -> None:
+    started = command(tmp_path / name, "up", "--only", "s3")
+    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
+    assert message in started.stderr
+    assert not (tmp_path / name).exists()
+
+
 def test_a_folder_with_other_files_is_neither_used_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    for verb, code in (("up", 2), ("clean", 0)):
+    for verb, exit_code in (("up", 2), ("clean", 0)):
         done = command(tmp_path, verb)
-        assert done.returncode == code, done.stderr
+        assert done.returncode == exit_code, done.stderr
         assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -19,7 +20,7 @@ from confluent_kafka import Producer
 from clickstream_contracts import names
 from tests.ports import free_ports
 from tools.lake import catalog
-from tools.localstack import checks, layout, running, stop
+from tools.localstack import checks, components, layout, running, stop
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
@@ -80,6 +81,17 @@ def test_a_second_up_leaves_healthy_components_alone(small: SmallStack) -> None:
     assert {name for name, component in before.items() if component["state"] == "up"} == set(COMPONENTS.split(","))
     small.run("up", "--only", COMPONENTS)
     assert pids(small.components()) == pids(before)
+
+
+def test_a_changed_component_is_restarted_also_when_it_is_not_selected(small: SmallStack) -> None:
+    before = small.components()
+    small.env["CLICKSTREAM_AIRFLOW_RETENTION_DAYS"] = "29"
+    up = small.command("up", "--only", "s3")
+    assert up.returncode == 0, up.stderr
+    assert re.search(r"kafka +stopped, because its settings or files have changed", up.stderr), up.stderr
+    after = small.components()
+    assert {name for name, component in after.items() if component["state"] == "up"} == set(COMPONENTS.split(","))
+    assert {name for name in before if after[name]["pid"] != before[name]["pid"]} == set(COMPONENTS.split(","))
 
 
 def test_everything_listens_on_loopback_only(small: SmallStack) -> None:
@@ -146,6 +158,20 @@ def test_the_doctor_reports_consumer_lag_without_a_job(small: SmallStack) -> Non
     [(problem, fix)] = checks.consumer_lag(running(small.folder), flink_is_up=False)
     assert names.CLICKS_TOPIC in problem
     assert names.STREAMS in fix
+
+
+def test_down_finds_no_process_to_kill_and_leaves_no_file_in_tmp(small: SmallStack) -> None:
+    """SeaweedFS makes sockets in /tmp, and a JVM a file with its process id."""
+    stack = layout.Stack(running(small.folder))
+    pids = {str(process.pid) for process in small.processes()}
+    files = [file for component in components.components(stack) for file in component.temporary if Path("/tmp") in file.parents]
+    assert [file for file in files if file.exists()]
+    down = small.command("down")
+    assert (down.returncode, "remaining" in down.stderr) == (0, False), down.stderr
+    assert [file for file in files if file.exists()] == []
+    assert not pids & {file.name for file in Path("/tmp").glob("hsperfdata_*/*")}
+    assert not (small.folder / "tmp").exists()
+    small.run("up", "--only", COMPONENTS)
 
 
 def test_down_leaves_no_process_even_after_the_supervisor_was_killed(small: SmallStack) -> None:

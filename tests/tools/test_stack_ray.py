@@ -76,6 +76,10 @@ def test_recommendations_return_after_the_head_is_killed(small: SmallStack) -> N
         assert time.monotonic() < deadline, "the Serve application did not come back"
         time.sleep(1)
     assert httpx.get(f"{settings.serve_uri}/recommend/u-1", headers=token).status_code == 200
+    # The head's end, the replicas' and HAProxy's: nothing has to be killed, and Ray's folder in /tmp is gone.
+    down = small.command("down")
+    assert (down.returncode, "remaining" in down.stderr) == (0, False), down.stderr
+    assert not ray.socket_folder(layout.Stack(settings)).is_symlink()
 
 
 def test_clean_deletes_the_symbolic_link_for_the_sockets(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from clickstream_contracts.settings import Settings
 from tools.common.command import new_app, report_errors, run_app
-from tools.localstack import checks, components, doctor, layout, ports, ray, s3, start, status, stop, supervisord
+from tools.localstack import bootstrap, checks, components, doctor, layout, ports, s3, start, status, stop, supervisord
 from tools.localstack.progress import say
 from tools.localstack.units import Component
 
@@ -28,12 +28,14 @@ def up(only: Only = "") -> None:
     begin = time.monotonic()
     stack = layout.Stack(layout.resolve(Settings.from_env()))
     layout.save(stack)
+    for target in bootstrap.stale(bootstrap.DEFAULT_TARGETS):
+        say("!", target, "was made from other sources than the present ones: `make up` renews it")
     all_units = components.units(stack)
     selected = components.select(all_units, only)
     if "s3" in [unit.name for unit in selected]:
         s3.installed_program(stack.settings.s3_server)
     if not supervisord.states(stack):
-        stop.kill_remaining(stack)
+        stop.clean_up(stack, [unit for unit in all_units if isinstance(unit, Component)])
     ready = [unit for unit in start.bring_up(stack, all_units, selected) if unit.is_component]
     started = sum(not unit.was_running for unit in ready)
     say("✓", "stack", f"{time.monotonic() - begin:6.1f} s  {len(ready)} components up, {started} of them started now")
@@ -105,7 +107,7 @@ def run_doctor() -> None:
         if down:
             checked += f", not started: {', '.join(down)}"
     else:
-        problems += ports.in_use(stack.settings)
+        problems += ports.problems(stack.settings)
         checked = "the stack is down and can be started"
     raise typer.Exit(doctor.report(problems, f"{checked}; S3 is {s3_server(stack.settings)}"))
 
@@ -124,7 +126,6 @@ def clean() -> None:
         return say("✓", "stack", f"nothing to delete: none was ever started in {stack.dir}")
     stop.take_down(stack, components.components(stack))
     shutil.rmtree(stack.dir, ignore_errors=True)
-    ray.socket_folder(stack).unlink(missing_ok=True)
     say("✓", "stack", f"{stack.dir} deleted")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.common.http import LOOPBACK
-from tools.localstack import health
+from tools.localstack import code, health
 from tools.localstack.layout import ROOT, Stack, write_private
 from tools.localstack.units import Component, Health, Step
 
@@ -53,6 +53,8 @@ def _component(stack: Stack, command: str, health_key: str, needs: tuple[str, ..
         needs=needs,
         after=after,
         stop_seconds=15,
+        # DAG files are read again while it runs.
+        code=(code.environment("airflow"), "requirements.lock", "plugins", code.CONTRACTS),
     )
 
 

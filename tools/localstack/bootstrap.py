@@ -6,6 +6,7 @@ Run by the machine's own Python, 3.8 or newer:
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -16,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.localstack import prerequisites, resources, running_stacks
-from tools.localstack.java import java
+from tools.localstack import ports, prerequisites, resources, running_stacks
+from tools.localstack.java import java, temporary_files
 from tools.localstack.package_index import pip_as_uv
 from tools.localstack.progress import say
-from tools.localstack.run_command import ROOT, CommandFailed, run
+from tools.localstack.run_command import ROOT, TMP, CommandFailed, run
 
 if TYPE_CHECKING:
     from tools.localstack.prerequisites import Problem
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
         print(f"error: no environment {unknown[0]!r}: use one of {', '.join(LOCKS)}, jars", file=sys.stderr)
         return 2
     targets = argv or DEFAULT_TARGETS
-    SETUP_DIR.mkdir(exist_ok=True)
+    TMP.mkdir(parents=True, exist_ok=True)
     with (SETUP_DIR / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         problems = obstacles(targets, outdated(targets))
@@ -71,9 +72,22 @@ def obstacles(targets: list[str], remaining: list[str]) -> list[Problem]:
         memory = resources.memory_problem()
         if memory:
             say("!", "memory", f"{memory[0]}: {memory[1]} before the stack starts")
+        for problem, fix in ports_in_use():
+            say("!", "ports", f"{problem}: {fix} before the stack starts")
     if remaining:
         checks += [resources.disk_problem(ROOT, remaining), running_stacks.problem(ROOT, remaining)]
     return prerequisites.problems(targets) + [problem for problem in checks if problem]
+
+
+def ports_in_use() -> list[Problem]:
+    """Returns the ports of the stack that other programs listen on. The settings cannot be read by a Python older than 3.11."""
+    if sys.version_info < (3, 11):  # noqa: UP036
+        return []
+    from clickstream_contracts.settings import Settings, SettingsError
+
+    with contextlib.suppress(SettingsError):
+        return ports.problems(Settings.from_env())
+    return []
 
 
 def outdated(targets: list[str]) -> list[str]:
@@ -87,6 +101,12 @@ def outdated(targets: list[str]) -> list[str]:
     return names
 
 
+def stale(targets: list[str]) -> list[str]:
+    """Returns those of `targets` that are complete, but were made from other sources than the present ones."""
+    folders = {**{name: ROOT / ".venvs" / name for name in LOCKS}, "jars": JARS, "flink-udf": JARS / "flink-udf"}
+    return [name for name in outdated(targets) if (folders[name] / ".made-from").exists()]
+
+
 def make(targets: list[str]) -> None:
     """Make the environments one after the other, and the jars at the same time."""
     names = [name for name in LOCKS if name in targets]
@@ -98,6 +118,7 @@ def make(targets: list[str]) -> None:
         future.result()
     if "jars" in targets or "flink" in targets:
         java_function()
+    shutil.rmtree(TMP, ignore_errors=True)
 
 
 def environments(names: list[str]) -> None:
@@ -170,7 +191,9 @@ def jars() -> None:
         return
     draft = SETUP_DIR / "jars"
     shutil.rmtree(draft, ignore_errors=True)
-    run("jars", ["mvn", "-B", "-f", str(ROOT / "pom.xml"), f"-Djars={draft}", "process-resources"], folder=draft)
+    options = " ".join((os.environ.get("MAVEN_OPTS", ""), *temporary_files(TMP))).strip()
+    command = ["mvn", "-B", "-f", str(ROOT / "pom.xml"), f"-Djars={draft}", "process-resources"]
+    run("jars", command, folder=draft, env={"MAVEN_OPTS": options})
     mark_up_to_date(draft, key)
     if JARS.exists():
         JARS.rename(SETUP_DIR / "jars.old")
@@ -203,7 +226,8 @@ def java_function() -> None:
         return
     classes = SETUP_DIR / "classes"
     shutil.rmtree(classes, ignore_errors=True)
-    command = [java("javac"), "--release", "17", "-cp", f"{libraries}/*:{JARS}/flink/*", "-d", str(classes), *map(str, sources)]
+    options = [f"-J{option}" for option in temporary_files(TMP)]
+    command = [java("javac"), *options, "--release", "17", "-cp", f"{libraries}/*:{JARS}/flink/*", "-d", str(classes), *map(str, sources)]
     run("Flink's Java function", command)
     folder.mkdir(parents=True, exist_ok=True)
     draft = SETUP_DIR / "clickstream-udf.jar"

@@ -44,7 +44,7 @@ def main() -> int:
         from tools.localstack import ports
 
         try:
-            problems += ports.in_use(Settings.from_env())
+            problems += ports.problems(Settings.from_env())
         except SettingsError as error:
             problems.append((str(error), "correct or unset it"))
     return report(problems, "this machine can run the local stack; `make demo` sets it up")

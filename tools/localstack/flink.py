@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from tools.localstack import health
-from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS
+from tools.localstack import code, health
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS, temporary_files
 from tools.localstack.layout import ROOT, Stack, installed, write_private
 from tools.localstack.units import Component
 
@@ -27,7 +27,14 @@ appender.console.layout.pattern=%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c{1} - %m%n
 def components(stack: Stack) -> list[Component]:
     """Returns JobManager and TaskManager; both read the configuration that `prepare` writes before they start."""
     home, uri = stack.folder("flink"), stack.settings.flink_uri
-    common: dict[str, Any] = {"home": home, "env": _environment(stack, home), "prepare": lambda: _prepare(stack, home), "stop_seconds": 8}
+    common: dict[str, Any] = {
+        "home": home,
+        "env": _environment(stack, home),
+        "prepare": lambda: _prepare(stack, home),
+        "stop_seconds": 8,
+        "temporary": (home / "tmp",),
+        "code": (code.environment("flink"), code.jars(), code.jars("flink-udf")),
+    }
     return [
         Component(
             name="flink-jobmanager",
@@ -154,6 +161,8 @@ def _storage(stack: Stack) -> Options:
         "s3.endpoint": stack.settings.s3_endpoint,
         "s3.path.style.access": True,
         "io.tmp.dirs": str(stack.dir / "flink" / "tmp"),
+        # Uploaded jars.
+        "web.tmpdir": str(stack.dir / "flink" / "tmp"),
         **({"s3.access-key": keys[0], "s3.secret-key": keys[1]} if keys else {}),
     }
 
@@ -165,7 +174,7 @@ def _python(stack: Stack) -> Options:
         "python.client.executable": python,
         "python.executable": python,
         # A replaced config.yaml must repeat the --add-opens options of the shipped one.
-        "env.java.opts.all": shipped["env"]["java"]["opts"]["all"],
+        "env.java.opts.all": " ".join((shipped["env"]["java"]["opts"]["all"], *temporary_files(stack.dir / "flink" / "tmp"))),
         "env.java.opts.jobmanager": " ".join(C1_OPTIONS),
         "env.java.opts.taskmanager": " ".join(DATA_PATH_OPTIONS[stack.settings.jit]),
     }

@@ -16,6 +16,11 @@ C1_OPTIONS = (SERIAL_GC, "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=2
 DATA_PATH_OPTIONS = {"c1": C1_OPTIONS, "c2": (SERIAL_GC,)}
 
 
+def temporary_files(folder: Path) -> tuple[str, ...]:
+    """Returns the options with which a JVM leaves its temporary files in `folder`, and no performance data in /tmp."""
+    return (f"-Djava.io.tmpdir={folder}", "-XX:-UsePerfData")
+
+
 def java(program: str = "java") -> str:
     """Returns the path of a program of the JDK, from JAVA_HOME or PATH; '' if there is none."""
     home = os.environ.get("JAVA_HOME")
@@ -38,6 +43,8 @@ def _major_version(program: str, pattern: str) -> int:
     path = java(program)
     if not path:
         return 0
-    result = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)
+    # Without the option, a JVM makes a folder in /tmp.
+    option = "-XX:-UsePerfData" if program == "java" else "-J-XX:-UsePerfData"
+    result = subprocess.run([path, option, "-version"], capture_output=True, text=True, check=False)
     match = re.search(pattern, result.stdout + result.stderr)
     return int(match[1]) if match else 0

@@ -8,7 +8,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS, java
+from tools.localstack import code
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS, java, temporary_files
 from tools.localstack.layout import ROOT, Stack, write_private
 from tools.localstack.units import Component, Health
 
@@ -30,19 +31,20 @@ def components(stack: Stack) -> list[Component]:
     return [
         Component(
             name="kafka",
-            argv=_command(home, DATA_PATH_OPTIONS[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
+            argv=_command(stack, home, DATA_PATH_OPTIONS[stack.settings.jit], "kafka.Kafka", str(home / "server.properties")),
             home=home,
             address=stack.settings.kafka_bootstrap,
             health=health(stack.settings.kafka_bootstrap),
             prepare=lambda: _prepare(stack, home),
             stop_seconds=20,
+            code=(code.jars(),),
         )
     ]
 
 
-def _command(home: Path, options: tuple[str, ...], *main: str) -> tuple[str, ...]:
+def _command(stack: Stack, home: Path, options: tuple[str, ...], *main: str) -> tuple[str, ...]:
     logging = f"-Dlog4j2.configurationFile=file:{home / 'log4j2.properties'}"
-    return (java(), "-Xmx256m", *options, logging, "-cp", str(ROOT / ".jars" / "kafka" / "*"), *main)
+    return (java(), "-Xmx256m", *options, *temporary_files(stack.tmp), logging, "-cp", str(ROOT / ".jars" / "kafka" / "*"), *main)
 
 
 def _prepare(stack: Stack, home: Path) -> None:
@@ -50,7 +52,8 @@ def _prepare(stack: Stack, home: Path) -> None:
     write_private(home / "server.properties", "".join(f"{key}={value}\n" for key, value in _config(stack, home).items()))
     if (home / "data" / "meta.properties").exists():
         return
-    tool = _command(home, C1_OPTIONS, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
+    arguments = ("format", "-t", _cluster_id(), "-c", str(home / "server.properties"))
+    tool = _command(stack, home, C1_OPTIONS, "kafka.tools.StorageTool", *arguments)
     result = subprocess.run(tool, capture_output=True, text=True, check=False)
     if result.returncode:
         last_line = (result.stderr or result.stdout).strip().splitlines()[-1]

@@ -15,9 +15,11 @@ from tools.localstack import folders, running_stacks
 ROOT = Path(__file__).resolve().parents[2]
 # Every process of a stack has this variable, so that those which remain can be recognised.
 MARKER = running_stacks.MARKER
+# The name of the component that a process belongs to.
+COMPONENT = "STACK_COMPONENT"
 # What components inherit from the caller. A short list keeps a component's environment, and so its digest, equal from one `up` to
 # the next; proxies are not on it, because a stack's processes reach each other on 127.0.0.1.
-INHERITED = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+INHERITED = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ", "USER")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Stack:
     @property
     def settings_file(self) -> Path:
         return self.dir / "settings.env"
+
+    @property
+    def tmp(self) -> Path:
+        """The folder for the temporary files of all processes; `down` empties it."""
+        return self.dir / "tmp"
 
     @property
     def socket(self) -> Path:
@@ -57,7 +64,8 @@ class Stack:
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Returns the whole environment of one process of the stack, with its own variables `extra`."""
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        return inherited | self.settings.to_env() | {MARKER: str(self.dir)} | dict(extra)
+        own = {MARKER: str(self.dir), "TMPDIR": str(self.tmp)}
+        return inherited | self.settings.to_env() | own | dict(extra)
 
 
 def installed(folder: str, pattern: str) -> Path:

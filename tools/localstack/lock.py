@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tools.localstack.bootstrap import LOCKS, SETUP_DIR, find_uv
+from tools.localstack.bootstrap import LOCKS, find_uv
 from tools.localstack.package_index import pip_as_uv
-from tools.localstack.run_command import CommandFailed, run
+from tools.localstack.run_command import TMP, CommandFailed, run
 
 OPTIONS = (
     *("--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"),
@@ -17,7 +17,7 @@ IMAGE_LOCK = "tools/requirements.lock"
 
 def main() -> int:
     """Write each lock file. Returns the exit code."""
-    SETUP_DIR.mkdir(exist_ok=True)
+    TMP.mkdir(parents=True, exist_ok=True)
     try:
         uv = find_uv()
         for lock in [*LOCKS.values(), IMAGE_LOCK]:

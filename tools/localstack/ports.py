@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import pwd
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
 
 # SeaweedFS opens a gRPC port this far above each of its ports.
 GRPC_OFFSET = 10_000
+HIGHEST = 65_535
+# The state of a listening socket in /proc/net/tcp.
+LISTEN = "0A"
 # The HTTP interface, HAProxy's two pages, the fallback proxy's two ports, and those of the replicas.
 SERVE_PORTS = 10
 
@@ -47,6 +53,32 @@ def _s3_ports(settings: Settings) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {"s3": ("s3_port", (*http, *(port + GRPC_OFFSET for port in http)))}
 
 
+def problems(settings: Settings) -> list[tuple[str, str]]:
+    """Returns a problem and its fix for each port that cannot exist, that two components would use, or that a program listens on."""
+    return impossible(settings) or in_use(settings)
+
+
+def impossible(settings: Settings) -> list[tuple[str, str]]:
+    """Returns a problem and its fix for each port above 65535, and for each that two components would use."""
+    problems = []
+    users: dict[int, str] = {}
+    for name, (setting, numbers) in ports(settings).items():
+        value, highest = getattr(settings, setting), max(numbers)
+        if highest > HIGHEST:
+            fix = f"set it to at most {value - highest + HIGHEST}"
+            problems.append((f"{_variable(setting)}={value}: {name} would use port {highest}", fix))
+            continue
+        for port in numbers:
+            if port in users:
+                problems.append((f"port {port} is set for {users[port]} and for {name}", f"set {_variable(setting)} to another port"))
+            users[port] = f"{name} ({_variable(setting)})"
+    return problems
+
+
+def _variable(setting: str) -> str:
+    return f"CLICKSTREAM_{setting.upper()}"
+
+
 def in_use(settings: Settings, component: str = "") -> list[tuple[str, str]]:
     """Returns a problem and its fix for each port (of one component, or of all) that another program listens on."""
     problems = []
@@ -55,7 +87,7 @@ def in_use(settings: Settings, component: str = "") -> list[tuple[str, str]]:
             continue
         for port in numbers:
             if is_in_use(port):
-                fix = f"stop it or set CLICKSTREAM_{setting.upper()} to another port"
+                fix = f"stop it or set {_variable(setting)} to another port"
                 problems.append((f"port {port} ({name}) is already in use by {owner(port)}", fix))
     return problems
 
@@ -78,13 +110,25 @@ def _accepts_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != errno.ECONNREFUSED
 
 
+def _user(port: int) -> str:
+    """Returns the name of the user whose program listens on a port, or the number of a user without a name."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state, _, _, _, uid, *_ = line.split()
+            if state == LISTEN and int(local.rpartition(":")[2], 16) == port:
+                with contextlib.suppress(KeyError):
+                    return pwd.getpwuid(int(uid)).pw_name
+                return uid
+    return "unknown"
+
+
 def owner(port: int) -> str:
     """Returns the program that listens on a port, as far as this user may see it."""
     try:
         import psutil
 
         pids = [c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port and c.pid]
-        return f"{psutil.Process(pids[0]).name()} (pid {pids[0]})" if pids else "a program of another user"
+        return f"{psutil.Process(pids[0]).name()} (pid {pids[0]})" if pids else f"a program of user {_user(port)}"
     except (ImportError, RuntimeError, OSError):
         return "another program"
     except Exception as error:

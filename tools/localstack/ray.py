@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.localstack import haproxy, health
+from tools.localstack import code, haproxy, health
 from tools.localstack.layout import ROOT, Stack
 from tools.localstack.ports import SERVE_PORTS
 from tools.localstack.units import Component
@@ -15,6 +15,7 @@ PYTHON_PATH = f"{ROOT}:{ROOT / 'contracts'}"
 CPUS = 2
 OBJECT_STORE_BYTES = 200_000_000
 TOKEN = "ray_token"
+CODE = (code.environment("ray"), "ray_apps", code.CONTRACTS)
 
 
 def components(stack: Stack) -> list[Component]:
@@ -45,7 +46,11 @@ def _head(stack: Stack) -> Component:
         address=settings.ray_uri,
         health=health.http_json(f"{settings.ray_uri}/api/version", lambda body: "", {"Authorization": f"Bearer {token}"}),
         prepare=lambda: _prepare(stack),
-        stop_seconds=15,
+        stop_seconds=20,
+        # Workers and HAProxy end after the head, or not at all.
+        all_processes=True,
+        temporary=(socket_folder(stack),),
+        code=CODE,
     )
 
 
@@ -62,6 +67,7 @@ def _serve(stack: Stack) -> Component:
         needs=("ray-head",),
         # It follows their contents; without them it serves popular products.
         after=("lake", "topics"),
+        code=CODE,
     )
 
 
@@ -88,6 +94,10 @@ def environment(stack: Stack) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(stack.settings.serve_port + 5),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(stack.settings.serve_port + SERVE_PORTS - 1),
         "DASHBOARD_METRIC_PORT": "0",
+        # There is no second node to drain to: the head would wait for 30 seconds and then be killed by supervisord.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        # Python makes sockets in this folder.
+        "TMPDIR": str(socket_folder(stack) / "tmp"),
         # setproctitle must not overwrite the environment, by which `stack down` finds the processes of the stack.
         "SPT_NOENV": "1",
     }
@@ -102,6 +112,8 @@ def _prepare(stack: Stack) -> None:
     """Create the symbolic link to Ray's folder, write the HAProxy script, and delete the logs of earlier sessions."""
     home, link = stack.folder("ray"), socket_folder(stack)
     haproxy.write(stack.folder("ray", "haproxy"))
+    shutil.rmtree(stack.folder("ray", "tmp"))
+    stack.folder("ray", "tmp")
     for session in home.glob("session_*"):
         if session.is_symlink():
             session.unlink()

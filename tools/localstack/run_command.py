@@ -12,6 +12,8 @@ from pathlib import Path
 from tools.localstack.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
+# For the temporary files of the commands, below the folder that `make clean` deletes.
+TMP = ROOT / ".tools" / "tmp"
 PROGRESS_SECONDS = 10.0
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -28,7 +30,9 @@ def run(name: str, command: list[str], folder: Path | None = None, env: Mapping[
     log = ROOT / ".tools" / f"{re.sub('[^a-z]+', '-', name.lower())}.log"
     begin = last_progress = time.monotonic()
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "TMPDIR": str(TMP), **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+        )
         while process.poll() is None:
             time.sleep(0.1)
             if time.monotonic() - last_progress > PROGRESS_SECONDS:

@@ -9,7 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tools.lake.object_store import s3_client
+from tools.localstack import code
 from tools.localstack.layout import Stack, write_private
+from tools.localstack.ports import GRPC_OFFSET
 from tools.localstack.units import Component, Health
 
 KEYS = ("WEED_JWT_SIGNING_KEY", "WEED_JWT_SIGNING_READ_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY")
@@ -74,7 +76,18 @@ def _seaweedfs(stack: Stack) -> Component:
         prepare=lambda: _write_identities(stack, config),
         # A clean stop takes 20 s and is not needed: acknowledged writes survive a kill.
         stop_seconds=5,
+        temporary=_sockets(port),
+        code=(code.environment("tools"),),
     )
+
+
+def _sockets(port: int) -> tuple[Path, ...]:
+    """Returns the sockets of SeaweedFS, which stay when it is killed. The folder of the gRPC sockets is fixed in its code."""
+    http = {"s3": port, "filer": port + 3}
+    grpc = {"s3": port, "master": port + 1, "volume": port + 2, "filer": port + 3}
+    names = [f"{name}-{number}" for name, number in http.items()]
+    names += [f"{name}-grpc-{number + GRPC_OFFSET}" for name, number in grpc.items()]
+    return tuple(Path("/tmp") / f"seaweedfs-{name}.sock" for name in names)
 
 
 def _write_identities(stack: Stack, path: Path) -> None:

@@ -7,15 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tools.localstack import health
-from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS
+from tools.localstack import code, health
+from tools.localstack.java import C1_OPTIONS, DATA_PATH_OPTIONS, temporary_files
 from tools.localstack.layout import ROOT, Stack, installed, write_private
 from tools.localstack.units import Component, Health
 
 WORKERS = 2
 CONNECT = "spark-connect"
 # After an OutOfMemoryError the server must exit, so that supervisord starts it again.
-SERVER_OPTIONS = " ".join((*C1_OPTIONS, "-XX:+ExitOnOutOfMemoryError"))
+SERVER_OPTIONS = (*C1_OPTIONS, "-XX:+ExitOnOutOfMemoryError")
 
 
 def components(stack: Stack) -> list[Component]:
@@ -57,7 +57,10 @@ def _server(stack: Stack, master_page: str) -> Component:
     main_class = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", CONNECT, "spark-internal")
     common = _common(stack)
     # Spark treats this server as a daemon, whose memory is set by variables and not by spark-defaults.conf.
-    memory = {"SPARK_DAEMON_MEMORY": stack.settings.spark_driver_memory, "SPARK_DAEMON_JAVA_OPTS": SERVER_OPTIONS}
+    memory = {
+        "SPARK_DAEMON_MEMORY": stack.settings.spark_driver_memory,
+        "SPARK_DAEMON_JAVA_OPTS": " ".join((*SERVER_OPTIONS, *temporary_files(stack.tmp))),
+    }
     return Component(
         name=CONNECT,
         argv=(_spark_class(), "org.apache.spark.deploy.SparkSubmit", "--master", stack.settings.spark_master, *main_class),
@@ -95,7 +98,7 @@ def _connect(stack: Stack) -> dict[str, str]:
         "spark.driver.extraClassPath": jars,
         "spark.executor.extraClassPath": jars,
         "spark.executor.memory": stack.settings.spark_executor_memory,
-        "spark.executor.extraJavaOptions": " ".join(DATA_PATH_OPTIONS[stack.settings.jit]),
+        "spark.executor.extraJavaOptions": " ".join((*DATA_PATH_OPTIONS[stack.settings.jit], *temporary_files(stack.tmp))),
         # One executor is enough for a small nightly run and stays warm for the next app; a backlog of tasks adds a second one.
         "spark.executor.cores": "2",
         "spark.dynamicAllocation.enabled": "true",
@@ -116,11 +119,15 @@ def _common(stack: Stack) -> dict[str, Any]:
         # Also binds the web pages of masters, workers and executors to loopback.
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_DAEMON_JAVA_OPTS": " ".join(C1_OPTIONS),
+        "SPARK_DAEMON_JAVA_OPTS": " ".join((*C1_OPTIONS, *temporary_files(stack.tmp))),
+        # Of the JVM that spark-class builds its command with.
+        "SPARK_LAUNCHER_OPTS": " ".join(temporary_files(stack.tmp)),
+        "SPARK_LOCAL_DIRS": str(stack.tmp),
         "PYSPARK_PYTHON": str(ROOT / ".venvs" / "spark" / "bin" / "python"),
         "AWS_REGION": stack.settings.s3_region,
     }
-    return {"home": home, "env": env, "prepare": lambda: _prepare(stack), "stop_seconds": 8}
+    read = (code.environment("spark"), code.jars())
+    return {"home": home, "env": env, "prepare": lambda: _prepare(stack), "stop_seconds": 8, "code": read}
 
 
 def pyspark() -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.localstack import ports, supervisord
+from tools.localstack import components, ports, supervisord
 from tools.localstack.layout import ROOT, Stack
 from tools.localstack.progress import say
 from tools.localstack.units import Component, Step, Unit
@@ -36,9 +36,19 @@ class Ready:
 
 
 def bring_up(stack: Stack, all_units: list[Unit], selected: list[Unit]) -> list[Ready]:
-    """Start `selected` in the order of their dependencies and wait until all are healthy. Raises StartError."""
-    supervisord.start(stack, [unit for unit in all_units if isinstance(unit, Component)])
+    """Start `selected` in the order of their dependencies and wait until all are healthy. Raises StartError.
+
+    Components that run with an old description or old code are restarted, also those that are not selected.
+    """
+    before = _alive(stack)
     _require_free_ports(stack, selected)
+    supervisord.start(stack, [unit for unit in all_units if isinstance(unit, Component)])
+    stopped = before - _alive(stack)
+    for name in sorted(stopped):
+        say("!", name, "stopped, because its settings or files have changed")
+    if stopped:
+        selected = components.select(all_units, ",".join(sorted({unit.name for unit in selected} | stopped)))
+        _require_free_ports(stack, selected)
     futures: dict[str, Future[Ready]] = {}
     with ThreadPoolExecutor(max_workers=len(selected)) as pool:
         for unit in selected:
@@ -50,12 +60,16 @@ def bring_up(stack: Stack, all_units: list[Unit], selected: list[Unit]) -> list[
     return [future.result() for future in futures.values()]
 
 
+def _alive(stack: Stack) -> set[str]:
+    return {name for name, info in supervisord.states(stack).items() if info["statename"] in ALIVE_STATES}
+
+
 def _require_free_ports(stack: Stack, selected: list[Unit]) -> None:
-    """Raise StartError before anything starts when another program listens on a port of a component that is not running."""
-    states = supervisord.states(stack)
-    problems = []
+    """Raise StartError before anything starts when a port is impossible, or another program listens on one of a component that is down."""
+    alive = _alive(stack)
+    problems = ports.impossible(stack.settings)
     for unit in selected:
-        if isinstance(unit, Component) and states[unit.name]["statename"] not in ALIVE_STATES:
+        if isinstance(unit, Component) and unit.name not in alive:
             problems += ports.in_use(stack.settings, unit.name)
     if problems:
         raise StartError("\n".join(f"{problem}: {fix}" for problem, fix in problems))

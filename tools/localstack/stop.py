@@ -1,8 +1,11 @@
 """Stops the stack and leaves no process behind."""
 
 import contextlib
+import getpass
+import shutil
 import time
 import xmlrpc.client
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,7 +28,28 @@ def take_down(stack: Stack, components: list[Component]) -> int:
         supervisor.shutdown()
         with contextlib.suppress(psutil.Error):
             psutil.Process(pid).wait(timeout=30)
-    return kill_remaining(stack)
+    return clean_up(stack, components)
+
+
+def clean_up(stack: Stack, components: list[Component]) -> int:
+    """Kill remaining processes of a stack without supervisord and delete their temporary files. Returns how many were killed."""
+    killed = kill_remaining(stack)
+    delete_temporary_files(stack, components)
+    return killed
+
+
+def delete_temporary_files(stack: Stack, components: list[Component]) -> None:
+    """Delete what the processes of a stack that is down have left in /tmp and in the folders for temporary files."""
+    for path in (stack.tmp, *(path for component in components for path in component.temporary)):
+        # A path in /tmp may be another user's.
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+    # Of the JVMs with which Flink's scripts compute their options. Only an empty folder is deleted.
+    with contextlib.suppress(OSError):
+        Path(f"/tmp/hsperfdata_{getpass.getuser()}").rmdir()
 
 
 def stop_order(components: list[Component]) -> list[list[Component]]:
@@ -70,11 +94,10 @@ def kill_remaining(stack: Stack) -> int:
     while remaining := processes(stack):
         for process in remaining:
             with contextlib.suppress(psutil.NoSuchProcess):
+                say("!", "remaining process", f"{process.pid} {process.name()} killed")
                 process.kill()
         gone, _ = psutil.wait_procs(remaining, timeout=5)
         killed += len(gone)
         if not gone:
             raise RuntimeError(f"these processes survive SIGKILL: {', '.join(str(process.pid) for process in remaining)}")
-    if killed:
-        say("!", "orphans", f"{killed} processes of this stack killed")
     return killed

@@ -12,6 +12,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from tools.localstack import code, layout
 from tools.localstack.layout import Stack, write_private
 from tools.localstack.units import Component
 
@@ -52,6 +53,7 @@ def start(stack: Stack, components: list[Component]) -> Any:
 
 def _spawn(stack: Stack, config: Path) -> Any:
     stack.folder("logs")
+    stack.folder("tmp")
     stack.socket.unlink(missing_ok=True)
     env = stack.environment({})
     subprocess.run([BIN / "supervisord", "-c", config], env=env, cwd=stack.dir, check=True, stdout=subprocess.DEVNULL)
@@ -96,11 +98,12 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 def _program(stack: Stack, component: Component) -> str:
     path = stack.folder("run", "components") / f"{component.name}.json"
-    specification = {"argv": component.argv, "home": str(component.home), "env": stack.environment(component.env)}
+    env = stack.environment(component.env) | {layout.COMPONENT: component.name}
+    specification = {"argv": component.argv, "home": str(component.home), "env": env, "all_processes": component.all_processes}
     text = json.dumps(specification, sort_keys=True)
     write_private(path, text)
-    # With the digest in the command, supervisord notices a component whose description changed.
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    # With the digest in the command, supervisord notices a component whose description or code changed.
+    digest = hashlib.sha256(f"{text}{code.digest(component.code)}".encode()).hexdigest()[:12]
     command = shlex.join([sys.executable, "-S", str(Path(__file__).with_name("launch.py")), str(path), digest])
     return f"""[program:{component.name}]
 command={_quote(command)}

@@ -26,6 +26,12 @@ class Component:
     after: tuple[str, ...] = ()
     prepare: Callable[[], None] = no_preparation
     stop_seconds: int = 10
+    # Whether its processes can outlive the one that supervisord knows; then it is up and stops as a whole.
+    all_processes: bool = False
+    # Files and folders of the checkout that its process has read, beside its command and settings.
+    code: tuple[str, ...] = ()
+    # Files outside of the stack's folder, and folders below it, that are deleted when the stack is down.
+    temporary: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
