@@ -19,7 +19,7 @@ RUN := .venvs/tools/bin/python
 PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools scripts tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help cli demo test test-kubernetes check up down status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
+.PHONY: help cli demo test test-kubernetes check up down restart status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
   setup setup-tools setup-checks setup-ray test-spark test-packages check-tools check-airflow-manifests
 
 help: ## Print the verbs
@@ -68,8 +68,11 @@ status: ## Each component's state, address and memory, and where the logins are
 doctor: ## What this machine lacks and what is stuck, each with its fix
 	@./clickstream stack doctor
 
-logs: ## The end of a component's log: PART=kafka [N=50]
-	@$(if $(PART),./clickstream stack logs $(PART) -n $(N),echo "error: name a component, e.g. make logs PART=kafka" >&2; exit 2)
+restart: ## Restart a component of the running stack: PART=serve
+	@$(if $(PART),./clickstream stack restart $(PART),echo "error: name a component, e.g. make restart PART=serve" >&2; exit 2)
+
+logs: ## The end of a component's log: PART=kafka [N=50] [FOLLOW=1]
+	@$(if $(PART),./clickstream stack logs $(PART) -n $(N) $(if $(FOLLOW),--follow),echo "error: name a component, e.g. make logs PART=kafka" >&2; exit 2)
 
 replay: setup ## Send your own event file: FILE=events.csv.gz [MAPPING=rees46]
 	@$(if $(FILE),./clickstream replay --file "$(FILE)" --mapping "$(MAPPING)",echo "error: name a file, e.g. make replay FILE=events.csv.gz MAPPING=rees46" >&2; exit 2)
@@ -103,8 +106,10 @@ docs: setup-tools ## Write the generated pages of docs/
 lock: setup-tools ## Resolve all requirements again and write the lock files
 	@$(PYTHON) -m tools.localstack.lock
 
-clean: ## Stop the stack and delete its state, the environments and the jars
-	@if [ -x $(RUN) ]; then ./clickstream stack clean; fi; rm -rf .venvs .jars .tools .operators rendered
+clean: ## Stop the stack and delete all that the verbs have made, but backups and benchmarks' results
+	@./clickstream stack clean
+	@rm -rf .venvs .jars .tools .operators rendered .stack-test-logs .pytest_cache .mypy_cache .ruff_cache
+	@find $(wildcard $(PACKAGES)) -name __pycache__ -prune -exec rm -rf {} +
 
 setup: ## Make all environments and download the jars
 	@$(SET_UP)

@@ -229,3 +229,40 @@ def test_pip_settings_become_variables_of_uv(monkeypatch: pytest.MonkeyPatch, tm
     assert package_index.pip_as_uv("python") == expected
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://two.example/simple")
     assert "UV_DEFAULT_INDEX" not in package_index.pip_as_uv("python")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"no_proxy": ".corp.example"}, ".corp.example,127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a.example", "no_proxy": "b.example"}, "a.example,b.example,127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "127.0.0.1,localhost,::1"}, "127.0.0.1,localhost,::1"),
+    ],
+)
+def test_what_a_verb_runs_reaches_this_machine_without_a_proxy(checkout: Path, variables: dict[str, str], expected: str) -> None:
+    python = checkout.parent / "python"
+    python.write_text('#!/bin/sh\necho "$NO_PROXY $no_proxy"\n')
+    python.chmod(0o700)
+    result = make(checkout, "setup", CLICKSTREAM_PYTHON=str(python), HTTP_PROXY="http://127.0.0.1:9", **variables)
+    assert set(result.stdout.splitlines()) == {f"{expected} {expected}"}
+
+
+def test_clean_deletes_all_that_the_verbs_have_made(checkout: Path) -> None:
+    sources = set(checkout.rglob("*"))
+    for name in (".venvs/tools", ".jars", ".tools/tmp", "rendered", ".stack-test-logs", ".pytest_cache", ".mypy_cache", ".ruff_cache"):
+        (checkout / name).mkdir(parents=True)
+    (checkout / "tools" / "shop" / "__pycache__").mkdir()
+    result = make(checkout, "clean")
+    assert result.returncode == 0, result.stderr
+    assert set(checkout.rglob("*")) == sources
+
+
+def test_clean_keeps_the_environments_with_which_a_stack_can_be_stopped(checkout: Path) -> None:
+    (checkout / ".stack").mkdir()
+    (checkout / ".stack" / "settings.env").touch()
+    (checkout / ".jars").mkdir()
+    result = make(checkout, "clean")
+    assert result.returncode != 0
+    assert "run `make cli`" in result.stderr
+    assert (checkout / ".jars").exists()

@@ -286,6 +286,29 @@ def test_a_check_that_gets_no_response_is_a_problem_and_not_the_end_of_the_docto
     assert "rejected the login" in problem
 
 
+def test_only_a_dag_whose_newest_run_failed_is_a_problem() -> None:
+    runs = [
+        {"dag_id": "nightly", "dag_run_id": "third", "state": "failed"},
+        {"dag_id": "train", "dag_run_id": "second", "state": "success"},
+        {"dag_id": "train", "dag_run_id": "first", "state": "failed"},
+        {"dag_id": "streams", "dag_run_id": "running", "state": "running"},
+    ]
+    [(problem, fix)] = checks.failed_runs(runs)
+    assert problem == "the last run of nightly failed: third"
+    assert "docs/runbook.md" in fix
+
+
+def test_a_stack_that_is_down_has_nothing_to_restart(tmp_path: Path, stack: layout.Stack) -> None:
+    done = command(stack.dir, "restart", "kafka")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "`make up` starts it" in done.stderr
+
+
+def test_addresses_of_this_machine_are_printed_as_no_proxy(tmp_path: Path) -> None:
+    done = command(tmp_path, "env", NO_PROXY="intranet.example", no_proxy="")
+    assert "export NO_PROXY='intranet.example,127.0.0.1,localhost,::1'" in done.stdout
+
+
 def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.report([("no Java", "install one")], "") == 1
     assert "fix: install one" in capsys.readouterr().err
@@ -297,6 +320,7 @@ def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[
     [
         (["up", "--only", "flonk"], "no component 'flonk'"),
         (["logs", "flonk"], "no component 'flonk'"),
+        (["restart", "flonk"], "no component 'flonk'"),
         (["up", "--deadline"], "No such option"),
     ],
 )

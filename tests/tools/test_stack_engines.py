@@ -83,6 +83,14 @@ def test_a_second_up_leaves_healthy_components_alone(small: SmallStack) -> None:
     assert pids(small.components()) == pids(before)
 
 
+def test_restart_restarts_the_named_component_alone(small: SmallStack) -> None:
+    before = pids(small.components())
+    small.run("restart", "nessie")
+    after = small.components()
+    assert {name for name in before if after[name]["pid"] != before[name]} == {"nessie"}
+    assert after["nessie"]["state"] == "up"
+
+
 def test_a_changed_component_is_restarted_also_when_it_is_not_selected(small: SmallStack) -> None:
     before = small.components()
     small.env["CLICKSTREAM_AIRFLOW_RETENTION_DAYS"] = "29"

@@ -70,13 +70,27 @@ def env() -> None:
 def logs(
     component: Annotated[str, typer.Argument(help="A component that `stack status` lists.")],
     lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing new lines, until Ctrl-C.")] = False,
 ) -> None:
     """Print the end of a component's log."""
     stack = last_started()
     candidates = described(stack)
     if component not in [candidate.name for candidate in candidates]:
         raise components.unknown(component, candidates)
+    if follow:
+        os.execvp("tail", ["tail", "-n", str(lines), "-F", str(stack.log(component))])
     print(start.tail(stack, component, lines))
+
+
+@app.command()
+@report_errors(RuntimeError, lake=False)
+def restart(names: Annotated[str, typer.Argument(help="Comma-separated components, e.g. serve or flink.")]) -> None:
+    """Stop components of the running stack and start them again; the others run on."""
+    stack = last_started()
+    all_units = components.units(stack)
+    named = components.matching(all_units, names)
+    stop.stop(stack, named)
+    start.bring_up(stack, all_units, components.select(all_units, names))
 
 
 @app.command(name="status")

@@ -1,4 +1,4 @@
-"""What is wrong with a running stack: components, Flink jobs, consumer lag, left-over branches. Each problem has its fix."""
+"""What is wrong with a running stack: components, Flink jobs, lag, failed DAG runs, left-over branches. Each problem has its fix."""
 
 import time
 from collections.abc import Callable
@@ -31,6 +31,7 @@ def problems(stack: Stack, components: list[status.ComponentStatus]) -> list[Pro
     checks: list[tuple[str, Callable[[], list[Problem]]]] = [
         ("flink-jobmanager", lambda: flink_jobs(stack.settings)),
         ("kafka", lambda: consumer_lag(stack.settings, "flink-jobmanager" in up)),
+        ("airflow-api-server", lambda: failed_runs(_newest_runs(stack))),
         ("nessie", lambda: left_over_branches(stack, "airflow-api-server" in up)),
     ]
     for name, check in checks:
@@ -123,6 +124,21 @@ def left_over_branches(stack: Stack, airflow_is_up: bool) -> list[Problem]:
     in_use = _branches_of_active_runs(stack) if airflow_is_up else set()
     fix = "inspect it, then run `./clickstream refs drop"
     return [(f"branch {name} was left over by a run that ended", f"{fix} {name}`") for name in branches if name not in in_use]
+
+
+def failed_runs(newest: list[dict[str, Any]]) -> list[Problem]:
+    """Returns a problem for each DAG whose newest run failed; `newest` begins with the newest run of all DAGs."""
+    by_dag: dict[str, dict[str, Any]] = {}
+    for run in newest:
+        by_dag.setdefault(run["dag_id"], run)
+    fix = "open it in Airflow; the page of the DAG and docs/runbook.md say what its failed task means"
+    return [(f"the last run of {dag} failed: {run['dag_run_id']}", fix) for dag, run in by_dag.items() if run["state"] == "failed"]
+
+
+def _newest_runs(stack: Stack) -> list[dict[str, Any]]:
+    with Airflow.of(stack.settings) as client:
+        runs: list[dict[str, Any]] = client.call("GET", "/dags/~/dagRuns", params={"order_by": "-run_after", "limit": 100})["dag_runs"]
+    return runs
 
 
 def _branches_of_active_runs(stack: Stack) -> set[str]:

@@ -45,14 +45,24 @@ def select(all_units: list[Unit], names: str) -> list[Unit]:
     """
     if not names:
         return all_units
+    selected = _with_dependencies(_named(all_units, names), all_units)
+    return [unit for unit in all_units if unit.name in selected]
+
+
+def matching(all_units: list[Unit], names: str) -> list[Component]:
+    """Returns the components that `names` lists, as in `select`, without their dependencies. Raises UnknownComponent."""
+    selected = _named(all_units, names)
+    return [unit for unit in all_units if isinstance(unit, Component) and unit.name in selected]
+
+
+def _named(all_units: list[Unit], names: str) -> set[str]:
     selected: set[str] = set()
     for name in (name.strip() for name in names.split(",")):
         matches = {unit.name for unit in all_units if unit.name == name or unit.name.startswith(f"{name}-")}
         if not matches:
             raise unknown(name, [unit for unit in all_units if isinstance(unit, Component)])
         selected |= matches
-    selected = _with_dependencies(selected, all_units)
-    return [unit for unit in all_units if unit.name in selected]
+    return selected
 
 
 def unknown(name: str, candidates: list[Component]) -> UnknownComponent:

@@ -22,13 +22,19 @@ def take_down(stack: Stack, components: list[Component]) -> int:
     """Stop all components, dependants first, then supervisord, then remaining processes. Returns how many were killed."""
     with contextlib.suppress(supervisord.NotRunning):
         supervisor = supervisord.client(stack)
-        for group in stop_order(components):
-            _stop(supervisor, group)
+        stop(stack, components)
         pid = supervisor.getPID()
         supervisor.shutdown()
         with contextlib.suppress(psutil.Error):
             psutil.Process(pid).wait(timeout=30)
     return clean_up(stack, components)
+
+
+def stop(stack: Stack, components: list[Component]) -> None:
+    """Stop components of the running stack, dependants first. Raises NotRunning."""
+    supervisor = supervisord.client(stack)
+    for group in stop_order(components):
+        _stop(supervisor, group)
 
 
 def clean_up(stack: Stack, components: list[Component]) -> int:
