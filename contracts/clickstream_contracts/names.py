@@ -55,7 +55,7 @@ QUARANTINE_REASONS = (
 
 def unknown_session(event_id: str) -> str:
     """Returns the session_id of an event that belongs to no known session; the same event gets the same id."""
-    return UNKNOWN_SESSION + hashlib.sha256(event_id.encode(errors="surrogateescape")).hexdigest()[:32]
+    return UNKNOWN_SESSION + hashlib.sha256(event_id.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def slug(text: str) -> str:

@@ -77,6 +77,16 @@ def test_hashed_columns_are_sent_as_hashes_only(tmp_path: Path) -> None:
     assert len(guest[0]) == 64
 
 
+def test_texts_that_are_no_unicode_have_ids_too(tmp_path: Path) -> None:
+    """Python reads a half of a surrogate pair from JSON that has NaN, too."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"at": 1762160400, "type": "purchase", "user": "\\ud800", "order": "\\ud800", "price": 5, "x": NaN}\n')
+    fields = LOG | {"user_id": {"from": "user", "hash": "user"}}
+    results = map_lines(sources.read(path), mappings.load(own_mapping(tmp_path, fields=fields)), None, Products())
+    [result] = results
+    assert "cannot be mapped" not in str(result)
+
+
 def test_a_field_has_a_default_and_a_value_for_lines_with_a_column(tmp_path: Path) -> None:
     fields = LOG | {
         "currency": {"from": "currency", "default": "eur"},

@@ -125,6 +125,16 @@ def test_a_total_is_divided_by_the_pieces_to_the_last_unit_of_the_currency(tmp_p
     ]
 
 
+@pytest.mark.parametrize(
+    ("total", "reason"), [(1e308, "line_total: out of range"), ("1e400", "price: not a number"), ("?", "price: not a number")]
+)
+def test_a_total_that_cannot_be_divided_is_rejected(tmp_path: Path, total: Any, reason: str) -> None:
+    fields = {name: rule for name, rule in LOG.items() if name != "price"} | {"line_total": "total"}
+    sample = replay_lines(tmp_path, purchase(total=total, quantity=3), purchase(order="2", total=1), fields=fields)
+    assert [rejected.reason for rejected in sample.rejected] == [reason]
+    assert len(sample.events) == 1
+
+
 def test_any_total_is_the_exact_sum_of_its_parts() -> None:
     generator = random.Random(7)
     for _ in range(2000):

@@ -205,4 +205,4 @@ def _session(event: Event, sessions: Sessions | None) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

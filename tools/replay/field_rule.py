@@ -91,7 +91,7 @@ class FieldRule:
 
 def _hash(value: str) -> str:
     """Returns the SHA-256 of a text without surrounding spaces and in lower case, as advertising platforms hash e-mail addresses."""
-    return hashlib.sha256(value.strip().lower().encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(value.strip().lower().encode(errors="surrogatepass")).hexdigest()
 
 
 def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, no_values: frozenset[str]) -> FieldRule:

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from clickstream_contracts import currencies
-from tools.replay.convert import RejectedLine
+from tools.replay.convert import RejectedLine, shown
 
 Event = dict[str, Any]
 TYPES: Final = ("purchase", "refund")
@@ -28,7 +28,7 @@ def line_id(event: Event) -> str:
     is_piece_returned = event["event_type"] == "refund" and "product_id" in event
     fields = (*LINE_FIELDS, "event_time") if is_piece_returned else LINE_FIELDS
     values = "\x1f".join(repr(event.get(name)) for name in fields)
-    return "line-" + hashlib.sha256(values.encode(errors="surrogateescape")).hexdigest()[:32]
+    return "line-" + hashlib.sha256(values.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def merge_equal(events: list[Event]) -> list[Event]:
@@ -54,9 +54,15 @@ def _merge_key(event: Event) -> tuple[Any, ...]:
 
 
 def with_total(event: Event, total: float) -> Iterator[Event]:
-    """Yields an event of a product with its share of a total as price: one event, or two if the pieces cannot all have the same price."""
-    for quantity, price in split_total(Decimal(repr(abs(total))), event.get("quantity", 1), event.get("currency", "")):
-        yield {**event, "quantity": quantity, "price": price}
+    """Yields an event of a product with its share of a total as price: one event, or two if the pieces cannot all have the same price.
+
+    Raises RejectedLine for a total of more digits than decimals can hold.
+    """
+    try:
+        parts = list(split_total(Decimal(repr(abs(total))), event.get("quantity", 1), event.get("currency", "")))
+    except InvalidOperation:
+        raise RejectedLine("line_total: out of range", shown(total)) from None
+    yield from ({**event, "quantity": quantity, "price": price} for quantity, price in parts)
 
 
 def split_total(total: Decimal, pieces: int, currency: str) -> Iterator[tuple[int, float]]:
