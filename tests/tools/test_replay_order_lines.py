@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.tools.replay_samples import BASKET, LOG, Event, Replayed, own_mapping, purchase, replay_lines
+from tools.common.command import UsageError
 
 
 def test_a_negative_quantity_is_a_refund_if_the_mapping_says_so(tmp_path: Path) -> None:
@@ -44,6 +45,13 @@ def test_one_line_may_have_a_refund_beside_its_purchase(tmp_path: Path) -> None:
         ("purchase", "O-3", "p-1", 1, 5.0),
     ]
     assert sample.reasons() == [(4, "refunded: not a number: '?'")]
+
+
+def test_a_file_without_the_column_of_refunds_is_an_error_unless_the_mapping_allows_it(tmp_path: Path) -> None:
+    refund: dict[str, Any] = {"when": "refunded", "fields": {"event_type": {"constant": "refund"}, "price": "refunded"}}
+    with pytest.raises(UsageError, match="no column 'refunded', which mapping own reads another event of a line from"):
+        replay_lines(tmp_path, purchase(), also=[refund])
+    assert len(replay_lines(tmp_path, purchase(), also=[refund | {"optional": True}]).events) == 1
 
 
 def test_rows_of_one_order_share_values_in_any_order_of_the_file(tmp_path: Path) -> None:

@@ -23,13 +23,14 @@ class EventRules:
     """The rules of an event's fields.
 
     total: the price of all pieces of a line together, instead of a rule for `price`. when: a column, "" for every line; the event
-    exists if the column has a number other than 0. negative_quantity: the type of a purchase of less than no pieces, "" if there
-    must be none.
+    exists if the column has a number other than 0. is_optional: whether the file may lack that column. negative_quantity: the type
+    of a purchase of less than no pieces, "" if there must be none.
     """
 
     fields: tuple[FieldRule, ...]
     total: FieldRule | None = None
     when: str = ""
+    is_optional: bool = False
     negative_quantity: str = ""
 
     def applies(self, values: Values) -> bool:

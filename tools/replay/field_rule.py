@@ -114,8 +114,8 @@ def parse(spec: Any, contract_field: Field, location: str, zone: tzinfo, no_valu
         constant=_own_value(spec, "constant", contract_field, location),
         default=_own_value(spec, "default", contract_field, location),
         join=spec.get("join"),
-        allow_missing=_flag(spec, "allow_missing", location),
-        optional=_flag(spec, "optional", location),
+        allow_missing=flag(spec, "allow_missing", location),
+        optional=flag(spec, "optional", location),
         if_present=tuple(_object(spec, "if_present", location).items()),
         without_each=names(spec.get("without_each", []), f"{location}: without_each"),
         hashed=frozenset(names(spec.get("hash", []), f"{location}: hash")),
@@ -158,7 +158,8 @@ def _object(spec: dict[str, Any], key: str, location: str) -> dict[Any, Any]:
     return value
 
 
-def _flag(spec: dict[str, Any], key: str, location: str) -> bool:
+def flag(spec: dict[str, Any], key: str, location: str) -> bool:
+    """Returns the value of a key that is true or false, false without it. Raises UsageError for another value."""
     value = spec.get(key, False)
     if not isinstance(value, bool):
         raise UsageError(f"{location}: {key}: {value!r} is neither true nor false")

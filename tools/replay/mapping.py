@@ -13,7 +13,7 @@ from tools.common.command import UsageError
 from tools.replay import field_rule, placeholders, reading_options
 from tools.replay.elements import ListRule
 from tools.replay.event_rules import REQUIRED_FIELDS, EventRules
-from tools.replay.field_rule import FieldRule, check_keys, names
+from tools.replay.field_rule import FieldRule, check_keys, flag, names
 from tools.replay.line_mapping import Mapping as Mapping
 from tools.replay.multi_row import MultiRow
 
@@ -23,7 +23,7 @@ KEYS: Final = {
     "session_gap_minutes", "zone", *reading_options.KEYS,
 }  # fmt: skip
 # A section that is neither the fields of events nor a table of master data.
-ALSO_KEYS: Final = {"when", "fields"}
+ALSO_KEYS: Final = {"when", "fields", "optional"}
 EACH_KEYS: Final = {"from", "optional"}
 MULTI_ROW_KEYS: Final = {"by", "fill_down", "first_row_only"}
 # The price of all pieces of an order line together; replay divides it.
@@ -112,7 +112,7 @@ class _Parser:
         self._check_fields(specs, location)
         kept = {name: spec for name, spec in main.items() if name not in specs and name not in ("event_id", TOTAL)}
         changed = {name: spec for name, spec in specs.items() if spec is not None}
-        return EventRules(self._rules(kept | changed), self._total(changed), when=when)
+        return EventRules(self._rules(kept | changed), self._total(changed), when, flag(section, "optional", location))
 
     def _check_fields(self, specs: Any, location: str) -> None:
         if not isinstance(specs, dict):
@@ -160,7 +160,7 @@ def _list(name: str, spec: Any, location: str) -> ListRule:
     if not isinstance(spec, dict):
         return ListRule(name, names(spec, location))
     check_keys(set(spec), EACH_KEYS, location)
-    return ListRule(name, names(spec.get("from"), f"{location}: from"), bool(spec.get("optional", False)))
+    return ListRule(name, names(spec.get("from"), f"{location}: from"), flag(spec, "optional", location))
 
 
 def _multi_row(spec: Any, file: str) -> MultiRow | None:
