@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -77,15 +78,23 @@ class Cluster:
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Returns the state of a DAG run, empty if the scheduler does not respond."""
-        done = self.run(*SCHEDULER, "airflow", "dags", "list-runs", dag_id, "--output", "json")
-        runs = json.loads(done.stdout[done.stdout.index("[") :]) if done.returncode == 0 and "[" in done.stdout else []
-        return next((str(run["state"]) for run in runs if run["run_id"] == run_id), "")
+        return self.run_states(dag_id).get(run_id, "")
+
+    def run_states(self, dag_id: str) -> dict[str, str]:
+        """Returns the state of each run of a DAG by its id, empty if the scheduler does not respond."""
+        rows = self._airflow_rows("dags", "list-runs", dag_id)
+        return {str(row["run_id"]): str(row["state"]) for row in rows}
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Returns the state of each task of a run, empty if the scheduler does not respond."""
-        done = self.run(*SCHEDULER, "airflow", "tasks", "states-for-dag-run", dag_id, run_id, "--output", "json")
-        rows = json.loads(done.stdout[done.stdout.index("[") :]) if done.returncode == 0 and "[" in done.stdout else []
+        rows = self._airflow_rows("tasks", "states-for-dag-run", dag_id, run_id)
         return {str(row["task_id"]): str(row["state"]) for row in rows}
+
+    def _airflow_rows(self, *command: str) -> list[dict[str, Any]]:
+        """Returns the rows that a command of Airflow prints as JSON, after warnings; empty if it fails."""
+        done = self.run(*SCHEDULER, "airflow", *command, "--output", "json")
+        rows = re.search(r"^\[(?=\s*[{\]]).*", done.stdout, re.MULTILINE | re.DOTALL)
+        return list(json.loads(rows[0])) if done.returncode == 0 and rows else []
 
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float = 2400) -> None:
         """Wait for the end of a DAG run and assert its success."""

@@ -8,9 +8,8 @@ from tests.cluster.cluster import SPARK, Cluster
 
 def test_the_sample_jobs_publish_a_release(cluster: Cluster, measured: dict[str, Any]) -> None:
     cluster.script("submit-sample-jobs", "--yes", timeout=7200)
-    runs = json.loads(cluster.in_scheduler("airflow", "dags", "list-runs", "clickstream_nightly", "--output", "json"))
-    measured["nightly"] = [{key: run[key] for key in ("run_id", "state", "start_date", "end_date")} for run in runs]
-    assert any(run["state"] == "success" for run in runs)
+    measured["nightly"] = cluster.run_states("clickstream_nightly")
+    assert "success" in measured["nightly"].values()
 
 
 def test_the_nightly_ran_as_spark_applications(cluster: Cluster) -> None:

@@ -77,16 +77,10 @@ def upload(cluster: Cluster, folder: Path) -> None:
                 s3.upload_file(str(file), BUCKET, str(file.relative_to(folder)))
 
 
-def runs(cluster: Cluster) -> dict[str, str]:
-    """Returns the state of each nightly run by its id."""
-    text = cluster.in_scheduler("airflow", "dags", "list-runs", "clickstream_nightly", "--output", "json")
-    return {run["run_id"]: run["state"] for run in json.loads(text[text.index("[") :])}
-
-
 def test_a_backup_is_restored_into_an_empty_cluster(deployed: Cluster, measured: dict[str, Any], tmp_path: Path) -> None:
     deployed.script("backup")
     before = json.loads(deployed.python(ROWS, timeout=900))
-    runs_before = runs(deployed)
+    runs_before = deployed.run_states("clickstream_nightly")
     assert before
     assert runs_before
     measured |= {"tags": len(before), "objects": download(deployed, tmp_path)}
@@ -98,7 +92,7 @@ def test_a_backup_is_restored_into_an_empty_cluster(deployed: Cluster, measured:
     measured["restore_seconds"] = round(time.monotonic() - start, 1)
     client.create(deployed)
     assert json.loads(deployed.python(ROWS, timeout=900)) == before
-    assert runs(deployed).items() >= runs_before.items()
+    assert deployed.run_states("clickstream_nightly").items() >= runs_before.items()
 
 
 def test_the_streams_go_on_after_the_restore(deployed: Cluster) -> None:
