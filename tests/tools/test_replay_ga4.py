@@ -50,11 +50,9 @@ def test_ga4_lines_that_are_no_event_are_rejected_with_the_reason() -> None:
     ]
 
 
-def test_ga4_products_have_no_placeholders() -> None:
-    assert [(state["product_id"], state["name"], state["brand"]) for state in replayed().products.states] == [
-        ("kettle-9", "Kettle", None),
-        ("cup-1", "Cup", "acme"),
-    ]
+def test_ga4_products_have_a_currency_and_no_placeholders() -> None:
+    states = [(s["product_id"], s["name"], s["brand"], s["list_price"], s["currency"]) for s in replayed().products.states]
+    assert states == [("kettle-9", "Kettle", None, 49.9, "EUR"), ("cup-1", "Cup", "acme", 10.0, "EUR")]
 
 
 def test_the_parquet_export_of_ga4_gives_the_same_events_as_the_json_export(tmp_path: Path) -> None:

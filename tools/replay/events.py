@@ -48,10 +48,17 @@ class Products:
     _latest: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, state: State, valid_from: int) -> None:
-        """Add a state if it is valid and differs from the product's latest one; valid_from: ms since 1970."""
-        if state.get("product_id") and self._latest.get(state["product_id"]) != state and _is_valid_state(state):
-            self._latest[state["product_id"]] = state
-            self.states.append({**state, "updated_at": valid_from})
+        """Add a state if it is valid and differs from the product's latest one; valid_from: ms since 1970.
+
+        What an event does not say of a product is as it was.
+        """
+        latest = self._latest.get(state.get("product_id") or "")
+        if latest == state or not state.get("product_id") or not _is_valid_state(state):
+            return
+        merged = {name: latest[name] if latest and value is None else value for name, value in state.items()}
+        if merged != latest:
+            self._latest[state["product_id"]] = merged
+            self.states.append({**merged, "updated_at": valid_from})
 
     def add_all(self, states: Iterable[tuple[State, int]]) -> None:
         """Add states, each with its valid_from."""
