@@ -1,5 +1,6 @@
 """Order lines: returns, rows of one order, lines that are sent again, and currencies."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import pytest
 
 from tests.tools.replay_samples import BASKET, LOG, Event, Replayed, own_mapping, purchase, replay_lines
 from tools.common.command import UsageError
+from tools.replay import mapping as mappings
+from tools.replay.events import Mapped, Products, map_lines
+from tools.replay.lines import DamagedFile, Line
 
 
 def test_a_negative_quantity_is_a_refund_if_the_mapping_says_so(tmp_path: Path) -> None:
@@ -75,6 +79,47 @@ def test_rows_of_one_order_share_values_in_any_order_of_the_file(tmp_path: Path)
         ("purchase", "B", "p-3", 7.0, "JPY", "s-2"),
     ]
     assert sample.reasons() == [(6, "event_time: no value")]
+
+
+def test_equal_rows_of_an_order_in_a_list_of_orders_are_pieces(tmp_path: Path) -> None:
+    """A shop's export has a row for each line of an order: two equal rows are two variants that share a number."""
+    path = tmp_path / "orders.csv"
+    shirt, cap = "2025-11-03T09:00:00Z,purchase,s,A,shirt,1,20,EUR\n", "2025-11-03T09:00:00Z,purchase,s,A,cap,2,5,EUR\n"
+    cheaper, other_order = shirt.replace(",20,", ",19,"), shirt.replace(",A,", ",B,")
+    header = "at,type,session,order,product,quantity,price,currency\n"
+    path.write_text(header + shirt + cap + shirt + cheaper + "cut off,A\n" + other_order + shirt)
+    sample = Replayed(path, own_mapping(tmp_path, fields=LOG, multi_row={"by": "order"}))
+    assert sample.columns("order_id", "product_id", "quantity", "price") == [
+        ("A", "shirt", 2, 20.0),
+        ("A", "cap", 2, 5.0),
+        ("A", "shirt", 1, 19.0),
+        ("B", "shirt", 1, 20.0),
+        ("A", "shirt", 1, 20.0),
+    ]
+    assert len(sample.events_by_line) + len(sample.rejected) == sample.lines == 7
+    first, again = sample.events[0], Replayed(path, own_mapping(tmp_path, fields=LOG, multi_row={"by": "order"})).events[0]
+    assert first["event_id"] == again["event_id"] != sample.events[-1]["event_id"]
+
+
+def test_rows_before_a_damage_are_sent(tmp_path: Path) -> None:
+    rules = mappings.load(own_mapping(tmp_path, fields=LOG, multi_row={"by": "order"}))
+
+    def damaged_lines() -> Iterator[Line]:
+        yield from (Line(number, str(number), purchase()) for number in (1, 2))
+        raise DamagedFile("cut off")
+
+    results = map_lines(damaged_lines(), rules, None, Products())
+    first, second = next(results), next(results)
+    with pytest.raises(DamagedFile):
+        next(results)
+    assert isinstance(first, Mapped)
+    assert isinstance(second, Mapped)
+    assert ([event["quantity"] for event in first.events], second.events) == ([2], [])
+
+
+def test_rows_of_a_log_are_not_added_up(tmp_path: Path) -> None:
+    sample = replay_lines(tmp_path, purchase(), purchase())
+    assert (sample.columns("quantity"), sample.orders.repeats) == ([(1,), (1,)], 1)
 
 
 def test_an_order_line_has_the_same_id_each_time_it_is_sent(tmp_path: Path) -> None:

@@ -12,32 +12,17 @@ import pyarrow as pa
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.event_limits import EventLimits, broken_limit
-from tools.replay import order_lines
+from tools.replay import equal_rows, order_lines
 from tools.replay.convert import RejectedLine
 from tools.replay.event_rules import DERIVED_FIELDS
 from tools.replay.line_mapping import Mapping
 from tools.replay.lines import Line, until_damage
+from tools.replay.mapped_lines import Event as Event
+from tools.replay.mapped_lines import Mapped as Mapped
+from tools.replay.mapped_lines import Rejected as Rejected
 from tools.replay.order_lines import Orders
 
-Event = dict[str, Any]
 State = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A line and its events."""
-
-    line: Line
-    events: list[Event]
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A line that cannot become an event: the reason without values, and the message with the value."""
-
-    line: Line
-    reason: str
-    message: str
 
 
 @dataclass
@@ -130,11 +115,12 @@ def map_lines(
     Product states are added to `products`, and order lines to `orders`. Raises DamagedFile after the last readable line.
     """
     orders = Orders() if orders is None else orders
-    for line in mapping.prepare(lines):
-        result = map_line(line, mapping, sessions, limits)
-        if isinstance(result, Mapped):
-            result = _add_to_orders(result, orders)
-        if isinstance(result, Mapped) and mapping.products:
+    results: Iterable[Mapped | Rejected] = (map_line(line, mapping, sessions, limits) for line in mapping.prepare(lines))
+    if mapping.multi_row:
+        results = equal_rows.merge(results, mapping.multi_row.by)
+    for mapped in results:
+        result = _add_to_orders(mapped, orders) if isinstance(mapped, Mapped) else mapped
+        if isinstance(result, Mapped) and result.events and mapping.products:
             products.add_all(_product_states(result, mapping))
         yield result
 

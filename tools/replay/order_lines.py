@@ -40,7 +40,7 @@ def merge_equal(events: list[Event]) -> list[Event]:
         return events
     merged: dict[tuple[Any, ...], Event] = {}
     for position, event in enumerate(events):
-        key = _merge_key(event) if is_order_line(event) else (position,)
+        key = merge_key(event) if is_order_line(event) else (position,)
         if key in merged:
             first = merged[key]
             first["quantity"] = first.get("quantity", 1) + event.get("quantity", 1)
@@ -49,7 +49,8 @@ def merge_equal(events: list[Event]) -> list[Event]:
     return list(merged.values())
 
 
-def _merge_key(event: Event) -> tuple[Any, ...]:
+def merge_key(event: Event) -> tuple[Any, ...]:
+    """Returns what equal products of one order have in common, whatever their quantities."""
     return tuple(event.get(name) for name in LINE_FIELDS if name != "quantity")
 
 
