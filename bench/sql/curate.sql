@@ -6,6 +6,16 @@ SELECT *, event_time::DATE AS day
 FROM clicks
 QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset) = 1;
 
+-- A purchase line that the order has already is no purchase.
+UPDATE events SET event_type = 'repeat' WHERE event_id IN (
+    SELECT event_id
+    FROM events
+    WHERE event_type = 'purchase' AND order_id IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY order_id, product_id, price, coalesce(quantity, 1), currency ORDER BY ingested_at, kafka_partition, kafka_offset
+    ) > 1
+);
+
 -- grain: one row per session
 CREATE TABLE sessions AS
 WITH session_starts AS (

@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from clickstream_contracts import covisitation
+from pyspark.sql import functions as F
+
+from clickstream_contracts import covisitation, names
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.schema import tables
@@ -18,6 +21,10 @@ from spark_apps.common.lake import Lake, open_lake
 APP = "audits"
 FOLDER = Path(__file__).parent
 SAMPLE_ROWS = 5
+RECENT_DAYS = 8
+USUAL_WEEKS = 4
+# The newest day of a lake without any run: no table has rows of it.
+FIRST_DAY = date(1970, 1, 1)
 SEVERITIES = ("error", "warn")
 
 
@@ -78,10 +85,16 @@ def namespaces(text: str) -> list[str]:
     return text.split(",")
 
 
-def run_audit(lake: Lake, audit: Audit) -> AuditResult:
-    """Run one audit on the run's branch."""
+def newest_day(lake: Lake, default: date) -> date:
+    """Returns the newest day of a run in the ledger, `default` without any run."""
+    [row] = lake.table("curated.ingest_ledger").agg(F.max("day").alias("day")).collect()
+    return row["day"] or default
+
+
+def run_audit(lake: Lake, audit: Audit, day: date | None = None) -> AuditResult:
+    """Run one audit on the run's branch. `day` is the newest day of a run, None to read it from the ledger."""
     try:
-        rows = lake.sql(audit.path, neighbours=covisitation.item_neighbours(), scored_events=list(rules().scored_events))
+        rows = lake.sql(audit.path, **template_values(day or newest_day(lake, FIRST_DAY)))
         sample = rows.limit(SAMPLE_ROWS + 1).collect()
         count = len(sample) if len(sample) <= SAMPLE_ROWS else rows.count()
     except Exception as error:
@@ -89,10 +102,27 @@ def run_audit(lake: Lake, audit: Audit) -> AuditResult:
     return AuditResult(audit, count, tuple({key: str(value) for key, value in row.asDict().items()} for row in sample[:SAMPLE_ROWS]))
 
 
+def template_values(day: date) -> dict[str, Any]:
+    """Returns the values of the audits' templates.
+
+    day: the newest day of a run, `newest_day` in the templates. Audits that compare single rows read the days from
+    `recent_since` on, those of usual numbers the `same_weekdays` of the weeks before.
+    """
+    return {
+        "newest_day": day,
+        "recent_since": day - timedelta(days=RECENT_DAYS - 1),
+        "same_weekdays": [day - timedelta(weeks=weeks) for weeks in range(1, USUAL_WEEKS + 1)],
+        "unknown_session": names.UNKNOWN_SESSION,
+        "neighbours": covisitation.item_neighbours(),
+        "scored_events": list(rules().scored_events),
+    }
+
+
 def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
     """Run the audits, four at a time. Raises AppFailed if one fails."""
+    day = newest_day(lake, args.day)
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda audit: run_audit(lake, audit), select_audits(folder, args.namespaces)))
+        results = list(pool.map(lambda audit: run_audit(lake, audit, day), select_audits(folder, args.namespaces)))
     failures = [result for result in results if result.failed]
     receipt = Receipt(
         app=APP,

@@ -1,12 +1,33 @@
 -- severity: error
--- meaning: a day whose funnel counts differ from curated.sessions in sessions or purchases
+-- meaning: a day whose sessions, stages or conversion in the funnel differ from those of curated.sessions
 -- owner: marts
-WITH counts AS (
-    SELECT day, sessions, purchased FROM {{ table('marts.funnel_daily') }}
-    UNION ALL
-    SELECT session_day, -1, -CAST(purchases > 0 AS INT) FROM {{ table('curated.sessions') }}
+WITH expected AS (
+    SELECT
+        session_day AS day,
+        count(*) AS sessions,
+        count_if(views + carts + checkouts + purchases > 0) AS viewed,
+        count_if(carts + checkouts + purchases > 0) AS carted,
+        count_if(checkouts + purchases > 0) AS checkout,
+        count_if(purchases > 0) AS purchased,
+        count_if(startswith(session_id, {{ unknown_session | literal }})) AS unknown
+    FROM {{ table('curated.sessions') }}
+    GROUP BY session_day
+), mart AS (
+    SELECT *, count(*) OVER (PARTITION BY day) AS times FROM {{ table('marts.funnel_daily') }}
 )
-SELECT day, sum(sessions) AS extra_sessions, sum(purchased) AS extra_purchased
-FROM counts
-GROUP BY day
-HAVING sum(sessions) <> 0 OR sum(purchased) <> 0
+SELECT
+    coalesce(m.day, e.day) AS day,
+    m.times,
+    m.sessions - e.sessions AS extra_sessions,
+    m.viewed - e.viewed AS extra_viewed,
+    m.carted - e.carted AS extra_carted,
+    m.checkout - e.checkout AS extra_checkout,
+    m.purchased - e.purchased AS extra_purchased,
+    m.conversion
+FROM mart AS m
+FULL OUTER JOIN expected AS e ON e.day = m.day
+WHERE NOT coalesce(
+    m.times = 1 AND m.sessions = e.sessions AND m.viewed = e.viewed AND m.carted = e.carted AND m.checkout = e.checkout
+        AND m.purchased = e.purchased AND m.conversion = e.purchased / e.sessions AND coalesce(m.unknown, e.unknown) = e.unknown,
+    false
+)

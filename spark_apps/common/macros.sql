@@ -11,3 +11,18 @@ coalesce({{ events }}.order_id, concat('event:', {{ events }}.event_id))
 {% macro amount_of(events) -%}
 coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".quantity") }})
 {%- endmacro %}
+
+{# The currency of an event in upper case, null without one: rows of earlier releases hold it as it was sent. #}
+{% macro currency_of(events) -%}
+nullif(upper(trim({{ events }}.currency)), '')
+{%- endmacro %}
+
+{# Who placed an order: its user, for a guest the device, else the session, else nobody but this order is known. #}
+{% macro buyer(orders, unknown_session) -%}
+coalesce(
+    concat('user:', {{ orders }}.user_id),
+    concat('device:', {{ orders }}.device_id),
+    concat('session:', CASE WHEN NOT startswith({{ orders }}.session_id, {{ unknown_session | literal }}) THEN {{ orders }}.session_id END),
+    concat('order:', {{ orders }}.order_id)
+)
+{%- endmacro %}

@@ -6,7 +6,6 @@ the same result as the first.
 
 import argparse
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -21,7 +20,7 @@ from spark_apps.curate.orders import orders
 from spark_apps.curate.sessions import sessions
 
 APP = "curate"
-DAY_COLUMNS = {events.TABLE: "event_day", sessions.TABLE: "session_day", orders.TABLE: "order_day"}
+DAY_COLUMNS = {events.TABLE: "event_day", sessions.TABLE: "session_day", orders.TABLE: "order_day", orders.LINES_TABLE: "line_day"}
 
 DaysByTable = dict[str, list[date]]
 
@@ -63,11 +62,10 @@ def _write_days(lake: Lake, affected_days: list[date], outdated_days: list[date]
     days = sorted({*affected_days, *superseded_days})
     days_by_table = {events.TABLE: sorted({*days, *outdated_days})}
     if days:
-        with ThreadPoolExecutor(2) as pool:
-            session_days = pool.submit(sessions.write_sessions, lake, days)
-            order_days = pool.submit(orders.write_orders, lake, days)
-        days_by_table[sessions.TABLE] = session_days.result()
-        days_by_table[orders.TABLE] = order_days.result()
+        # First the orders: a session counts the purchases that count in their orders.
+        order_days = orders.write_orders(lake, days)
+        days_by_table[orders.TABLE], days_by_table[orders.LINES_TABLE] = order_days.orders, order_days.lines
+        days_by_table[sessions.TABLE] = sessions.write_sessions(lake, sorted({*days, *order_days.recounted}))
     return days_by_table
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
 from spark_apps.common.cli import LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
@@ -15,7 +17,7 @@ from spark_apps.marts import late_scores
 
 APP = "marts"
 SQL = Path(__file__).parent
-DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily")
+DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily", "marts.product_revenue_daily")
 # Recomputed as a whole: one event can move a user to another cohort, and a fraud score can arrive days after its event.
 WHOLE = ("marts.retention_weekly", "marts.fraud_daily")
 
@@ -25,13 +27,30 @@ def days(text: str) -> list[date]:
     return sorted({day(part.strip()) for part in text.split(",") if part.strip()})
 
 
-def write_mart(lake: Lake, table: str, chosen_days: list[date]) -> DataFrame:
+@dataclass(frozen=True)
+class CompleteDays:
+    """`until` is the newest day that was over at the newest run; `newly` are the days that were not over at the published run."""
+
+    until: date
+    newly: list[date]
+
+
+def complete_days(lake: Lake, day_of_run: date) -> CompleteDays:
+    """Returns which days are complete: those up to the newest day in the ledger, or without any run up to `day_of_run`."""
+    [row] = lake.sql(SQL / "newest_run_days.sql").collect()
+    until = row["newest_day"] or day_of_run
+    since = row["published_day"] or until
+    return CompleteDays(until, [since + timedelta(days=n) for n in range(1, (until - since).days + 1)])
+
+
+def write_mart(lake: Lake, table: str, chosen_days: list[date], complete_until: date) -> DataFrame:
     """Write a mart: a daily one for the days, another one as a whole. Returns the rows written."""
     path = SQL / f"{table.split('.')[1]}.sql"
+    values = {"complete_until": complete_until, "unknown_session": names.UNKNOWN_SESSION}
     if table in WHOLE:
-        lake.replace(table, lake.sql(path))
+        lake.replace(table, lake.sql(path, **values))
         return lake.table(table)
-    return write_days(lake, table, lake.sql(path, days=chosen_days), chosen_days)
+    return write_days(lake, table, lake.sql(path, days=chosen_days, **values), chosen_days)
 
 
 def write_days(lake: Lake, table: str, rows: DataFrame, chosen_days: list[date]) -> DataFrame:
@@ -42,13 +61,17 @@ def write_days(lake: Lake, table: str, rows: DataFrame, chosen_days: list[date])
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
-    """Compute all marts, or none without days."""
+    """Compute the marts of the days, and of days that are complete since the published run; none without any."""
     written: dict[str, DataFrame] = {}
+    complete = complete_days(lake, args.day)
+    mart_days = sorted({*args.days, *complete.newly})
     if args.days:
         # fraud_daily counts the late scores, so these come first.
         written[late_scores.TABLE] = write_days(lake, late_scores.TABLE, late_scores.late_scores(lake, args.days), args.days)
+    if mart_days:
+        lake.view(SQL / "purchases.sql", days=mart_days).cache()
         with ThreadPoolExecutor(4) as pool:
-            futures = {table: pool.submit(write_mart, lake, table, args.days) for table in (*DAILY, *WHOLE)}
+            futures = {table: pool.submit(write_mart, lake, table, mart_days, complete.until) for table in (*DAILY, *WHOLE)}
         for table, future in futures.items():
             written[table] = future.result()
     return Receipt(
@@ -57,7 +80,7 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
         inputs={"ref": args.ref},
         rows=lake.row_counts(written),
         content=lake.contents(written),
-        facts={"days": [str(chosen_day) for chosen_day in args.days]},
+        facts={"days": [str(chosen_day) for chosen_day in mart_days]},
     )
 
 

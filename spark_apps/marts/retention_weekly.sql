@@ -16,5 +16,6 @@ SELECT
     week,
     first_value(active) OVER (PARTITION BY cohort_week ORDER BY week) AS users,
     active,
-    active / first_value(active) OVER (PARTITION BY cohort_week ORDER BY week) AS retention
+    active / first_value(active) OVER (PARTITION BY cohort_week ORDER BY week) AS retention,
+    date_add(cohort_week, 7 * week + 6) <= {{ complete_until | literal }} AS is_complete
 FROM counts

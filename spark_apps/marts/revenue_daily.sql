@@ -1,14 +1,48 @@
 -- grain: one row per day and currency
 -- `lines` is 0 where a refund has no purchase: its money counts as refunded, but it is not an order.
+-- An order counts in the currency of its first purchase; the amount of a line in another currency counts in that one.
+{% import "macros.sql" as macros %}
+WITH chosen_orders AS (
+    SELECT * FROM {{ table('curated.orders') }} WHERE order_day IN ({{ days | literal }})
+), days_of_mixed_orders AS (
+    SELECT order_id, order_day, currency, explode(sequence(order_day, CAST(last_at AS DATE))) AS line_day
+    FROM chosen_orders
+    WHERE currencies > 1
+), amounts AS (
+    SELECT
+        o.order_day,
+        o.currency,
+        o.lines > 0 AS is_order,
+        CASE WHEN o.lines > 0 THEN {{ macros.buyer("o", unknown_session) }} END AS buyer,
+        o.items,
+        o.revenue,
+        o.refunded,
+        coalesce(o.repeats, 0) AS repeats
+    FROM chosen_orders AS o
+    UNION ALL
+    SELECT
+        o.order_day,
+        l.currency,
+        false,
+        NULL,
+        0,
+        CASE WHEN l.event_type = 'purchase' THEN coalesce(l.amount, 0) ELSE 0 END,
+        CASE WHEN l.event_type = 'refund' THEN coalesce(l.amount, 0) ELSE 0 END,
+        0
+    FROM {{ table('curated.order_lines') }} AS l
+    JOIN days_of_mixed_orders AS o ON o.line_day = l.line_day AND o.order_id = l.order_id
+    WHERE l.counted AND l.currency <> o.currency
+)
 SELECT
     order_day AS day,
     currency,
-    count_if(lines > 0) AS orders,
-    count(DISTINCT CASE WHEN lines > 0 THEN user_id END) AS buyers,
+    count_if(is_order) AS orders,
+    count(DISTINCT buyer) AS buyers,
     sum(items) AS items,
     CAST(sum(revenue) AS DECIMAL(18, 2)) AS revenue,
     CAST(sum(refunded) AS DECIMAL(18, 2)) AS refunded,
-    CAST(sum(revenue) - sum(refunded) AS DECIMAL(18, 2)) AS net_revenue
-FROM {{ table('curated.orders') }}
-WHERE order_day IN ({{ days | literal }})
+    CAST(sum(revenue) - sum(refunded) AS DECIMAL(18, 2)) AS net_revenue,
+    order_day <= {{ complete_until | literal }} AS is_complete,
+    sum(repeats) AS repeats
+FROM amounts
 GROUP BY order_day, currency

@@ -1,53 +1,20 @@
 """Each audit returns rows for a violation planted for it, and none for correct data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from clickstream_contracts.schema import tables
 from spark_apps.audits import app as audits
 from spark_apps.common.cli import AppFailed
-from spark_apps.common.lake import Catalog, Lake
+from spark_apps.common.lake import Lake
 from spark_apps.features import app as features
 from tests.spark_apps.local_lake import LocalLake, at
+from tests.spark_apps.planted import Change, add_row, doubled, plant, set_columns, where
 
-VIEW_NUMBERS = count()
 ARGUMENTS = ["--ref", "b", "--run", "r", "--day", "2026-01-02", "--receipt", "file:///tmp/none.json"]
-Change = Callable[[DataFrame], DataFrame]
-
-
-@dataclass
-class PlantedCatalog:
-    """A catalog in which a view replaces one table."""
-
-    base: Catalog
-    table: str
-    view: str
-
-    def conf(self) -> dict[str, str]:
-        return self.base.conf()
-
-    def file_io(self) -> dict[str, str]:
-        return self.base.file_io()
-
-    def name(self, table: str) -> str:
-        return self.view if table == self.table else self.base.name(table)
-
-    def published(self, table: str) -> str:
-        return self.base.published(table)
-
-
-def plant(lake: Lake, table: str, change: Change) -> Lake:
-    """Returns the lake with one table changed."""
-    view = f"planted_{next(VIEW_NUMBERS)}"
-    change(lake.table(table)).createOrReplaceTempView(view)
-    return Lake(lake.spark, PlantedCatalog(lake.catalog, table, view))
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +47,6 @@ def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake.lake
 
 
-def set_columns(**values: str) -> Change:
-    """Set columns of every row to SQL expressions."""
-    return lambda frame: frame.withColumns({name: F.expr(text) for name, text in values.items()})
-
-
-def where(condition: str) -> Change:
-    """Keep only some rows."""
-    return lambda frame: frame.where(condition)
-
-
-def doubled(frame: DataFrame) -> DataFrame:
-    return frame.unionAll(frame)
-
-
-def add_row(**values: str) -> Change:
-    """Add a copy of the first row with some columns set to SQL expressions."""
-    return lambda frame: frame.unionAll(
-        frame.limit(1).withColumns({k: F.expr(v).cast(frame.schema[k].dataType) for k, v in values.items()})
-    )
-
-
 def with_many_events_on_the_first_day(frame: DataFrame) -> DataFrame:
     return frame.unionAll(frame.where("event_id = 'd'").crossJoin(frame.sparkSession.range(99)).drop("id"))
 
@@ -121,6 +67,10 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("sessions_disjoint", "curated.sessions", set_columns(started_at="timestamp'2026-01-02 10:00:00'")),
     ("sessions_cover_events", "curated.sessions", where("purchases = 0")),
     ("orders_match_events", "curated.orders", set_columns(revenue="revenue + 1")),
+    ("order_lines_match_events", "curated.order_lines", where("false")),
+    ("order_lines_counted_once", "curated.order_lines", set_columns(counted="false")),
+    ("order_lines_repeated", "curated.order_lines", set_columns(reason="'repeat'")),
+    ("orders_one_currency", "curated.orders", set_columns(currencies="2L")),
     ("order_refunds_bounded", "curated.orders", set_columns(refunded="revenue + 1")),
     ("refunds_have_orders", "curated.orders", set_columns(lines="0")),
     ("ledger_gapless", "curated.ingest_ledger", add_row(start_offset="7", end_offset="9")),
@@ -133,6 +83,8 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("funnel_monotone", "marts.funnel_daily", set_columns(carted="sessions + 1")),
     ("funnel_matches_sessions", "marts.funnel_daily", where("day <> '2026-01-02'")),
     ("revenue_matches_orders", "marts.revenue_daily", set_columns(revenue="revenue + 0.01")),
+    ("sessions_match_events", "curated.sessions", set_columns(ended_at="ended_at + INTERVAL 1 MINUTE")),
+    ("product_revenue_matches_lines", "marts.product_revenue_daily", set_columns(revenue="revenue + 1")),
     ("products_match_events", "marts.product_daily", set_columns(views="views + 1")),
     ("retention_bounded", "marts.retention_weekly", set_columns(retention="1.5")),
     ("retention_bounded", "marts.retention_weekly", where("false")),

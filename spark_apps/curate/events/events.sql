@@ -2,6 +2,7 @@
 -- The events of the days to recompute, from raw: the first arrival of each event_id, with the user and product versions
 -- valid at its time. An event_id that is published on another day is excluded.
 {% import "formulas.sql" as formulas %}
+{% import "macros.sql" as macros %}
 WITH clicks AS (
     SELECT
         *,
@@ -11,7 +12,8 @@ WITH clicks AS (
     WHERE kafka_offset < end_offset AND nessie.system.days(event_time) IN ({{ days | literal }})
 )
 SELECT
-    c.*,
+    c.* EXCEPT (currency),
+    {{ macros.currency_of("c") }} AS currency,
     CAST(c.event_time AS DATE) AS event_day,
     u.valid_from AS user_valid_from,
     u.country AS user_country,

@@ -1,33 +1,28 @@
 -- grain: one row per order
--- The orders of all purchases and refunds of the affected days and, on other days, of those of an affected order.
-{% import "macros.sql" as macros %}
-WITH payments AS (
+-- The orders of the lines in the view `order_lines`. Amounts in another currency than that of the first purchase are not
+-- added: an audit names such orders, and marts.revenue_daily has them in the row of their own currency.
+WITH lines AS (
     SELECT
-        e.*,
-        {{ macros.order_key("e") }} AS order_key,
-        struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order,
-        coalesce(e.quantity, 1) AS pieces,
-        {{ macros.amount_of("e") }} AS event_amount,
-        e.event_type = 'purchase' AS is_purchase
-    FROM {{ table('curated.events') }} AS e
-    WHERE e.event_day IN ({{ read_days | literal }}) AND e.event_type IN ('purchase', 'refund')
-), order_events AS (
-    SELECT p.*
-    FROM payments AS p
-    LEFT JOIN (SELECT order_id FROM affected_orders) AS a ON a.order_id = p.order_key
-    WHERE p.event_day IN ({{ days | literal }}) OR a.order_id IS NOT NULL
+        *,
+        event_type = 'purchase' AS is_purchase,
+        struct(event_time, event_id) AS time_order,
+        first_value(currency) OVER (PARTITION BY order_id ORDER BY event_type = 'refund', event_time, event_id) AS order_currency
+    FROM order_lines
 )
 SELECT
-    order_key AS order_id,
+    order_id,
     CAST(min(event_time) AS DATE) AS order_day,
     min(event_time) AS ordered_at,
     max(event_time) AS last_at,
     min_by(user_id, CASE WHEN user_id IS NOT NULL THEN time_order END) AS user_id,
     min_by(session_id, time_order) AS session_id,
-    coalesce(min_by(currency, CASE WHEN currency IS NOT NULL THEN time_order END), '') AS currency,
-    count_if(is_purchase) AS lines,
-    coalesce(sum(CASE WHEN is_purchase THEN pieces END), 0) AS items,
-    CAST(coalesce(sum(CASE WHEN is_purchase THEN event_amount END), 0) AS DECIMAL(18, 2)) AS revenue,
-    CAST(coalesce(sum(CASE WHEN NOT is_purchase THEN event_amount END), 0) AS DECIMAL(18, 2)) AS refunded
-FROM order_events
-GROUP BY order_key
+    order_currency AS currency,
+    count_if(counted AND is_purchase) AS lines,
+    coalesce(sum(CASE WHEN counted AND is_purchase THEN quantity END), 0) AS items,
+    CAST(coalesce(sum(CASE WHEN counted AND is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(18, 2)) AS revenue,
+    CAST(coalesce(sum(CASE WHEN counted AND NOT is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(18, 2)) AS refunded,
+    min_by(device_id, CASE WHEN device_id IS NOT NULL THEN time_order END) AS device_id,
+    count(DISTINCT CASE WHEN counted THEN currency END) AS currencies,
+    count_if(NOT counted) AS repeats
+FROM lines
+GROUP BY order_id, order_currency

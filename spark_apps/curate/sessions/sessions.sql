@@ -5,10 +5,16 @@ WITH session_events AS (
     SELECT
         e.*,
         {{ macros.amount_of("e") }} AS event_amount,
-        struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order
+        coalesce({{ macros.currency_of("e") }}, '') AS event_currency,
+        struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order,
+        e.event_type = 'purchase' AND x.event_id IS NULL AS is_purchase
     FROM {{ table('curated.events') }} AS e
     LEFT JOIN affected_sessions AS a
         ON a.session_id = e.session_id AND e.event_time BETWEEN a.started_at AND a.ended_at
+    -- A line that does not count is no purchase of the session.
+    LEFT JOIN (
+        SELECT event_id FROM {{ table('curated.order_lines') }} WHERE line_day IN ({{ read_days | literal }}) AND NOT counted
+    ) AS x ON x.event_id = e.event_id
     WHERE e.event_day IN ({{ read_days | literal }}) AND (e.event_day IN ({{ days | literal }}) OR a.session_id IS NOT NULL)
 ), with_previous AS (
     SELECT *, lag(event_time) OVER (PARTITION BY session_id ORDER BY time_order) AS previous_time
@@ -30,8 +36,10 @@ WITH session_events AS (
         count_if(event_type = 'view_item') AS views,
         count_if(event_type = 'add_to_cart') AS carts,
         count_if(event_type = 'begin_checkout') AS checkouts,
-        count_if(event_type = 'purchase') AS purchases,
-        CAST(coalesce(sum(CASE WHEN event_type = 'purchase' THEN event_amount END), 0) AS DECIMAL(18, 2)) AS revenue
+        count_if(is_purchase) AS purchases,
+        array_sort(
+            collect_list(CASE WHEN is_purchase THEN struct(time_order, event_currency AS currency, coalesce(event_amount, 0) AS amount) END)
+        ) AS purchase_list
     FROM numbered
     GROUP BY session_id, session_number
 )
@@ -48,5 +56,13 @@ SELECT
     carts,
     checkouts,
     purchases,
-    revenue
+    CAST(
+        aggregate(
+            filter(purchase_list, purchase -> purchase.currency = get(purchase_list, 0).currency),
+            CAST(0 AS DECIMAL(38, 2)),
+            (total, purchase) -> CAST(total + purchase.amount AS DECIMAL(38, 2))
+        ) AS DECIMAL(18, 2)
+    ) AS revenue,
+    get(purchase_list, 0).currency AS currency,
+    nullif(CAST(size(array_distinct(transform(purchase_list, purchase -> purchase.currency))) AS BIGINT), 0) AS currencies
 FROM grouped
