@@ -70,7 +70,9 @@ def highest_part(value: int, parts: dict[int, float]) -> float:
 
 
 def rapid_fire(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
-    return 0.6 if len(all_events["user_id"].window(event, 10 * SECOND)) > 5 else 0
+    window = all_events["user_id"].window(event, 10 * SECOND)
+    order_lines = [(e["event_type"], e["order_id"]) for e in window if e["event_type"] in ("purchase", "refund") and e["order_id"]]
+    return 0.6 if len(window) - len(order_lines) + len(set(order_lines)) > 5 else 0
 
 
 def scraping_bot(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:

@@ -41,6 +41,8 @@ def purchase(event_id: str, offset: int, card: str) -> Row:
 
 VIENNA, NEW_YORK = {"latitude": 48.2, "longitude": 16.4}, {"latitude": 40.7, "longitude": -74}
 PHONE_EVENTS = ("view_item", "add_to_cart", "view_item", "add_to_cart", "begin_checkout", "view_item")
+BASKET_BUYER = {"user_id": "u-basket", "device_id": "d-basket"} | VIENNA
+ORDERS_BUYER = {"user_id": "u-orders", "device_id": "d-orders"} | VIENNA
 EDGE_CASES = [
     # The fifth order with a card is exactly one window after the first, or a millisecond more.
     *(purchase(f"in{i}", 0 if i == 0 else 10 * MINUTE - 4 + i, "edge-in") for i in range(5)),
@@ -72,6 +74,9 @@ EDGE_CASES = [
         for user, third_device in (("roamer", "b"), ("robbed", "c"))
         for i, (device, place) in enumerate((("a", VIENNA), ("b", VIENNA), (third_device, NEW_YORK)))
     ),
+    # One order of seven lines, and six orders of one line each, in three seconds.
+    *(purchase(f"line{i}", 29 * MINUTE + 40 * SECOND, "edge-basket") | BASKET_BUYER | {"order_id": "basket"} for i in range(7)),
+    *(purchase(f"order{i}", 29 * MINUTE + 40 * SECOND + 500 * i, f"edge-order{i}") | ORDERS_BUYER for i in range(6)),
     # The last events before the end of the file.
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
@@ -164,6 +169,12 @@ def test_a_delayed_server_event_counts_from_its_arrival(score: dict[str, float])
 def test_clicks_sent_in_one_batch_are_no_rapid_fire_and_a_repeated_event_counts_once(results: Results, score: dict[str, float]) -> None:
     assert (score["burst"], score["again-bought"]) == (0, 0)
     assert not [alert for alert in results["alerts"] if alert["entity"] in ("u-burst", "u-again")]
+
+
+def test_the_lines_of_one_order_are_no_rapid_fire_and_many_orders_are(results: Results, score: dict[str, float]) -> None:
+    assert [score[f"line{i}"] for i in range(7)] == [0] * 7
+    assert (score["order4"], score["order5"]) == (0, 0.6)
+    assert [alert["entity"] for alert in results["alerts"] if alert["entity"] in ("u-basket", "u-orders")] == ["u-orders"]
 
 
 def test_a_known_device_behind_a_network_abroad_is_no_impossible_travel(score: dict[str, float]) -> None:
