@@ -32,6 +32,7 @@ COMMANDS = {
     "shop": Entry("Send a simulated shop's events, or write them to files.", "tools.shop.__main__"),
     "replay": Entry("Send your own event file.", "tools.replay.__main__"),
     "ledger": Entry("Check that the lake holds exactly what was sent.", "tools.ledger.__main__"),
+    "repair": Entry("Ways on when a nightly run is blocked, recorded as data.", "tools.repair.__main__"),
     "refs": Entry("List, compare and drop branches and tags of the lake.", "tools.lake.refs"),
     "trace": Entry("Show where an alert, score, release or model comes from.", "tools.lake.trace"),
     "recommend": Entry("Show how views of products change recommendations.", "tools.rollout.recommend"),

@@ -63,9 +63,20 @@ def breaking_changes(old: Shape, new: Shape) -> list[str]:
 
 
 def _layout_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Names a changed primary key or partitioning: writers replace rows by the key and partitions by their column."""
+    """Names a changed primary key or partition column: writers replace rows by the key and partitions by their column.
+
+    No statement names a transform such as `day(ingested_at)`, so a table may change from one to another.
+    """
     names = {"keys": "primary key", "partitioning": "partitioning"}
-    return [f"{text} ({', '.join(old[name])}) became ({', '.join(new[name])})" for name, text in names.items() if old[name] != new[name]]
+    return [
+        f"{text} ({', '.join(old[name])}) became ({', '.join(new[name])})"
+        for name, text in names.items()
+        if old[name] != new[name] and not (name == "partitioning" and _only_transforms(old[name]) and _only_transforms(new[name]))
+    ]
+
+
+def _only_transforms(partitioning: list[str]) -> bool:
+    return bool(partitioning) and all(column.endswith(")") for column in partitioning)
 
 
 def _field_changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> list[str]:

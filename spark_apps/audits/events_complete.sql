@@ -1,16 +1,28 @@
 -- severity: error
--- meaning: an event_id of raw.clicks below the ledger's end offsets that is not in curated.events, or the other way round
+-- meaning: a click of the newest run that is not in curated.events, an event of the run without a click, or a published event that is gone
 -- owner: lake
-WITH end_offsets AS (
-    SELECT kafka_partition, max(end_offset) AS end_offset FROM {{ table('curated.ingest_ledger') }} GROUP BY kafka_partition
-), event_ids AS (
-    SELECT event_id, 1 AS in_raw, 0 AS in_events
-    FROM {{ table('raw.clicks') }} JOIN end_offsets USING (kafka_partition)
-    WHERE kafka_offset < end_offset
-    UNION ALL
-    SELECT event_id, 0, 1 FROM {{ table('curated.events') }}
+WITH newest_offsets AS (
+    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
+    FROM {{ table('curated.ingest_ledger') }}
+    GROUP BY kafka_partition
+), clicks AS (
+    SELECT event_id, kafka_partition, kafka_offset
+    FROM {{ table('raw.clicks') }} JOIN newest_offsets USING (kafka_partition)
+    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+), events AS (
+    SELECT event_id, event_day, kafka_partition, kafka_offset
+    FROM {{ table('curated.events') }} JOIN newest_offsets USING (kafka_partition)
+    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
 )
-SELECT event_id, max(in_raw) AS in_raw, max(in_events) AS in_events
-FROM event_ids
-GROUP BY event_id
-HAVING max(in_raw) <> max(in_events)
+-- In all of curated.events: the first arrival of a repeated event_id may be an event of an earlier run.
+SELECT event_id, kafka_partition, kafka_offset, 'not in curated.events' AS problem
+FROM clicks LEFT ANTI JOIN {{ table('curated.events') }} USING (event_id)
+UNION ALL
+SELECT event_id, kafka_partition, kafka_offset, 'not in raw.clicks'
+FROM events LEFT ANTI JOIN clicks USING (event_id, kafka_partition, kafka_offset)
+UNION ALL
+-- Only days that the run has computed again can have lost an event.
+SELECT event_id, kafka_partition, kafka_offset, 'published, and no longer in curated.events'
+FROM {{ published('curated.events') }} AS p
+LEFT ANTI JOIN {{ table('curated.events') }} AS e USING (event_id)
+WHERE p.event_day IN (SELECT event_day FROM events)

@@ -1,15 +1,17 @@
--- severity: error
--- meaning: a Kafka offset below the ledger's end offsets that is more than once in raw.clicks and raw.quarantine
+-- severity: warn
+-- meaning: a Kafka offset of the newest run that is more than once in raw.clicks and raw.quarantine; the run counted it once
 -- owner: stream
-WITH end_offsets AS (
-    SELECT kafka_partition, max(end_offset) AS end_offset FROM {{ table('curated.ingest_ledger') }} GROUP BY kafka_partition
+WITH newest_offsets AS (
+    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
+    FROM {{ table('curated.ingest_ledger') }}
+    GROUP BY kafka_partition
 ), records AS (
     SELECT kafka_partition, kafka_offset FROM {{ table('raw.clicks') }}
     UNION ALL
     SELECT kafka_partition, kafka_offset FROM {{ table('raw.quarantine') }}
 )
 SELECT kafka_partition, kafka_offset, count(*) AS times
-FROM records JOIN end_offsets USING (kafka_partition)
-WHERE kafka_offset < end_offset
+FROM records JOIN newest_offsets USING (kafka_partition)
+WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
 GROUP BY kafka_partition, kafka_offset
 HAVING count(*) > 1

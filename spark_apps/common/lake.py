@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,9 @@ from clickstream_contracts.schema import tables
 from clickstream_contracts.settings import Settings
 from spark_apps.common import sql
 from spark_apps.common.session import CATALOG, open_session
+
+RECREATIONS = "landing.topic_recreations"
+CONTINUED_OFFSETS = Path(__file__).with_name("continued_offsets.sql")
 
 
 class Catalog(Protocol):
@@ -77,7 +80,22 @@ class Lake:
 
     def sql(self, path: Path, **values: Any) -> DataFrame:
         """Returns the result of an .sql file, rendered with `values` (see spark_apps.common.sql)."""
-        return self.spark.sql(sql.render(path, self.catalog.name, self.catalog.published, values))
+        return self.spark.sql(sql.render(path, self._source, self.catalog.published, values))
+
+    def _source(self, table: str) -> str:
+        """Returns the name of a table in Spark SQL; of a table of the topic clicks.v1 that was created again, a query over it."""
+        name = self.catalog.name(table)
+        if tables()[table].topic != names.CLICKS_TOPIC or not self._topic_recreations:
+            return name
+        return sql.render(
+            CONTINUED_OFFSETS, lambda _: name, self.catalog.published, {"recreations": self._topic_recreations, "name": table}
+        )
+
+    @cached_property
+    def _topic_recreations(self) -> list[tuple[int, int, int]]:
+        """The partition, the time in microseconds since 1970 and the base of each recreation of the topic, the newest first."""
+        rows = self.table(RECREATIONS).selectExpr("kafka_partition", "unix_micros(started_at) AS started_at", "offset_base").distinct()
+        return sorted((tuple(row) for row in rows.collect()), key=lambda recreation: recreation[1:], reverse=True)
 
     def view(self, path: Path, **values: Any) -> DataFrame:
         """Returns the result of an .sql file and registers it as a temporary view with the file's name."""

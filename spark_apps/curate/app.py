@@ -44,6 +44,7 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
         return {}, {}
     ledger.register_offset_ranges(lake, offsets)
     events.register_new_clicks(lake, offsets.lowest_start)
+    events.register_arrived_clicks(lake, offsets.lowest_start, [args.day] if args.rebuild else [])
     affected_days = set(events.new_click_days(lake)) if offsets.has_records else set()
     if args.rebuild:
         affected_days.add(args.day)

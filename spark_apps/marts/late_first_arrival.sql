@@ -1,4 +1,4 @@
--- grain: one row
+-- grain: one row per run
 -- The time at which Kafka received the first payment or sign-in of the days; null if there is none.
 SELECT min(ingested_at) AS first_arrival
 FROM {{ table('curated.events') }}

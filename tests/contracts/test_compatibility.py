@@ -34,7 +34,7 @@ def test_the_file_of_a_release_is_written_as_it_is_read() -> None:
 def test_a_shape_holds_the_facts_of_the_contracts() -> None:
     shape = compatibility.shape([schema.event(), *schema.tables().values()])
     assert shape["raw.clicks"]["keys"] == ["kafka_partition", "kafka_offset"]
-    assert shape["raw.clicks"]["partitioning"] == ["day(event_time)"]
+    assert shape["raw.clicks"]["partitioning"] == ["day(ingested_at)"]
     assert shape["click.v1"]["fields"]["latitude"] == {"type": "double", "required": False, "minimum": -90, "maximum": 90}
     assert "purchase" in shape["click.v1"]["fields"]["event_type"]["choices"]
 
@@ -82,11 +82,17 @@ def test_a_breaking_change_of_a_field_is_reported(change: Any, message: str) -> 
         ({"keys": ["name"]}, "raw.clicks: primary key (name, kind) became (name)"),
         ({"keys": ["kind", "name"]}, "raw.clicks: primary key (name, kind) became (kind, name)"),
         ({"partitioning": []}, "raw.clicks: partitioning (day(event_time)) became ()"),
+        ({"partitioning": ["event_day"]}, "raw.clicks: partitioning (day(event_time)) became (event_day)"),
     ],
 )
 def test_another_key_or_partitioning_is_reported(change: dict[str, list[str]], message: str) -> None:
     new = {"raw.clicks": BASE["raw.clicks"] | change}
     assert compatibility.breaking_changes(BASE, new) == [message]
+
+
+def test_a_partition_transform_may_become_another_one() -> None:
+    new = {"raw.clicks": BASE["raw.clicks"] | {"partitioning": ["day(ingested_at)"]}}
+    assert compatibility.breaking_changes(BASE, new) == []
 
 
 def test_a_dropped_table_is_reported() -> None:

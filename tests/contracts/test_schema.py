@@ -55,7 +55,7 @@ def test_key_positions_count_from_one_without_a_gap() -> None:
 
 
 def test_partitioning_is_read_from_the_columns_with_its_transform() -> None:
-    assert schema.tables()["raw.clicks"].partitioning == ("day(event_time)",)
+    assert schema.tables()["raw.clicks"].partitioning == ("day(ingested_at)",)
     assert schema.tables()["curated.events"].partitioning == ("event_day",)
     assert schema.tables()["curated.users"].partitioning == ()
 

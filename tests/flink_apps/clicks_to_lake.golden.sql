@@ -20,7 +20,7 @@ CREATE TEMPORARY TABLE records (
 -- JSON is parsed only here. A scalar function would run again for each use of its result; a lateral join runs it once per record.
 CREATE TEMPORARY VIEW parsed AS
 SELECT kafka_partition, kafka_offset, ingested_at, payload, fields, nested, size
-FROM records CROSS JOIN LATERAL TABLE(json_fields(payload, 'event_id,event_type,event_time,user_id,session_id,device_id,product_id,quantity,price,currency,order_id,payment_token,coupon,ip_hash,country,latitude,longitude,user_agent,referrer,search_query,release,schema_version', 1000000));
+FROM records CROSS JOIN LATERAL TABLE(json_fields(payload, 'event_id,event_type,event_time,user_id,session_id,device_id,product_id,quantity,price,currency,order_id,payment_token,coupon,ip_hash,country,latitude,longitude,user_agent,referrer,search_query,release,schema_version,producer', 1000000));
 
 -- `problem` is NULL for a valid click, else 'reason|detail'. Both INSERTs below use it, so each record goes to exactly one table.
 CREATE TEMPORARY VIEW validated AS
@@ -48,6 +48,7 @@ SELECT
   fields[20] AS `search_query`,
   fields[21] AS `release`,
   TRY_CAST(fields[22] AS INT) AS `schema_version`,
+  fields[23] AS `producer`,
   CASE
     WHEN size > 1000000 THEN CONCAT('too_large|', CAST(size AS STRING), ' bytes')
     WHEN payload IS NULL THEN 'not_json|no value'
@@ -86,6 +87,7 @@ SELECT
     WHEN CHAR_LENGTH(fields[20]) > 4096 THEN CONCAT('bad_value|search_query: ''', SUBSTRING(fields[20] FROM 1 FOR 80), ''' is longer than 4096')
     WHEN CHAR_LENGTH(fields[21]) > 128 THEN CONCAT('bad_value|release: ''', SUBSTRING(fields[21] FROM 1 FOR 80), ''' is longer than 128')
     WHEN TRY_CAST(fields[22] AS INT) < 1 THEN CONCAT('bad_value|schema_version: ''', SUBSTRING(fields[22] FROM 1 FOR 80), ''' is below 1')
+    WHEN CHAR_LENGTH(fields[23]) > 128 THEN CONCAT('bad_value|producer: ''', SUBSTRING(fields[23] FROM 1 FOR 80), ''' is longer than 128')
     WHEN TRY_CAST(fields[3] AS BIGINT) NOT BETWEEN 946684800000 AND 253402300799999 OR TO_TIMESTAMP_LTZ(TRY_CAST(fields[3] AS BIGINT), 3) > TIMESTAMPADD(MINUTE, 1440, ingested_at) THEN CONCAT('time_out_of_range|event_time: ''', SUBSTRING(fields[3] FROM 1 FOR 80), ''' is too far from its arrival')
   END AS problem
 FROM parsed;
@@ -114,6 +116,7 @@ INSERT INTO lake.`raw`.`clicks` (
   `search_query`,
   `release`,
   `schema_version`,
+  `producer`,
   kafka_partition, kafka_offset, ingested_at
 )
 SELECT
@@ -139,6 +142,7 @@ SELECT
   `search_query`,
   `release`,
   `schema_version`,
+  `producer`,
   kafka_partition, kafka_offset, CAST(ingested_at AS TIMESTAMP_LTZ(6))
 FROM validated
 WHERE problem IS NULL;

@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
 )
 LEDGER_SCHEMA = pa.schema({"kafka_partition": pa.int32(), "end_offset": pa.int64()})
 GAPS_SCHEMA = pa.schema({"kafka_partition": pa.int32(), "first_offset": pa.int64(), "end_offset": pa.int64()})
+RECREATIONS_SCHEMA = pa.schema({"kafka_partition": pa.int32(), "started_at": pa.timestamp("us", tz="UTC"), "offset_base": pa.int64()})
 NOW = datetime.now(UTC)
 Rows = list[tuple[int, int]]
 
@@ -82,11 +83,38 @@ def test_offsets_that_hold_no_record_are_no_error(catalog: Any) -> None:
         end_offsets(catalog, [CLICKS], published=Published(gaps={0: [(1, 2), (4, 4)]}))
 
 
+def create_accounts(catalog: Any) -> tuple[Any, Any, Any]:
+    """Creates the empty tables that say what is published, what are gaps, and when the topic was created again."""
+    for namespace in ("curated", "landing"):
+        catalog.create_namespace(namespace)
+    return (
+        catalog.create_table("curated.ingest_ledger", LEDGER_SCHEMA),
+        catalog.create_table("landing.offset_gaps", GAPS_SCHEMA),
+        catalog.create_table("landing.topic_recreations", RECREATIONS_SCHEMA),
+    )
+
+
+def test_gaps_count_also_before_anything_is_published(catalog: Any) -> None:
+    _, gaps, _ = create_accounts(catalog)
+    append(catalog, CLICKS, [(0, 0), (0, 2)])
+    gaps.append(pa.Table.from_pylist([{"kafka_partition": 0, "first_offset": 1, "end_offset": 2}], GAPS_SCHEMA))
+    assert end_offsets(catalog, [CLICKS], published=lake_offsets.published(catalog)) == {0: 3}
+
+
+def test_after_the_topic_was_created_again_only_its_new_records_count(catalog: Any) -> None:
+    ledger, gaps, recreations = create_accounts(catalog)
+    append(catalog, CLICKS, [(p, o) for p in (0, 1, 2) for o in range(50)], NOW - timedelta(days=9))
+    append(catalog, CLICKS, [(0, 0), (0, 1), (0, 3), (1, 0)], NOW)
+    bases = [{"kafka_partition": p, "started_at": NOW - timedelta(hours=1), "offset_base": 50} for p in (0, 1, 2)]
+    recreations.append(pa.Table.from_pylist(bases, RECREATIONS_SCHEMA))
+    gaps.append(pa.Table.from_pylist([{"kafka_partition": 0, "first_offset": 52, "end_offset": 53}], GAPS_SCHEMA))
+    ends = [{"kafka_partition": p, "end_offset": end} for p, end in ((0, 52), (1, 50), (2, 40))]
+    ledger.append(pa.Table.from_pylist(ends, LEDGER_SCHEMA))
+    assert end_offsets(catalog, [CLICKS, QUARANTINE], published=lake_offsets.published(catalog)) == {0: 4, 1: 1}
+
+
 def test_files_of_published_records_are_not_read_although_a_partition_has_had_no_record_for_long(catalog: Any) -> None:
-    catalog.create_namespace("curated")
-    catalog.create_namespace("landing")
-    ledger = catalog.create_table("curated.ingest_ledger", LEDGER_SCHEMA)
-    catalog.create_table("landing.offset_gaps", GAPS_SCHEMA)
+    ledger, _, _ = create_accounts(catalog)
     assert lake_offsets.published(catalog) == lake_offsets.NOTHING_PUBLISHED
     old = append(catalog, CLICKS, [(p, o) for p in (0, 1) for o in range(100)], NOW - timedelta(days=90))
     # Its bounds cannot tell that it holds no record of partition 1.

@@ -56,6 +56,8 @@ class SharedLake(Lake):
 
     def close(self) -> None:
         self.spark.catalog.clearCache()
+        # An app of a later run reads it again.
+        self.__dict__.pop("_topic_recreations", None)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from spark_apps.common import sql
 
 SPARK_APPS = Path(sql.__file__).parents[1]
 # Files that hold only macros, so they have no rows.
-MACRO_FILES = {"common/macros.sql", "marts/fraud_macros.sql"}
+MACRO_FILES = {"common/macros.sql", "common/quarantine_macros.sql", "marts/fraud_macros.sql"}
 
 Render = Callable[..., str]
 

@@ -40,7 +40,10 @@ def partition_spec(contract: schema.Contract, table_schema: Schema) -> Partition
 
 
 def create_table(catalog: RestCatalog, contract: schema.Contract) -> None:
-    """Create a table. An existing one gets the fields that the contract gained since; nothing else changes."""
+    """Create a table. An existing one gets the fields that the contract gained since, and the contract's partitioning.
+
+    Data files that were written with another partitioning stay as they are.
+    """
     table_schema = Schema.model_validate(render.iceberg_schema(contract))
     try:
         catalog.create_table(
@@ -50,7 +53,9 @@ def create_table(catalog: RestCatalog, contract: schema.Contract) -> None:
             properties={"format-version": "2", "comment": contract.description},
         )
     except TableAlreadyExistsError:
-        _add_new_columns(catalog.load_table(contract.id), table_schema)
+        table = catalog.load_table(contract.id)
+        _add_new_columns(table, table_schema)
+        _change_partitioning(table, contract)
 
 
 def _add_new_columns(table: Table, contract_schema: Schema) -> None:
@@ -61,6 +66,19 @@ def _add_new_columns(table: Table, contract_schema: Schema) -> None:
     with table.update_schema() as update:
         for field in new_fields:
             update.add_column(field.name, field.field_type, field.doc)
+
+
+def _change_partitioning(table: Table, contract: schema.Contract) -> None:
+    fields = {table.schema().find_column_name(field.source_id): field for field in table.spec().fields}
+    current = [(column, str(field.transform)) for column, field in fields.items()]
+    wanted = render.iceberg_partition(contract)
+    if current == [(column, transform) for column, transform, _ in wanted]:
+        return
+    with table.update_spec() as update:
+        for field in fields.values():
+            update.remove_field(field.name)
+        for column, transform, name in wanted:
+            update.add_field(column, parse_transform(transform), name)
 
 
 def ensure(settings: Settings) -> None:

@@ -15,7 +15,9 @@ from tools.kafka.reader import end_offsets
 from tools.lake import nessie
 from tools.lake.catalog import open_catalog
 from tools.lake.object_store import write_text
-from tools.ledger import balance, lake_state, reader, wait
+from tools.ledger import balance, lake_state, offset_gaps, reader, topic_recreations, wait
+from tools.ledger.kafka_gaps import EXPIRED, GapFinder
+from tools.ledger.lake_records import LakeRecords
 
 app = new_app(__doc__)
 
@@ -44,16 +46,29 @@ def _lines(result: balance.Result) -> list[str]:
 
 
 @app.command("wait")
-@report_errors(SendError, wait.LakeIncomplete, nessie.NessieUnreachable)
+@report_errors(SendError, wait.LakeIncomplete, wait.TopicRecreated, nessie.NessieUnreachable)
 def wait_for_lake(
     receipt: ReceiptUri,
     timeout: Annotated[float, typer.Option(min=0, help="Give up after this many seconds.")] = 900,
 ) -> None:
-    """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka at the start of the command."""
+    """Wait until raw.clicks and raw.quarantine hold every record that is in Kafka at the start of the command.
+
+    Only what no nightly run has published yet is compared. Offsets that hold no record in Kafka are recorded in landing.offset_gaps.
+    """
     settings, started = current_settings(), time.monotonic()
-    ends = end_offsets(settings)
-    counter = wait.RowCounter(open_catalog(settings), ends)
-    wait.until_complete(counter.rows, ends, timeout, typer.echo)
+    ends_in_kafka = end_offsets(settings)
+    catalog = open_catalog(settings)
+    recreations = topic_recreations.recorded(catalog)
+    ends = {partition: end + recreations.base(partition) for partition, end in ends_in_kafka.items()}
+    starts = dict.fromkeys(ends, 0) | lake_state.published_end_offsets(catalog)
+    wait.check_topic(starts, ends)
+    records = LakeRecords(catalog, starts, recreations)
+    with GapFinder(settings, recreations) as finder:
+        completeness = wait.Completeness(records, finder, starts, ends, offset_gaps.recorded(catalog, starts))
+        wait.until_complete(completeness.missing_records, timeout, typer.echo)
+    # Before the run pins main: it reads them from there.
+    offset_gaps.append(catalog, completeness.new_gaps)
+    _print_oddities(completeness)
     # JSON has only text keys.
     ends_by_partition = {str(partition): end for partition, end in ends.items()}
     document = Receipt(
@@ -65,7 +80,18 @@ def wait_for_lake(
         seconds=round(time.monotonic() - started, 1),
     )
     write_text(settings, receipt, document.to_json())
-    typer.echo(f"the lake holds all {sum(ends.values())} records of {names.CLICKS_TOPIC}")
+    typer.echo(f"the lake holds all records of {names.CLICKS_TOPIC} below the end offsets {json.dumps(ends_by_partition)}")
+
+
+def _print_oddities(completeness: wait.Completeness) -> None:
+    for gap in completeness.new_gaps:
+        if gap.reason == EXPIRED:
+            first, end = gap.offsets
+            offsets = f"the offsets {first} to {end - 1} of partition {gap.partition}"
+            typer.echo(f"warning: Kafka has deleted {offsets}; the lake has no record of them")
+    repeated = completeness.repeated_rows()
+    if repeated:
+        typer.echo(f"warning: the lake repeats {wait.describe(repeated)}; curate counts each offset once")
 
 
 if __name__ == "__main__":

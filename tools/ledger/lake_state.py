@@ -1,11 +1,14 @@
 """Reads what the ledger is compared with: the end offsets of Kafka, and the needed columns of the lake's tables."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 
 from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
 from tools.lake.catalog import open_catalog
+from tools.ledger import offset_gaps
 from tools.ledger.balance import LakeState
 from tools.ledger.record_kinds import digest
 
@@ -22,9 +25,10 @@ def read(settings: Settings, with_curated: bool) -> LakeState:
     quarantine = _columns(main, QUARANTINE, "kafka_partition", "kafka_offset", "reason", "payload")
     digests = pa.array([digest(payload.as_py()) for payload in quarantine["payload"]], pa.binary())
     quarantine = quarantine.drop_columns(["payload"]).append_column("digest", digests)
+    state = LakeState(clicks, quarantine, ends, gaps=offset_gaps.recorded(main, dict.fromkeys(ends, 0)))
     if not with_curated:
-        return LakeState(clicks, quarantine, ends)
-    return LakeState(clicks, quarantine, ends, _columns(main, EVENTS, "event_id"), published_end_offsets(main))
+        return state
+    return replace(state, curated=_columns(main, EVENTS, "event_id"), published=published_end_offsets(main))
 
 
 def _columns(catalog: RestCatalog, table: str, *columns: str) -> pa.Table:

@@ -10,7 +10,7 @@ from clickstream.hooks.flink import FlinkError
 # Offsets below the newest one of a partition in which gaps are looked for. Only the last checkpoints can lack records.
 CHECKED_OFFSETS = 1_000_000
 PARTITION, OFFSET, ARRIVAL = "kafka_partition", "kafka_offset", "ingested_at"
-LEDGER, GAPS = "curated.ingest_ledger", "landing.offset_gaps"
+LEDGER, GAPS, RECREATIONS = "curated.ingest_ledger", "landing.offset_gaps", "landing.topic_recreations"
 # From the wait for the lake to the rows in the ledger: a run may wait 12 hours for another one.
 LONGEST_RUN = timedelta(days=2)
 # First and last of consecutive offsets.
@@ -31,13 +31,16 @@ class DataFile:
         """Returns whether all its records arrived at the broker before a time."""
         return time is not None and self.last_arrival is not None and self.last_arrival < time
 
-    def runs(self) -> Iterator[tuple[int, Run]]:
-        """Reads the file and yields its consecutive offsets with their partition."""
+    def runs(self, since: datetime | None) -> Iterator[tuple[int, Run]]:
+        """Reads the file and yields the consecutive offsets of the records that arrived since a time, with their partition."""
+        import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         with self.io.new_input(self.path).open() as stream:
-            rows = pq.read_table(stream, columns=[PARTITION, OFFSET])
+            rows = pq.read_table(stream, columns=[PARTITION, OFFSET, *([ARRIVAL] if since else [])])
+        if since:
+            rows = rows.filter(pc.greater_equal(rows[ARRIVAL], pa.scalar(since, pa.timestamp("us", tz="UTC"))))
         for partition in rows[PARTITION].unique().to_pylist():
             offsets = rows.filter(pc.equal(rows[PARTITION], partition))[OFFSET].combine_chunks()
             offsets = offsets.take(pc.sort_indices(offsets))
@@ -53,12 +56,19 @@ class Published:
     """What the nightly runs have published of a topic.
 
     ends: by partition, the offset after the last published record. before: records that arrived before this time are published.
-    gaps: by partition, the first and last offsets that hold no record.
+    gaps: by partition, the first and last offsets that hold no record. recreated_at: when the topic was created again; the offsets
+    are those in the new topic, and older records do not count.
     """
 
     ends: Mapping[int, int] = field(default_factory=dict)
     before: datetime | None = None
     gaps: Mapping[int, list[Run]] = field(default_factory=dict)
+    recreated_at: datetime | None = None
+
+    @property
+    def files_since(self) -> datetime | None:
+        """The arrival from which on files are read."""
+        return max((time for time in (self.before, self.recreated_at) if time is not None), default=None)
 
 
 NOTHING_PUBLISHED = Published()
@@ -67,21 +77,33 @@ NOTHING_PUBLISHED = Published()
 def published(catalog: Any) -> Published:
     """Returns what the nightly runs have published of the topic clicks.v1."""
     ledger = catalog.load_table(LEDGER)
-    rows = ledger.scan(selected_fields=(PARTITION, "end_offset")).to_arrow().to_pylist()
-    snapshot = ledger.current_snapshot()
-    if not rows or snapshot is None:
-        return NOTHING_PUBLISHED
+    bases, recreated_at = _recreation(catalog)
     ends: dict[int, int] = {}
-    for row in rows:
-        ends[row[PARTITION]] = max(ends.get(row[PARTITION], 0), row["end_offset"])
+    for row in ledger.scan(selected_fields=(PARTITION, "end_offset")).to_arrow().to_pylist():
+        end = row["end_offset"] - bases.get(row[PARTITION], 0)
+        if end > 0:
+            ends[row[PARTITION]] = max(ends.get(row[PARTITION], 0), end)
+    snapshot = ledger.current_snapshot()
     # A run reads the end offsets up to LONGEST_RUN before it writes its rows of the ledger.
-    return Published(ends, datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) - LONGEST_RUN, _gaps(catalog, min(ends.values())))
+    before = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) - LONGEST_RUN if ends and snapshot else None
+    return Published(ends, before, _gaps(catalog, bases), recreated_at)
 
 
-def _gaps(catalog: Any, since: int) -> dict[int, list[Run]]:
+def _recreation(catalog: Any) -> tuple[dict[int, int], datetime | None]:
+    """Returns by partition the offset at which the topic continues since it was created again for the last time, and that time."""
+    rows = catalog.load_table(RECREATIONS).scan().to_arrow().to_pylist()
+    bases: dict[int, int] = {}
+    for row in rows:
+        bases[row[PARTITION]] = max(bases.get(row[PARTITION], 0), row["offset_base"])
+    return bases, max((row["started_at"] for row in rows), default=None)
+
+
+def _gaps(catalog: Any, bases: Mapping[int, int]) -> dict[int, list[Run]]:
     gaps: dict[int, list[Run]] = {}
-    for row in catalog.load_table(GAPS).scan(row_filter=f"end_offset > {since}").to_arrow().to_pylist():
-        gaps.setdefault(row[PARTITION], []).append((row["first_offset"], row["end_offset"] - 1))
+    for row in catalog.load_table(GAPS).scan().to_arrow().to_pylist():
+        base = bases.get(row[PARTITION], 0)
+        if row["end_offset"] > base:
+            gaps.setdefault(row[PARTITION], []).append((max(row["first_offset"] - base, 0), row["end_offset"] - 1 - base))
     return gaps
 
 
@@ -94,7 +116,10 @@ def end_offsets(
     records of a partition that are not published; an offset that holds no record, or that is there twice, is no reason.
     """
     files = [
-        file for table_id in table_ids for file in _data_files(catalog.load_table(table_id)) if not file.arrived_before(published.before)
+        file
+        for table_id in table_ids
+        for file in _data_files(catalog.load_table(table_id))
+        if not file.arrived_before(published.files_since)
     ]
     runs: dict[int, list[Run]] = {}
     newest: dict[int, int] = {partition: end - 1 for partition, end in published.ends.items()}
@@ -102,7 +127,7 @@ def end_offsets(
     not_read = dict(newest)
     for file in sorted(files, key=lambda file: float("inf") if file.last is None else file.last, reverse=True):
         if _must_read(file, newest, checked_offsets):
-            for partition, run in file.runs():
+            for partition, run in file.runs(published.recreated_at):
                 runs.setdefault(partition, []).append(run)
                 newest[partition] = max(newest.get(partition, -1), run[1])
         else:

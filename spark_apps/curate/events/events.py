@@ -1,11 +1,13 @@
-"""Computes curated.events of some days from raw.clicks: deduplicated, with the user and product versions valid at that time."""
+"""Computes curated.events of some days from the published events and the new clicks, without duplicates and with valid versions."""
 
 from datetime import date
 from pathlib import Path
 
 from pyspark.sql import functions as F
 
+from clickstream_contracts.schema import tables
 from spark_apps.common.lake import Lake
+from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.events"
@@ -14,6 +16,17 @@ TABLE = "curated.events"
 def register_new_clicks(lake: Lake, lowest_start: int) -> None:
     """Register the view `new_clicks`: the clicks in the run's offset ranges, which begin at offset `lowest_start` or later."""
     lake.view(SQL / "new_clicks.sql", lowest_start=lowest_start).cache()
+
+
+def register_arrived_clicks(lake: Lake, lowest_start: int, rebuilt_days: list[date]) -> None:
+    """Register the view `arrived_clicks`: the new clicks with all their columns, and all clicks of the days to rebuild."""
+    columns = click_columns()
+    lake.view(SQL / "arrived_clicks.sql", click_columns=columns, lowest_start=lowest_start, rebuilt_ranges=time_ranges(rebuilt_days))
+
+
+def click_columns() -> list[str]:
+    """Returns the columns of raw.clicks, all of which curated.events has too."""
+    return [field.name for field in tables()["raw.clicks"].fields]
 
 
 def new_click_days(lake: Lake) -> list[date]:
@@ -40,5 +53,5 @@ def write_events(lake: Lake, days: list[date]) -> list[date]:
     if superseded_days:
         days = sorted({*days, *superseded_days})
         lake.view(SQL / "published_duplicates.sql", days=days)
-    lake.replace(TABLE, lake.sql(SQL / "events.sql", days=days), F.col("event_day").isin(days))
+    lake.replace(TABLE, lake.sql(SQL / "events.sql", days=days, click_columns=click_columns()), F.col("event_day").isin(days))
     return superseded_days

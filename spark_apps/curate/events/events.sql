@@ -1,15 +1,20 @@
 -- grain: one row per event_id
--- The events of the days to recompute, from raw: the first arrival of each event_id, with the user and product versions
--- valid at its time. An event_id that is published on another day is excluded.
+-- The events of the days to recompute, of those that are published and the clicks that have arrived: the first arrival of each
+-- event_id, with the user and product versions valid at its time. An event_id that is published on another day is excluded.
 {% import "formulas.sql" as formulas %}
 {% import "macros.sql" as macros %}
-WITH clicks AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset) AS arrival_number
-    FROM {{ table('raw.clicks') }}
-    JOIN offset_ranges USING (kafka_partition)
-    WHERE kafka_offset < end_offset AND nessie.system.days(event_time) IN ({{ days | literal }})
+WITH arrivals AS (
+    SELECT {{ click_columns | join(", ") }}, 1 AS copy
+    FROM {{ published('curated.events') }}
+    WHERE event_day IN ({{ days | literal }})
+    UNION ALL
+    -- Before the published copy of the same record: a rebuild reads every click of its day again.
+    SELECT {{ click_columns | join(", ") }}, 0
+    FROM arrived_clicks
+    WHERE CAST(event_time AS DATE) IN ({{ days | literal }})
+), clicks AS (
+    SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset, copy) AS arrival_number
+    FROM arrivals
 )
 SELECT
     c.* EXCEPT (currency),

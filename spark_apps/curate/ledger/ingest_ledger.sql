@@ -1,40 +1,88 @@
 -- grain: one row per run and Kafka partition
--- The published ledger and the rows of this run: each record of its offset ranges is accepted, a duplicate or quarantined.
--- An accepted event is late if its day was published before.
-WITH accepted AS (
-    SELECT n.kafka_partition, n.event_day
-    FROM new_clicks AS n
-    LEFT SEMI JOIN {{ table('curated.events') }} AS e
-        ON e.event_day = n.event_day AND e.kafka_partition = n.kafka_partition AND e.kafka_offset = n.kafka_offset
-), published_days AS (
+-- The published ledger and the rows of this run: each offset of its ranges holds an accepted event, a duplicate, a record in
+-- quarantine or no record. An accepted event is late if its day was published before.
+WITH published_days AS (
     SELECT DISTINCT event_day
     FROM {{ published('curated.events') }}
     WHERE event_day <= (SELECT max(day) FROM {{ published('curated.ingest_ledger') }})
         AND event_day IN (SELECT DISTINCT event_day FROM new_clicks)
-), counts AS (
-    SELECT kafka_partition, 1 AS accepted, 0 AS clicks, 0 AS quarantined, CAST(d.event_day IS NOT NULL AS INT) AS late
-    FROM accepted LEFT JOIN published_days AS d USING (event_day)
-    UNION ALL
-    SELECT kafka_partition, 0, 1, 0, 0 FROM new_clicks
-    UNION ALL
-    SELECT kafka_partition, 0, 0, 1, 0
+), accepted AS (
+    SELECT e.kafka_partition, count(*) AS accepted, count(d.event_day) AS late
+    FROM {{ table('curated.events') }} AS e
+    LEFT SEMI JOIN new_clicks AS n
+        ON n.event_day = e.event_day AND n.kafka_partition = e.kafka_partition AND n.kafka_offset = e.kafka_offset
+    LEFT JOIN published_days AS d ON d.event_day = e.event_day
+    GROUP BY e.kafka_partition
+), clicks AS (
+    -- The stream may write a record twice: its offset counts once.
+    SELECT kafka_partition, count(*) AS click_rows, count(DISTINCT kafka_offset) AS clicks FROM new_clicks GROUP BY kafka_partition
+), new_quarantine AS (
+    SELECT kafka_partition, kafka_offset
     FROM {{ table('raw.quarantine') }} JOIN offset_ranges USING (kafka_partition)
     WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
+), quarantine AS (
+    SELECT
+        q.kafka_partition,
+        count(*) AS quarantine_rows,
+        count(DISTINCT CASE WHEN n.kafka_offset IS NULL THEN q.kafka_offset END) AS quarantined
+    FROM new_quarantine AS q
+    LEFT JOIN (SELECT DISTINCT kafka_partition, kafka_offset FROM new_clicks) AS n
+        ON n.kafka_partition = q.kafka_partition AND n.kafka_offset = q.kafka_offset
+    GROUP BY q.kafka_partition
+), new_gaps AS (
+    SELECT
+        r.kafka_partition,
+        greatest(g.first_offset, r.start_offset) AS first_offset,
+        least(g.end_offset, r.end_offset) AS end_offset
+    FROM {{ table('landing.offset_gaps') }} AS g
+    JOIN offset_ranges AS r ON r.kafka_partition = g.kafka_partition AND g.end_offset > r.start_offset AND g.first_offset < r.end_offset
+), gaps_without_overlap AS (
+    SELECT
+        kafka_partition,
+        end_offset - greatest(
+            first_offset,
+            coalesce(
+                max(end_offset) OVER (
+                    PARTITION BY kafka_partition ORDER BY first_offset, end_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ),
+                first_offset
+            )
+        ) AS offsets
+    FROM new_gaps
+), gaps AS (
+    SELECT kafka_partition, sum(greatest(offsets, 0)) AS gaps FROM gaps_without_overlap GROUP BY kafka_partition
+), counts AS (
+    SELECT
+        r.kafka_partition,
+        r.start_offset,
+        r.end_offset,
+        coalesce(a.accepted, 0) AS accepted,
+        coalesce(a.late, 0) AS late,
+        coalesce(c.clicks, 0) AS clicks,
+        coalesce(q.quarantined, 0) AS quarantined,
+        coalesce(c.click_rows, 0) + coalesce(q.quarantine_rows, 0) AS raw_rows,
+        coalesce(g.gaps, 0) AS gaps
+    FROM offset_ranges AS r
+    LEFT JOIN accepted AS a ON a.kafka_partition = r.kafka_partition
+    LEFT JOIN clicks AS c ON c.kafka_partition = r.kafka_partition
+    LEFT JOIN quarantine AS q ON q.kafka_partition = r.kafka_partition
+    LEFT JOIN gaps AS g ON g.kafka_partition = r.kafka_partition
+    WHERE r.end_offset > r.start_offset
 )
-SELECT run, kafka_partition, day, start_offset, end_offset, accepted, duplicates, quarantined, late
+SELECT run, kafka_partition, day, start_offset, end_offset, accepted, duplicates, quarantined, late, gaps, repeated
 FROM {{ published('curated.ingest_ledger') }}
 UNION ALL
 SELECT
     {{ run | literal }} AS run,
-    r.kafka_partition,
+    kafka_partition,
     {{ day | literal }} AS day,
-    r.start_offset,
-    r.end_offset,
-    coalesce(sum(c.accepted), 0) AS accepted,
-    coalesce(sum(c.clicks) - sum(c.accepted), 0) AS duplicates,
-    coalesce(sum(c.quarantined), 0) AS quarantined,
-    coalesce(sum(c.late), 0) AS late
-FROM offset_ranges AS r
-LEFT JOIN counts AS c ON c.kafka_partition = r.kafka_partition
-WHERE r.end_offset > r.start_offset
-GROUP BY r.kafka_partition, r.start_offset, r.end_offset
+    start_offset,
+    end_offset,
+    accepted,
+    clicks - accepted AS duplicates,
+    quarantined,
+    late,
+    -- A record that the stream had read and not yet committed when Kafka deleted it is in the lake although its offset is a gap.
+    least(gaps, end_offset - start_offset - clicks - quarantined) AS gaps,
+    raw_rows - clicks - quarantined AS repeated
+FROM counts

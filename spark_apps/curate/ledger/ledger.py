@@ -11,7 +11,7 @@ from spark_apps.common.lake import Lake
 
 SQL = Path(__file__).parent
 TABLE = "curated.ingest_ledger"
-COUNTS = ("accepted", "duplicates", "quarantined", "late")
+COUNTS = ("accepted", "duplicates", "quarantined", "late", "gaps", "repeated")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class OffsetRanges:
 
     @property
     def lowest_start(self) -> int:
-        return min(start for _, start, _ in self.ranges)
+        """The lowest start of the partitions with records, of all partitions if none has any."""
+        starts = [start for _, start, end in self.ranges if end > start]
+        return min(starts or [start for _, start, _ in self.ranges])
 
 
 def unpublished_offsets(lake: Lake, end_offsets: dict[int, int]) -> OffsetRanges:

@@ -1,0 +1,61 @@
+"""Tables of an existing lake get the partitioning of the contracts; what they hold stays readable."""
+
+from datetime import timedelta
+
+import pytest
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import DayTransform
+
+from clickstream_contracts import render, schema
+from clickstream_contracts.settings import Settings
+from tests.tools.raw_tables import ARRIVAL, append
+from tools.lake.catalog import create_table, open_catalog
+
+pytestmark = pytest.mark.engine
+CLICKS = "raw.clicks"
+
+
+@pytest.fixture
+def settings(storage: Settings) -> Settings:
+    """A lake without raw.clicks."""
+    open_catalog(storage).drop_table(CLICKS)
+    return storage
+
+
+def create_table_of_an_earlier_release(settings: Settings) -> None:
+    """Creates raw.clicks partitioned by the day of the event."""
+    contract_schema = Schema.model_validate(render.iceberg_schema(schema.tables()[CLICKS]))
+    event_time = contract_schema.find_field("event_time")
+    spec = PartitionSpec(PartitionField(event_time.field_id, 1000, DayTransform(), "event_time_day"))
+    open_catalog(settings).create_table(CLICKS, contract_schema, partition_spec=spec, properties={"format-version": "2"})
+
+
+def append_clicks_of_days(settings: Settings, days: int) -> None:
+    """Appends one click for each of some days of the event, all of which arrive in the same second."""
+    click = {"event_type": "page_view", "session_id": "s", "schema_version": 1, "kafka_partition": 0, "ingested_at": ARRIVAL}
+    rows = [click | {"event_id": f"e{n}", "event_time": ARRIVAL - timedelta(days=n), "kafka_offset": n} for n in range(days)]
+    append(open_catalog(settings).load_table(CLICKS), rows)
+
+
+def data_files(settings: Settings) -> int:
+    return len(list(open_catalog(settings).load_table(CLICKS).scan().plan_files()))
+
+
+def test_clicks_of_many_days_that_arrive_together_are_one_file(settings: Settings) -> None:
+    create_table(open_catalog(settings), schema.tables()[CLICKS])
+    append_clicks_of_days(settings, 100)
+    assert data_files(settings) == 1
+
+
+def test_a_table_that_was_partitioned_by_the_day_of_the_event_is_from_now_on_partitioned_by_arrival(settings: Settings) -> None:
+    create_table_of_an_earlier_release(settings)
+    append_clicks_of_days(settings, 5)
+    assert data_files(settings) == 5
+    for _ in range(2):
+        create_table(open_catalog(settings), schema.tables()[CLICKS])
+    append_clicks_of_days(settings, 100)
+    assert data_files(settings) == 6
+    table = open_catalog(settings).load_table(CLICKS)
+    assert len(table.scan().to_arrow()) == 105
+    assert [field.name for field in table.spec().fields] == ["ingested_at_day"]

@@ -1,0 +1,42 @@
+"""The table landing.offset_gaps: reads and appends the offsets that hold no record."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import CommitFailedException
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from tools.ledger.kafka_gaps import Gap
+from tools.ledger.offset_ranges import Range, union
+
+TABLE = "landing.offset_gaps"
+
+
+def recorded(catalog: RestCatalog, starts: Mapping[int, int]) -> dict[int, list[Range]]:
+    """Returns the recorded gaps that end above the start offset of their partition."""
+    table = catalog.load_table(TABLE)
+    rows = table.scan(
+        row_filter=f"end_offset > {min(starts.values(), default=0)}",
+        selected_fields=("kafka_partition", "first_offset", "end_offset"),
+    ).to_arrow()
+    ranges: dict[int, list[Range]] = {partition: [] for partition in starts}
+    for row in rows.to_pylist():
+        ranges.setdefault(row["kafka_partition"], []).append((row["first_offset"], row["end_offset"]))
+    return {partition: union(values) for partition, values in ranges.items()}
+
+
+# The nightly run and the command `repair` may append at the same time.
+@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
+def append(catalog: RestCatalog, gaps: Iterable[Gap]) -> None:
+    """Append gaps to the table on main."""
+    now = datetime.now(UTC)
+    rows = [
+        {"kafka_partition": gap.partition, "first_offset": gap.offsets[0], "end_offset": gap.offsets[1], "reason": gap.reason}
+        | {"recorded_at": now}
+        for gap in gaps
+    ]
+    if rows:
+        table = catalog.load_table(TABLE)
+        table.append(pa.Table.from_pylist(rows, table.schema().as_arrow()))
