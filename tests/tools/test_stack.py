@@ -16,7 +16,7 @@ import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
 from tests.ports import free_ports
-from tools.localstack import checks, code, components, doctor, flink, layout, ports, ray, running, spark, start, stop, supervisord
+from tools.localstack import checks, code, components, doctor, flink, launch, layout, ports, ray, running, spark, start, stop, supervisord
 from tools.localstack.airflow_api import AirflowError
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +167,15 @@ def test_down_deletes_temporary_files_and_nothing_else(stack: layout.Stack, tmp_
     stop.delete_temporary_files(stack, [listed])
     assert [file for file in files if file.exists()] == [stack.dir / "kafka" / "record"]
     assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_component_that_ends_as_a_whole_is_not_killed_before_it_can(stack: layout.Stack) -> None:
+    """supervisord kills what has not ended after `stop_seconds`, and the component's other processes would stay."""
+    whole = [component for component in components.components(stack) if component.all_processes]
+    assert [component.name for component in whole] == ["ray-head"]
+    for component in whole:
+        drain = float(component.env["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"])
+        assert drain + launch.GRACE_SECONDS + launch.TERMINATE_SECONDS < component.stop_seconds
 
 
 def test_no_secret_shows_in_a_command_line(stack: layout.Stack) -> None:
