@@ -1,76 +1,26 @@
 """`./clickstream fraud backtest`: past events of a file or of the lake are all judged by their own time, and the flagged are named."""
 
-import gzip
 import json
-import os
 import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from clickstream_contracts import schema
 from clickstream_contracts.fraud_rules import rules
-from clickstream_contracts.settings import Settings
 from tests.flink_apps import fraud_oracle
-from tests.ports import free_ports
-from tools.common.command import UsageError, current_settings
+from tests.tools.fraud_backtest import DAY, Row, backtest, log_line, own_folder, run, write_json_lines
 from tools.fraud import flink_process
-from tools.fraud.backtest import app
-from tools.fraud.event_store import EventStore
 from tools.fraud.flagged import decisions, flagged_entities
-from tools.fraud.past_events import Days, lake_events, parse_days
-from tools.lake.catalog import open_catalog
 
 ROOT = Path(__file__).parents[2]
-CLICKS = "raw.clicks"
-DAY = datetime(2026, 1, 5, tzinfo=UTC)
-Row = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a stack that was never started; a command leaves nothing in it. JVMs are for short runs on small files."""
-    folder = tmp_path / "own stack"
-    monkeypatch.setenv("CLICKSTREAM_STACK_DIR", str(folder))
-    # Such a JVM ends before the optimising compiler pays off.
-    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-    yield folder
-    assert not folder.exists() or not list(folder.iterdir())
-
-
-def run(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def backtest(*arguments: str | Path) -> Row:
-    """Runs the command with --json and returns what it prints."""
-    done = run(*arguments, "--json")
-    assert done.exit_code == 0, done.stderr
-    printed: Row = json.loads(done.stdout)
-    return printed
-
-
-def write_json_lines(path: Path, rows: list[Row]) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-    return path
-
-
-# A file of {timestamp, user_id, product_id, event_type}.
-
-
-def log_line(user: str, moment: datetime, kind: str = "view") -> Row:
-    return {"timestamp": moment.isoformat(), "user_id": user, "product_id": "p1", "event_type": kind}
+__all__ = ["own_folder"]
 
 
 def log_of_a_year_ago() -> list[Row]:
@@ -162,95 +112,6 @@ def test_every_pattern_of_a_shuffled_file_is_that_of_the_oracle_and_nothing_is_l
     assert flagged >= expected
     assert sum(result["payments_and_sign_ins"].values()) == sum(event["event_type"] in fraud_oracle.SCORED_EVENTS for event in events)
     assert all(entity["alerts"] for entity in result["flagged"])
-
-
-# Days of the lake.
-
-
-def click(number: int, user: str, moment: datetime, event_id: str | None = None) -> Row:
-    values = {"event_type": "view_item", "event_time": moment, "user_id": user, "session_id": "s", "schema_version": 1, "price": None}
-    return values | {
-        "event_id": event_id or f"e{number}", "kafka_partition": 0, "kafka_offset": number, "ingested_at": DAY + timedelta(days=200),
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a running stack of S3 and Nessie."""
-    folder = tmp_path_factory.mktemp("stack")
-    ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    env = {**os.environ, **ports, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(folder)}
-    stack = [sys.executable, "-m", "tools.localstack"]
-    try:
-        subprocess.run([*stack, "up", "--only", "s3,nessie"], cwd=ROOT, env=env, check=True)
-        yield folder
-    finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
-
-
-@pytest.fixture
-def settings(stack_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """The settings of the running stack, whose table of clicks is empty."""
-    monkeypatch.setenv("CLICKSTREAM_STACK_DIR", str(stack_folder))
-    settings = current_settings()
-    yield settings
-    open_catalog(settings).load_table(CLICKS).delete()
-
-
-def append(settings: Settings, rows: list[Row]) -> None:
-    """Append clicks to the lake."""
-    table = open_catalog(settings).load_table(CLICKS)
-    table.append(pa.Table.from_pylist(rows, schema=table.schema().as_arrow()))
-
-
-@pytest.mark.engine
-def test_days_of_the_lake_are_judged_with_each_event_once_and_the_hours_before_them(settings: Settings) -> None:
-    def burst(user: str, start: datetime, count: int) -> Iterator[tuple[str, datetime]]:
-        return ((user, start + timedelta(seconds=n)) for n in range(count))
-
-    midnight, end = DAY, DAY + timedelta(days=3)
-    moments = [
-        *burst("across-midnight", midnight - timedelta(seconds=4), 6),
-        *burst("day-before", midnight - timedelta(minutes=10), 7),
-        *burst("at-the-end", end - timedelta(seconds=6), 6),
-        *burst("day-after", end, 7),
-    ]
-    clicks = [click(number, user, moment) for number, (user, moment) in enumerate(moments)]
-    # Three events that were sent twice are three events.
-    again = [click(100 + n, "sent-twice", DAY + timedelta(hours=1, seconds=n % 3), event_id=f"again{n % 3}") for n in range(6)]
-    append(settings, clicks[:10])
-    append(settings, [*clicks[10:], *again])
-    result = backtest("2026-01-05..2026-01-07")
-    flagged = {entity["entity"]: entity for entity in result["flagged"]}
-    assert flagged.keys() == {"across-midnight", "at-the-end"}
-    assert flagged["across-midnight"]["first"] == "2026-01-05T00:00:01.000Z"
-    assert flagged["at-the-end"]["last"] == "2026-01-07T23:59:59.000Z"
-    assert (result["events"], result["repeated_events"]) == (2 + 6 + 3, 3)
-    assert result["days_without_events"] == ["2026-01-06"]
-
-
-@pytest.mark.engine
-def test_the_lake_is_read_from_before_the_first_day_to_the_end_of_the_last_one(settings: Settings) -> None:
-    days = Days(DAY.date(), DAY.date())
-    start = DAY - timedelta(milliseconds=days.look_back_ms)
-    assert days.look_back_ms == 1000 * (2 * 3600 + 30 * 60)
-    tick = timedelta(milliseconds=1)
-    edges = {"before": start - tick, "first": start, "last": DAY + timedelta(days=1) - tick, "after": DAY + timedelta(days=1)}
-    append(settings, [click(number, user, moment) for number, (user, moment) in enumerate(edges.items())])
-    events = {event["user_id"]: event for event in lake_events(settings, days)}
-    assert events.keys() == {"first", "last"}
-    assert events["last"] == {
-        "event_id": "e2", "event_type": "view_item", "event_time": 1_767_657_599_999, "user_id": "last", "session_id": "s",
-        "schema_version": 1,
-    }  # fmt: skip
-
-
-@pytest.mark.engine
-def test_days_without_any_event_are_a_clear_error(settings: Settings) -> None:
-    append(settings, [click(1, "u", DAY)])
-    done = run("2024-02-29")
-    assert done.exit_code == 2
-    assert done.stderr.startswith("error: 2024-02-29: the lake has no event of these days in raw.clicks")
 
 
 # Errors: one line on stderr, and nothing was started.
@@ -380,41 +241,3 @@ def test_decisions_are_counted_from_the_first_moment_on(tmp_path: Path) -> None:
     scores = [("allow", 9), ("allow", 10), ("block", 11)]
     write_json_lines(tmp_path / "scores" / "part", [{"decision": decision, "event_time": time} for decision, time in scores])
     assert decisions(tmp_path, 10) == {"allow": 1, "review": 0, "block": 1}
-
-
-# The events on disk.
-
-
-def stored(folder: Path, events: list[Row], each_once: bool) -> tuple[list[Row], Any]:
-    with EventStore(folder / "events.sqlite", each_once) as store:
-        store.add(events)
-        store.write(folder / "events.json")
-        return [json.loads(line) for line in (folder / "events.json").read_text().splitlines()], store.content(5)
-
-
-def test_events_are_written_in_order_of_time_and_arrive_at_their_own_time(tmp_path: Path) -> None:
-    events = [
-        {"event_id": name, "event_time": time, "event_type": "login", "user_id": "ü\n"} for name, time in (("b", 9), ("a", 7), ("c", 7))
-    ]
-    lines, content = stored(tmp_path, events, each_once=False)
-    assert [line["event_id"] for line in lines] == ["a", "c", "b"]
-    assert lines[0] == events[1] | {"arrived_ms": 7}
-    assert (content.events, content.scored, content.first, content.last) == (3, 3, 7, 9)
-    assert content.with_entity == {"device_id": 0, "payment_token": 0, "user_id": 3}
-
-
-@pytest.mark.parametrize(("each_once", "times"), [(False, [3, 6, 8]), (True, [3, 8])])
-def test_an_event_that_is_there_twice_counts_twice_or_once(tmp_path: Path, each_once: bool, times: list[int]) -> None:
-    events = [{"event_id": name, "event_time": time, "event_type": "login"} for name, time in (("a", 6), ("a", 3), ("b", 8))]
-    lines, content = stored(tmp_path, events, each_once)
-    assert [line["event_time"] for line in lines] == times
-    assert content.events == len([time for time in times if time >= 5])
-    assert content.days == {0}
-
-
-def test_days_are_one_or_a_range() -> None:
-    assert parse_days("2026-01-05") == Days(DAY.date(), DAY.date())
-    assert str(parse_days("2026-01-05..2026-01-07")) == "2026-01-05..2026-01-07"
-    assert parse_days("2026-01-05..") is None
-    with pytest.raises(UsageError):
-        parse_days("2026-13-01")

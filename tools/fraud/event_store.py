@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from clickstream_contracts.fraud_rules import rules
+from clickstream_contracts.sql_templates import render_file
 
 Event = dict[str, Any]
 BATCH = 10_000
-MS_PER_DAY = 86_400_000
-KEEP_EARLIEST = " ON CONFLICT (event_id) DO UPDATE SET time = excluded.time, json = excluded.json WHERE excluded.time < time"
+SQL = Path(__file__).parent / "sql"
+SMALLEST_TIME = -(2**63)
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ class EventStore:
         # A store is read once by the process that wrote it: no journal, no fsync.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -262144"):
             self._database.execute(f"PRAGMA {pragma}")
-        unique = "UNIQUE" if each_once else ""
-        self._insert = "INSERT INTO events (event_id, time, json) VALUES (?, ?, ?)" + (KEEP_EARLIEST if each_once else "")
-        self._database.execute(f"CREATE TABLE events (id INTEGER PRIMARY KEY, event_id TEXT {unique}, time INTEGER, json TEXT)")
+        self._insert = _statement("insert_event", each_once=each_once)
+        self._database.execute(_statement("create_events", each_once=each_once))
 
     def __enter__(self) -> "EventStore":
         return self
@@ -71,20 +71,17 @@ class EventStore:
         """Returns what the store holds; events before `start` (ms since 1970) are not counted."""
         fraud = rules()
         entities = sorted({pattern.entity for pattern in fraud.patterns})
-        scored = ", ".join("?" for _ in fraud.scored_events)
-        counts = ", ".join(f"COUNT(json_extract(json, '$.{entity}'))" for entity in entities)
-        where = f"FROM events WHERE time >= {start if start is not None else 'time'}"
-        query = f"SELECT COUNT(*), SUM(json_extract(json, '$.event_type') IN ({scored})), MIN(time), MAX(time), {counts} {where}"
-        events, scored_events, first, last, *with_entity = self._database.execute(query, fraud.scored_events).fetchone()
-        [distinct] = self._database.execute(f"SELECT COUNT(DISTINCT event_id) {where}").fetchone()
-        days = self._database.execute(f"SELECT DISTINCT time / {MS_PER_DAY} {where}")
+        first_counted = {"start": SMALLEST_TIME if start is None else start}
+        values = {**first_counted, "scored_events": orjson.dumps(list(fraud.scored_events)).decode()}
+        counts = self._database.execute(_statement("event_counts", entities=entities), values).fetchone()
+        events, distinct, scored, first, last, *with_entity = counts
         return Content(
             events=events,
             repeated=self._rows_added - self._row_count() if self._each_once else events - distinct,
-            scored=scored_events or 0,
-            first=first or 0,
-            last=last or 0,
-            days=frozenset(day for (day,) in days),
+            scored=scored,
+            first=first,
+            last=last,
+            days=frozenset(day for (day,) in self._database.execute(_statement("event_days"), first_counted)),
             with_entity=dict(zip(entities, with_entity, strict=True)),
         )
 
@@ -94,10 +91,15 @@ class EventStore:
             out.writelines(line + "\n" for line in self._lines_in_order())
 
     def _row_count(self) -> int:
-        return int(self._database.execute("SELECT COUNT(*) FROM events").fetchone()[0])
+        return int(self._database.execute(_statement("row_count")).fetchone()[0])
 
     def _lines_in_order(self) -> Iterator[str]:
-        return (line for (line,) in self._database.execute("SELECT json FROM events ORDER BY time, id"))
+        return (line for (line,) in self._database.execute(_statement("events_in_order")))
+
+
+def _statement(name: str, **values: Any) -> str:
+    """Returns the statement in sql/NAME.sql."""
+    return render_file(SQL / f"{name}.sql", values)
 
 
 def _as_arrived(event: Event) -> str:
