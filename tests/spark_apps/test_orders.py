@@ -45,6 +45,7 @@ def events() -> list[dict[str, Any]]:
         line("n4", "pieces", "3 12:00", "refund"),
     ]
     lines_and_total = [line("t1", "both"), total("t2", "both", "49.90"), total("t3", "both", "49.90", "2 10:01")]
+    unpriced = [line(f"u{n}", "unpriced", product_id=f"vase-{n}", price=None) for n in range(2)] + [total("u2", "unpriced", "80")]
     mixed = [
         line("m1", "mixed", currency="USD", price=100, product_id="ring"),
         line("m2", "mixed", currency="JPY", price=500, product_id="post"),
@@ -61,7 +62,7 @@ def events() -> list[dict[str, Any]]:
     no_currency = [line("c1", "half", currency=None), line("c2", "half"), line("c3", "half", product_id="cup", currency=None, price=5)]
     return [
         *reloaded, *basket, *full_refund, *refund_without_value, *refund_of_a_product_without_price, *piece_by_piece, *lines_and_total,
-        *mixed, *guests, *no_currency, total("v1", "value-only", "80"), line("o1", None), line("o2", None),
+        *unpriced, *mixed, *guests, *no_currency, total("v1", "value-only", "80"), line("o1", None), line("o2", None),
     ]  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def orders(shop: LocalLake) -> dict[str, Row]:
         pytest.param("no-price", (1, "99.80", "49.90"), id="a refunded product has the price of its purchase"),
         pytest.param("pieces", (1, "99.80", "99.80"), id="equal refunds count up to the pieces bought"),
         pytest.param("both", (1, "49.90", "0.00"), id="the value of an order is not added to its lines"),
+        pytest.param("unpriced", (3, "80.00", "0.00"), id="an order whose products have no prices has its value"),
         pytest.param("value-only", (1, "80.00", "0.00"), id="an order without items has its value"),
         pytest.param("mixed", (2, "100.00", "0.00"), id="two currencies of one order are not added"),
         pytest.param("half", (2, "54.90", "0.00"), id="a line without currency has that of its order"),

@@ -2,7 +2,7 @@
 -- The lines of all orders of the affected days and, on other days, of the affected orders; docs/decisions/0025 has the rules:
 -- * A line that arrived before with the same order, product, price, quantity and currency is a repeat. Equal refunds of a
 --   product all count as long as the order has that many pieces.
--- * A purchase without a product gives the value of the whole order: it counts if no line of the order has a product.
+-- * A purchase without a product gives the value of the whole order: it counts if no product of the order has a price.
 -- * A refund without product and price refunds what is left of the order.
 {% import "macros.sql" as macros %}
 WITH payments AS (
@@ -41,7 +41,7 @@ WITH payments AS (
         row_number() OVER equal_lines AS copy_number,
         first_value(event_id) OVER equal_lines AS first_copy,
         first_value(line_currency) OVER (PARTITION BY order_key ORDER BY is_refund, event_time, event_id) AS order_currency,
-        count_if(NOT is_refund AND product_id IS NOT NULL) OVER (PARTITION BY order_key) AS product_lines
+        count_if(NOT is_refund AND product_id IS NOT NULL AND line_price IS NOT NULL) OVER (PARTITION BY order_key) AS priced_lines
     FROM completed
     WINDOW equal_lines AS (
         PARTITION BY order_key, is_refund, product_id, line_price, pieces, line_currency ORDER BY arrival
@@ -55,7 +55,7 @@ WITH payments AS (
     SELECT
         *,
         CASE
-            WHEN NOT is_refund AND product_id IS NULL AND product_lines > 0 THEN 'order_total'
+            WHEN NOT is_refund AND product_id IS NULL AND priced_lines > 0 THEN 'order_total'
             WHEN copy_number > 1 AND NOT coalesce(is_refund AND product_id IS NOT NULL AND copy_number * pieces <= pieces_bought, false)
                 THEN 'repeat'
         END AS reason,
