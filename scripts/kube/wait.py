@@ -14,7 +14,7 @@ from collections.abc import Callable
 from scripts.kube import kubectl
 from scripts.kube.kubectl import KubectlError, Object
 from scripts.kube.pods import CONFIG_REASONS, IMAGE_REASONS, SECONDS, Problem, current_pods, problems
-from scripts.kube.workloads import KINDS, WorkloadFailed, missing
+from scripts.kube.workloads import KINDS, WorkloadFailed, missing, old_head
 
 POLL_SECONDS = 2.0
 PART_OF = "app.kubernetes.io/part-of=clickstream"
@@ -93,12 +93,20 @@ def _missing(namespace: str, resources: list[str], watch: Watch) -> list[str]:
     for workload in workloads:
         name = f"{workload['kind']} {workload['metadata']['name']}"
         try:
-            text = missing(workload)
+            text = missing(workload) or _old_pods(namespace, workload)
         except WorkloadFailed as error:
             raise WaitFailed(f"{namespace}: {name}: {error}\n    run: kubectl -n {namespace} get pods") from None
         watch.show(f"{namespace} {name}", text or "ready")
         waiting += [f"{name}: {text}"] if text else []
     return waiting
+
+
+def _old_pods(namespace: str, workload: Object) -> str:
+    """Returns the pods of a RayCluster that are still to be replaced; the other controllers say so in their status."""
+    if workload["kind"] != "RayCluster":
+        return ""
+    selector = f"ray.io/cluster={workload['metadata']['name']},ray.io/node-type=head"
+    return old_head(workload, kubectl.get("-n", namespace, "pods", "-l", selector))
 
 
 def _problems(namespace: str) -> list[Problem]:

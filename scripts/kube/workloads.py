@@ -17,7 +17,8 @@ class WorkloadFailed(RuntimeError):
 def missing(workload: Object) -> str:
     """Returns what a workload waits for; empty if it is ready. Raises WorkloadFailed if waiting does not help."""
     status = workload.get("status", {})
-    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
+    # KubeRay writes the generation of a RayCluster only together with another change of its status.
+    if workload["kind"] != "RayCluster" and status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
         return "not yet seen by its controller"
     check = {"Deployment": _deployment, "StatefulSet": _stateful_set, "RayCluster": _ray_cluster, "RayService": _ray_service}
     return check[workload["kind"]](workload, status)
@@ -51,6 +52,17 @@ def _ray_cluster(workload: Object, status: Object) -> str:
         return f"head: {head.get('reason', '')} {head.get('message', '')}".strip()
     state = status.get("state", "")
     return "" if state == "ready" else f"state {state or 'not set yet'} {status.get('reason', '')}".strip()
+
+
+def old_head(cluster: Object, pods: list[Object]) -> str:
+    """Returns what a RayCluster waits for as long as its head pod has other images than its manifest; empty otherwise."""
+    images = _images(cluster["spec"]["headGroupSpec"]["template"]["spec"])
+    old = [pod["metadata"]["name"] for pod in pods if not images <= _images(pod["spec"])]
+    return f"pods of the version before: {', '.join(old)}" if old else ""
+
+
+def _images(pod_spec: Object) -> set[str]:
+    return {container["image"] for container in pod_spec["containers"]}
 
 
 def _ray_service(workload: Object, status: Object) -> str:

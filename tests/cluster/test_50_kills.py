@@ -18,6 +18,7 @@ STORES = {
     "object-store": (STORE, NAME + "object-store"),
 }
 RATE, SECONDS = 50, 60
+SERVE_HEAD = "ray.io/node-type=head,ray.io/serve=true"
 SMALL = ("--users", "2000", "--products", "500", "--no-master-data")
 
 
@@ -88,9 +89,9 @@ def kill_during_task(cluster: Cluster, run_id: str, task: str, namespace: str, s
 def test_recommendations_return_after_a_kill_in_serving(deployed: Cluster, measured: dict[str, Any], kind: str) -> None:
     start = time.monotonic()
     if kind == "head":
-        deployed.kill(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve")
+        deployed.kill(RAY, SERVE_HEAD)
     else:
-        [head] = deployed.ready_pods(RAY, "ray.io/node-type=head,ray.io/originated-from-cr-name=serve").values()
+        [head] = deployed.ready_pods(RAY, SERVE_HEAD).values()
         deployed.kubectl("-n", RAY, "exec", head, "-c", "ray-head", "--", "pkill", "-9", "-f", "ServeReplica")
     eventually(lambda: recommends(deployed), "a recommendation", 900, 5)
     measured["answers_after"] = round(time.monotonic() - start, 1)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.kube.pods import current_pods, problems
-from scripts.kube.workloads import WorkloadFailed, missing
+from scripts.kube.workloads import WorkloadFailed, missing, old_head
 from tests.manifests.rendered import ROOT
 from tests.manifests.stub import StubKubectl, fails, ok
 
@@ -141,10 +141,20 @@ def test_a_ray_serve_application_that_cannot_be_deployed_is_reported_with_its_er
 
 def test_a_ray_cluster_is_ready_when_its_head_is() -> None:
     cluster = {"kind": "RayCluster", "metadata": {"name": "train", "generation": 2}}
-    assert missing({**cluster, "status": {"observedGeneration": 1, "state": "ready"}}) == "not yet seen by its controller"
+    assert missing({**cluster, "status": {}}) == "state not set yet"
+    # KubeRay keeps the generation of before if nothing else of the status changes.
+    assert missing({**cluster, "status": {"observedGeneration": 1, "state": "ready"}}) == ""
     head = [{"type": "HeadPodReady", "status": "False", "reason": "ContainersNotReady", "message": "gcs"}]
     assert "ContainersNotReady" in missing({**cluster, "status": {"observedGeneration": 2, "state": "ready", "conditions": head}})
     assert missing({**cluster, "status": {"observedGeneration": 2, "state": "ready"}}) == ""
+
+
+def test_a_ray_cluster_waits_until_its_head_has_the_images_of_the_manifest() -> None:
+    cluster = {"spec": {"headGroupSpec": {"template": {"spec": {"containers": [{"image": "ray-apps:2"}]}}}}}
+    head = {"metadata": {"name": "train-head-a"}, "spec": {"containers": [{"image": "ray-apps:1"}, {"image": "ray-apps:1"}]}}
+    assert old_head(cluster, [head]) == "pods of the version before: train-head-a"
+    head["spec"]["containers"][0]["image"] = "ray-apps:2"
+    assert old_head(cluster, [head]) == ""
 
 
 RUN_JOB = f"source {ROOT / 'scripts' / 'lib.sh'}; run_job clickstream-tools smoke-test 30"
