@@ -1,52 +1,18 @@
 """The local stack without starting it: its configuration, the order of its components, and what the doctor reports."""
 
-import json
-import os
-import pwd
-import socket
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clickstream_contracts.settings import Settings, SettingsError
-from tests.ports import free_ports
-from tools.localstack import checks, code, components, doctor, flink, launch, layout, ports, ray, running, spark, start, stop, supervisord
+from tests.tools.local_stack import command, port_in_use, settings_on_free_ports, stack
+from tools.localstack import checks, code, components, flink, launch, layout, ports, ray, running, spark, start, stop, supervisord
 from tools.localstack.airflow_api import AirflowError
 
+__all__ = ["port_in_use", "stack"]
 ROOT = Path(__file__).parents[2]
-
-
-def settings_on_free_ports() -> Settings:
-    """Settings of a stack that can run beside any other."""
-    values: dict[str, Any] = free_ports()
-    return replace(Settings(), **values)
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> layout.Stack:
-    stack = layout.Stack(layout.resolve(replace(settings_on_free_ports(), stack_dir=str(tmp_path / "stack"))))
-    layout.save(stack)
-    return stack
-
-
-@pytest.fixture
-def port_in_use() -> Iterator[int]:
-    """A port that this test process listens on."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
-
-
-def command(stack_dir: Path, *argv: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(stack_dir), **settings}
-    return subprocess.run([sys.executable, "-m", "tools.localstack", *argv], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_addresses_follow_the_ports(stack: layout.Stack) -> None:
@@ -224,65 +190,6 @@ def test_compiled_files_are_no_change(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert code.digest(("app",)) == before
 
 
-def test_a_port_in_use_is_named_with_its_process_and_setting(stack: layout.Stack, port_in_use: int) -> None:
-    [(problem, fix)] = ports.in_use(replace(stack.settings, airflow_port=port_in_use))
-    assert problem.startswith(f"port {port_in_use} (airflow-api-server) is already in use by ")
-    assert f"(pid {os.getpid()})" in problem
-    assert fix == "stop it or set CLICKSTREAM_AIRFLOW_PORT to another port"
-
-
-def test_the_user_whose_program_listens_on_a_port_is_named(port_in_use: int) -> None:
-    assert ports._user(port_in_use) == pwd.getpwuid(os.getuid()).pw_name
-
-
-def test_a_port_that_two_components_would_use_is_named_with_both_settings(stack: layout.Stack) -> None:
-    settings = replace(stack.settings, airflow_port=stack.settings.flink_port)
-    [(problem, fix)] = ports.problems(settings)
-    assert problem == f"port {settings.flink_port} is set for flink-jobmanager (CLICKSTREAM_FLINK_PORT) and for airflow-api-server"
-    assert fix == "set CLICKSTREAM_AIRFLOW_PORT to another port"
-
-
-def test_a_port_whose_neighbours_do_not_exist_is_named_with_the_highest_possible(stack: layout.Stack) -> None:
-    settings = replace(stack.settings, s3_port=60_000)
-    [(problem, fix)] = ports.problems(settings)
-    assert problem == "CLICKSTREAM_S3_PORT=60000: s3 would use port 70003"
-    assert fix == "set it to at most 55532"
-    assert ports.impossible(replace(settings, s3_port=55_532)) == []
-
-
-def test_a_port_with_connections_in_time_wait_is_free() -> None:
-    with socket.socket() as server:
-        # Without SO_REUSEADDR, connections in TIME_WAIT keep others from binding.
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with pytest.raises(OSError, match="in use"):
-            probe.bind(("127.0.0.1", port))
-    assert not ports.is_in_use(port)
-
-
-def test_the_doctor_fails_on_a_port_in_use(tmp_path: Path, port_in_use: int) -> None:
-    settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    done = command(tmp_path, "doctor", **settings | {"CLICKSTREAM_KAFKA_PORT": str(port_in_use)})
-    assert done.returncode == 1
-    assert f"FAIL  port {port_in_use} (kafka)" in done.stderr
-
-
-def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, port_in_use: int) -> None:
-    settings = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    settings |= {"CLICKSTREAM_NESSIE_PORT": str(port_in_use)}
-    done = command(tmp_path / "stack", "up", "--only", "nessie", **settings)
-    assert not (tmp_path / "stack" / "run").exists(), "supervisord was started"
-    command(tmp_path / "stack", "clean")
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
-    assert line.startswith(f"error: port {port_in_use} (nessie) is already in use by ")
-
-
 def test_a_check_that_gets_no_response_is_a_problem_and_not_the_end_of_the_doctor(stack: layout.Stack) -> None:
     [(problem, fix)] = checks._run("nessie", lambda: checks.left_over_branches(stack, airflow_is_up=True))
     assert problem.startswith(f"nessie could not be checked: cannot reach Nessie at {stack.settings.nessie_uri} ")
@@ -316,60 +223,6 @@ def test_a_stack_that_is_down_has_nothing_to_restart(tmp_path: Path, stack: layo
 def test_addresses_of_this_machine_are_printed_as_no_proxy(tmp_path: Path) -> None:
     done = command(tmp_path, "env", NO_PROXY="intranet.example", no_proxy="")
     assert "export NO_PROXY='intranet.example,127.0.0.1,localhost,::1'" in done.stdout
-
-
-def test_the_doctor_prints_a_fix_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.report([("no Java", "install one")], "") == 1
-    assert "fix: install one" in capsys.readouterr().err
-    assert doctor.report([], "checked") == 0
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (["up", "--only", "flonk"], "no component 'flonk'"),
-        (["logs", "flonk"], "no component 'flonk'"),
-        (["restart", "flonk"], "no component 'flonk'"),
-        (["up", "--deadline"], "No such option"),
-    ],
-)
-def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, argv: list[str], message: str) -> None:
-    done = command(tmp_path, *argv)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    done = command(tmp_path, "up", CLICKSTREAM_KAFKA_PORT="ninety")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "CLICKSTREAM_KAFKA_PORT='ninety'" in done.stderr
-
-
-def test_down_and_status_of_a_stack_that_never_started_leave_its_folder_alone(tmp_path: Path) -> None:
-    down = command(tmp_path / "stack", "down")
-    assert down.returncode == 0
-    assert "none was ever started" in down.stderr
-    status = command(tmp_path / "stack", "status", "--json")
-    assert {component["state"] for component in json.loads(status.stdout)["components"]} == {"down"}
-    assert command(tmp_path / "stack", "logs", "kafka").returncode == 0
-    # `up` refuses a folder with other files than a stack's.
-    assert not (tmp_path / "stack").exists()
-
-
-def test_down_and_status_need_neither_jdk_nor_maven(tmp_path: Path, stack: layout.Stack) -> None:
-    for verb in ("status", "down"):
-        done = command(stack.dir, verb, PATH=str(tmp_path), JAVA_HOME="")
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-
-
-def test_a_stack_whose_s3_server_was_uninstalled_is_stopped_but_not_started(tmp_path: Path, stack: layout.Stack) -> None:
-    layout.save(layout.Stack(replace(stack.settings, s3_server="minio")))
-    for verb in ("status", "down"):
-        assert command(stack.dir, verb, PATH=str(tmp_path)).returncode == 0
-    started = command(stack.dir, "up", "--only", "s3", PATH=str(tmp_path), CLICKSTREAM_S3_SERVER="minio")
-    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
-    assert "no program `minio` on PATH" in started.stderr
 
 
 @pytest.mark.engine  # needs every environment, which `make check` does not set up
