@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from tests.cluster import client
 from tests.cluster.cluster import STORE, Cluster
@@ -49,11 +50,19 @@ def object_store(cluster: Cluster) -> Iterator[Any]:
             aws_secret_access_key=secret_key,
             region_name="us-east-1",
         )
-        eventually(lambda: s3.list_buckets() is not None, "the object store answers", 60, 1)
+        eventually(lambda: is_reachable(s3), "the object store responds", 60, 1)
         yield s3
     finally:
         forward.terminate()
         forward.wait(timeout=30)
+
+
+def is_reachable(s3: Any) -> bool:
+    """Whether the port-forward works and the object store responds."""
+    try:
+        return s3.list_buckets() is not None
+    except (EndpointConnectionError, ConnectionClosedError):
+        return False
 
 
 def download(cluster: Cluster, folder: Path) -> int:
