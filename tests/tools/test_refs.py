@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -26,13 +25,13 @@ def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     """Method and path of each request, which is answered from RESPONSES."""
     sent: list[tuple[str, str]] = []
 
-    def request(method: str, url: str, **content: Any) -> httpx.Response:
-        path = url.partition("/api/v2/")[2]
-        sent.append((method, path))
-        status, body = RESPONSES.get((method, path), (404, {"message": f"Named reference of {path} not found"}))
+    def respond(request: httpx.Request) -> httpx.Response:
+        path = request.url.path.partition("/api/v2/")[2]
+        sent.append((request.method, path))
+        status, body = RESPONSES.get((request.method, path), (404, {"message": f"Named reference of {path} not found"}))
         return httpx.Response(status, content=b"" if body is None else json.dumps(body).encode())
 
-    monkeypatch.setattr(http, "request", request)
+    monkeypatch.setattr(http, "client", lambda **options: httpx.Client(transport=httpx.MockTransport(respond)))
     monkeypatch.setenv("CLICKSTREAM_STACK_DIR", str(tmp_path / "none"))
     return sent
 

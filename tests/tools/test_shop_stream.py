@@ -186,4 +186,4 @@ def test_an_unreachable_kafka_is_reported_with_its_address(monkeypatch: pytest.M
     monkeypatch.setenv("CLICKSTREAM_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     done = CliRunner().invoke(app, ["history"])
     assert done.exit_code == 1
-    assert done.stderr.startswith("error: cannot reach Kafka at 127.0.0.1:1")
+    assert done.stderr.startswith("error: cannot connect to Kafka at 127.0.0.1:1 (PLAINTEXT)")
