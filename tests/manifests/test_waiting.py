@@ -151,7 +151,10 @@ def test_a_ray_cluster_is_ready_when_its_head_is() -> None:
 
 def test_a_ray_cluster_waits_until_its_head_has_the_images_of_the_manifest() -> None:
     cluster = {"spec": {"headGroupSpec": {"template": {"spec": {"containers": [{"image": "ray-apps:2"}]}}}}}
-    head: dict[str, Any] = {"metadata": {"name": "train-head-a"}, "spec": {"containers": [{"image": "ray-apps:1"}, {"image": "ray-apps:1"}]}}
+    head: dict[str, Any] = {
+        "metadata": {"name": "train-head-a"},
+        "spec": {"containers": [{"image": "ray-apps:1"}, {"image": "ray-apps:1"}]},
+    }
     assert old_head(cluster, [head]) == "pods of the version before: train-head-a"
     head["spec"]["containers"][0]["image"] = "ray-apps:2"
     assert old_head(cluster, [head]) == ""
