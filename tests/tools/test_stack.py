@@ -1,5 +1,6 @@
 """The local stack without starting it: its configuration, the order of its components, and what the doctor reports."""
 
+import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,18 @@ def test_down_deletes_temporary_files_and_nothing_else(stack: layout.Stack, tmp_
     stop.delete_temporary_files(stack, [listed])
     assert [file for file in files if file.exists()] == [stack.dir / "kafka" / "record"]
     assert not (tmp_path / "link").is_symlink()
+
+
+def test_down_deletes_no_socket_of_another_running_stack(stack: layout.Stack, tmp_path: Path) -> None:
+    path = tmp_path / "grpc.sock"
+    listed = replace(components.components(stack)[0], temporary=(path,))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        stop.delete_temporary_files(stack, [listed])
+        assert path.exists()
+    stop.delete_temporary_files(stack, [listed])
+    assert not path.exists()
 
 
 def test_a_component_that_ends_as_a_whole_is_not_killed_before_it_can(stack: layout.Stack) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import shutil
+import socket
 import time
 import xmlrpc.client
 from pathlib import Path
@@ -49,6 +50,8 @@ def delete_temporary_files(stack: Stack, components: list[Component]) -> None:
     for path in (stack.tmp, *(path for component in components for path in component.temporary)):
         # A path in /tmp may be another user's.
         with contextlib.suppress(OSError):
+            if _has_listener(path):
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -56,6 +59,14 @@ def delete_temporary_files(stack: Stack, components: list[Component]) -> None:
     # Of the JVMs with which Flink's scripts compute their options. Only an empty folder is deleted.
     with contextlib.suppress(OSError):
         Path(f"/tmp/hsperfdata_{getpass.getuser()}").rmdir()
+
+
+def _has_listener(path: Path) -> bool:
+    """Whether a process listens on a socket: another stack with the same ports, for example that of another checkout."""
+    if not path.is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def stop_order(components: list[Component]) -> list[list[Component]]:
