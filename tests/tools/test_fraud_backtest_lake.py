@@ -1,8 +1,5 @@
 """`./clickstream fraud backtest DAYS`: days of the lake, on a real Nessie and object store."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,14 +8,13 @@ import pyarrow as pa
 import pytest
 
 from clickstream_contracts.settings import Settings
-from tests.ports import free_ports
 from tests.tools.fraud_backtest import DAY, Row, backtest, own_folder, run
+from tests.tools.local_stack import running_stack
 from tools.common.command import current_settings
 from tools.fraud.past_events import Days, lake_events
 from tools.lake.catalog import open_catalog
 
 __all__ = ["own_folder"]
-ROOT = Path(__file__).parents[2]
 CLICKS = "raw.clicks"
 
 
@@ -33,14 +29,8 @@ def click(number: int, user: str, moment: datetime, event_id: str | None = None)
 def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a running stack of S3 and Nessie."""
     folder = tmp_path_factory.mktemp("stack")
-    ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    env = {**os.environ, **ports, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(folder)}
-    stack = [sys.executable, "-m", "tools.localstack"]
-    try:
-        subprocess.run([*stack, "up", "--only", "s3,nessie"], cwd=ROOT, env=env, check=True)
+    with running_stack(folder, "s3,nessie"):
         yield folder
-    finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
 
 
 @pytest.fixture

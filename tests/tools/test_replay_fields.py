@@ -1,4 +1,4 @@
-"""Fields of a mapping: ids, placeholders, joined and hashed columns, visitors and sessions, and what a wrong mapping is told."""
+"""Fields of a mapping: ids, placeholders, joined and hashed columns, visitors and sessions, and the errors of wrong mappings."""
 
 import io
 from collections import Counter

@@ -18,7 +18,7 @@ from clickstream_contracts.model_artefact import FORMAT, ArtefactError, Incompat
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.settings import Settings, read_env_file
-from tests.ports import free_ports
+from tests.tools.local_stack import running_stack
 from tools.lake.catalog import open_catalog
 from tools.lake.object_store import s3_client
 from tools.rollout.change import take, verify_model
@@ -33,14 +33,8 @@ ROOT = Path(__file__).parents[2]
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of S3 and Nessie."""
     home = tmp_path_factory.mktemp("stack")
-    ports = {f"CLICKSTREAM_{name.upper()}": str(port) for name, port in free_ports().items()}
-    env = {**os.environ, **ports, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "CLICKSTREAM_STACK_DIR": str(home)}
-    stack = [sys.executable, "-m", "tools.localstack"]
-    try:
-        subprocess.run([*stack, "up", "--only", "s3,nessie"], cwd=ROOT, env=env, check=True)
+    with running_stack(home, "s3,nessie"):
         yield Settings.from_env(read_env_file(home / "settings.env"))
-    finally:
-        subprocess.run([*stack, "clean"], cwd=ROOT, env=env, check=False)
 
 
 def add_model(settings: Settings, name: str, artefact_format: int = FORMAT) -> str:

@@ -74,7 +74,7 @@ class Mapping:
                 return missing, f"{rule.name} from"
         if self.multi_row and not is_column(self.multi_row.by, columns):
             return self.multi_row.by, "the order of a row from"
-        # Without the column no line would have the event, for example no refund, and nobody would be told.
+        # Without the column no line would have the event, for example no refund, without an error.
         missing_when = (rules.when for rules in self.also if not rules.is_optional and not is_column(rules.when, known))
         return next(((column, "another event of a line from") for column in missing_when), None)
 
