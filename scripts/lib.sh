@@ -58,13 +58,13 @@ render() { kubectl kustomize "$OVERLAY_DIR"; }
 
 namespaces() { awk '$1 == "kind:" {kind = $2} kind == "Namespace" && /^  name:/ {print $2}'; }
 
-# Prints the documents of a render that are Namespaces, or whose namespace matches the pattern.
-documents() { # Namespace | PATTERN
+# Prints the documents of a render whose kind or whose namespace matches the pattern.
+documents() { # PATTERN
   awk -v pattern="^($1)\$" 'function flush() { if (keep) printf "---\n%s", text; text = ""; keep = 0; meta = 0 }
     /^---$/ {flush(); next}
     {text = text $0 "\n"}
     /^[^ ]/ {meta = ($1 == "metadata:")}
-    $0 == "kind: Namespace" && "Namespace" ~ pattern {keep = 1}
+    /^kind: / && $2 ~ pattern {keep = 1}
     meta && /^  namespace: / && $2 ~ pattern {keep = 1}
     END {flush()}'
 }

@@ -43,9 +43,11 @@ require_crds() {
   [ -z "$missing" ] || die "--skip-operators, but the cluster has no CRD $(paste -sd ' ' - <<<"$missing"): install the operators, or leave the option out"
 }
 
+# The CRDs come first: an operator that starts before its CRDs are served ends and is restarted.
 deploy_operators() { # RENDER
-  apply <<<"$1"
+  documents CustomResourceDefinition <<<"$1" | apply
   wait_for_crds || { sleep 5; wait_for_crds; }
+  apply <<<"$1"
   run kubectl -n spark-operator rollout status deployment --timeout "${TIMEOUT}s"
   run kubectl -n ray-operator rollout status deployment --timeout "${TIMEOUT}s"
 }

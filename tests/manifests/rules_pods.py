@@ -118,4 +118,10 @@ def no_service_links(pod: Pod) -> Iterator[str]:
         yield "enableServiceLinks is not false"
 
 
-RULES = (no_service_links, restricted, read_only, sized, heap_fits, probed, tokenless, secrets_are_files)
+def keeps_logs(pod: Pod) -> Iterator[str]:
+    """No restarts of a Job's container in place: Kubernetes deletes such a pod, and its logs, at the backoff limit."""
+    if pod.spec.get("restartPolicy") == "OnFailure":
+        yield "restartPolicy OnFailure: use Never"
+
+
+RULES = (no_service_links, restricted, read_only, sized, heap_fits, probed, tokenless, secrets_are_files, keeps_logs)

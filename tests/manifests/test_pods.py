@@ -38,7 +38,7 @@ def test_pod_templates_of_custom_resources_are_extracted() -> None:
         "RayCluster": 2,
         "RayService": 2,
         "SparkApplication": 2,
-        "CronJob": 8,
+        "CronJob": 9,
     }
 
 
@@ -94,6 +94,7 @@ PLANTED: list[tuple[Rule, str, Any]] = [
     (rules.probed, "spec.containers.0.startupProbe", None),
     (rules.tokenless, "spec.automountServiceAccountToken", True),
     (rules.tokenless, "spec.serviceAccountName", "default"),
+    (rules.keeps_logs, "spec.restartPolicy", "OnFailure"),
     (rules.secrets_are_files, "spec.containers.0.envFrom", [{"secretRef": {"name": "keys"}}]),
 ]
 
