@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from scripts.kube.images import images
+from tests.cluster.cluster import AIRFLOW, FLINK
 from tests.manifests.rendered import ROOT, Object, kustomize, objects, program
 
 CPU = "10m"
@@ -32,6 +33,40 @@ def write(folder: Path, kubeconfig: str, tag: str = "") -> Path:
         kustomization |= version(tag)
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=1))
     return folder
+
+
+def write_with_file(folder: Path, base: Path, file: str, text: str) -> Path:
+    """Write a kustomization of `base` in which Airflow's scheduler and Flink's JobManager read another text from a file of their images.
+
+    Args:
+        file: path below /opt/clickstream.
+        text: what the file holds; mounted from a ConfigMap.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "text").write_text(text)
+    deployments = {(AIRFLOW, "airflow-scheduler"): "airflow", (FLINK, "flink-jobmanager"): "flink"}
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(base.resolve(), folder.resolve())],
+        "configMapGenerator": [{"name": "changed-file", "namespace": namespace, "files": ["text"]} for namespace, _ in deployments],
+        "patches": [
+            {"patch": json.dumps(_mount(namespace, name, container, file))} for (namespace, name), container in deployments.items()
+        ],
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=1))
+    return folder
+
+
+def _mount(namespace: str, name: str, container: str, file: str) -> Object:
+    """A patch of a Deployment that mounts the ConfigMap over one file."""
+    mount = {"name": "changed-file", "mountPath": f"/opt/clickstream/{file}", "subPath": "text", "readOnly": True}
+    pod = {
+        "containers": [{"name": container, "volumeMounts": [mount]}],
+        "volumes": [{"name": "changed-file", "configMap": {"name": "changed-file"}}],
+    }
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": pod}}}
 
 
 def render(folder: Path) -> list[Object]:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.cluster import overlay
 from tests.cluster.cluster import Cluster
-from tests.cluster.test_50_kills import ledger_balances, streams_run
+from tests.cluster.test_50_kills import SMALL, ledger_balances, streams_run
+from tests.manifests.rendered import ROOT
 from tests.shop_day import eventually
 
 VERSION = os.environ.get("TEST_UPGRADE_TAG", "")
@@ -39,21 +40,8 @@ print(json.dumps({"statuses": counts, "longest_gap": round(longest, 1)}))
 @pytest.mark.skipif(not VERSION, reason="TEST_UPGRADE_TAG: the tag of the images of another version")
 def test_an_upgrade_loses_nothing(deployed: Cluster, measured: dict[str, Any], tmp_path: Path) -> None:
     run, seconds = f"upgrade-{int(time.time())}", 600
-    options = (
-        "--rate",
-        "20",
-        "--seconds",
-        str(seconds),
-        "--seed",
-        str(int(time.time())),
-        "--run",
-        run,
-        "--users",
-        "2000",
-        "--products",
-        "500",
-    )
-    traffic = deployed.start_tool("tools.shop", "live", "--no-master-data", *options)
+    options = ("--rate", "20", "--seconds", str(seconds), "--seed", str(int(time.time())), "--run", run, *SMALL)
+    traffic = deployed.start_tool("tools.shop", "live", *options)
     clients = [deployed.start_python(CLIENT, str(seconds)) for _ in range(4)]
     upgraded = Cluster(deployed.kubeconfig, overlay.write(tmp_path / "upgrade", deployed.kubeconfig, VERSION))
     upgraded.script("deploy-all", "--yes", "--skip-check")
@@ -65,3 +53,40 @@ def test_an_upgrade_loses_nothing(deployed: Cluster, measured: dict[str, Any], t
     images = upgraded.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}").split()
     measured["images"] = sorted({image for image in images if "clickstream/" in image})
     assert any(image.endswith(f":{VERSION}") for image in images)
+
+
+SQL = "flink_apps/clicks_to_lake/pipeline.sql"
+DEFINITION = """
+import httpx
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+jobs = httpx.get(f"{Settings.from_env().flink_uri}/jobs/overview", timeout=30).json()["jobs"]
+print([job["name"] for job in jobs if job["state"] == "RUNNING" and job["name"].startswith(names.CLICKS_TO_LAKE_JOB)])
+"""
+
+
+def test_a_definition_that_does_not_run_is_rolled_back(deployed: Cluster, measured: dict[str, Any], tmp_path: Path) -> None:
+    """An image with a broken definition is deployed while the shop sends events: the definition that ran before runs again."""
+    run = f"broken-{int(time.time())}"
+    eventually(lambda: streams_run(deployed), "all streams run", 1200, 15)
+    before = deployed.in_scheduler("python", "-c", DEFINITION)
+    text = (ROOT / SQL).read_text()
+    broken_text = text.replace("FROM records CROSS JOIN", "FROM missing_table CROSS JOIN")
+    assert broken_text != text
+    broken = Cluster(deployed.kubeconfig, overlay.write_with_file(tmp_path / "broken", deployed.overlay, SQL, broken_text))
+    traffic = deployed.start_tool(
+        "tools.shop", "live", "--rate", "20", "--seconds", "300", "--seed", str(int(time.time())), "--run", run, *SMALL
+    )
+    broken.script("deploy-all", "--yes", "--skip-check")
+    run_id = broken.trigger("clickstream_streams", run)
+    eventually(lambda: broken.run_state("clickstream_streams", run_id) in {"success", "failed"}, "the deployment has ended", 1800, 10)
+    measured["tasks"] = broken.task_states("clickstream_streams", run_id)
+    assert measured["tasks"]["deploy_clicks_to_lake"] == "failed"
+    eventually(lambda: streams_run(broken), "all streams run again", 900, 15)
+    assert broken.in_scheduler("python", "-c", DEFINITION) == before
+    output, _ = traffic.communicate(timeout=600)
+    assert traffic.returncode == 0, output[-3000:]
+    eventually(lambda: ledger_balances(broken, run), "the ledger balances", 600, 10)
+    deployed.script("deploy-all", "--yes", "--skip-check")
+    deployed.wait_for_run("clickstream_streams", deployed.trigger("clickstream_streams", f"{run}-mended"), 1800)
+    assert deployed.in_scheduler("python", "-c", DEFINITION) == before
