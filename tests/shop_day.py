@@ -77,10 +77,10 @@ class Shop:
         """Returns the current state of a task, `none` if it has none."""
         return next((str(t["state"]) for t in self.airflow.tasks(dag_id, run_id) if t["task_id"] == task_id), "none")
 
-    def finish(self, dag_id: str, run_id: str, expect: str = "success") -> str:
+    def finish(self, dag_id: str, run_id: str, expect: str = "success", seconds: float = 900) -> str:
         """Wait for the end of a run and assert its state; returns the run's id."""
         states: dict[str, str] = {}
-        state = self.airflow.wait(dag_id, run_id, 900, states.__setitem__)
+        state = self.airflow.wait(dag_id, run_id, seconds, states.__setitem__)
         assert state == expect, f"{dag_id} {run_id}: {state}, {states}"
         return run_id
 
