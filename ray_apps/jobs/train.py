@@ -9,12 +9,14 @@ compared with popularity alone, and the reason is in the evaluation and in the r
 """
 
 import argparse
+import hashlib
 import logging
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from clickstream_contracts import names
@@ -75,7 +77,7 @@ def work(settings: Settings, args: argparse.Namespace) -> Receipt:
         outputs={"model": args.model, "evaluation": f"{args.model}/{EVALUATION}"},
         rows={training_data.TABLE: table.num_rows},
         content={"model": manifest.sha256},
-        facts=_facts(manifest, evaluation, trials),
+        facts={"data": data_name(args.ref)} | _facts(manifest, evaluation, trials),
     )
 
 
@@ -96,7 +98,6 @@ def _champion(settings: Settings, args: argparse.Namespace) -> Champion:
 
 def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "data": manifest.data,
         "seed": manifest.seed,
         "parameters": manifest.parameters,
         "metrics": manifest.metrics,
@@ -113,6 +114,7 @@ def train_and_write(
 ) -> tuple[Manifest, Evaluation, list[dict[str, Any]]]:
     """Train, evaluate on the held-out sessions, and write model and evaluation. Returns manifest, evaluation and trials."""
     recipe = Recipe(seed=args.seed)
+    digest = data_digest(sessions, ids)
     sessions = sessions.shortened(recipe.retrieval.longest_session)
     end = int(len(sessions) * (1 - HELD_OUT))
     past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
@@ -121,15 +123,23 @@ def train_and_write(
     evaluation = evaluate("", champion.sha256, _methods(candidate, champion.model), held_out, progress)
 
     model = Model(Index(sessions, len(ids), recipe.retrieval), candidate.booster)
-    manifest = Manifest(data_name(args.ref), args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
+    manifest = Manifest(digest, args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
     manifest = artefacts.write(Artefact(model, ids, manifest), *open_storage(args.model, settings))
     evaluation = replace(evaluation, model=manifest.sha256, champion_unreadable=champion.unreadable)
     write_bytes(f"{args.model}/{EVALUATION}", evaluation.to_bytes(), settings)
     return manifest, evaluation, search.trials
 
 
+def data_digest(sessions: Sessions, ids: NDArray[Any]) -> str:
+    """Returns the sha256 of the training sessions: the same events give the same model, whatever their tag is called."""
+    digest = hashlib.sha256("\n".join(ids.tolist()).encode())
+    for values in (sessions.offsets, sessions.items, sessions.times):
+        digest.update(b"" if values is None else np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def data_name(ref: str) -> str:
-    """The name of the data in the manifest: a tag without its commit, because a model's sha256 must not depend on the catalog it is in."""
+    """Returns the tag of a ref without its commit, which differs between catalogs; of main the whole ref."""
     name, _, commit = ref.partition("@")
     return f"{name}@{commit}" if name == names.MAIN else name
 

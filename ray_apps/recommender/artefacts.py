@@ -56,8 +56,9 @@ log = logging.getLogger("ray_apps.recommender")
 class Manifest:
     """What a model was made from and its metrics. `write` fills in what it takes from the model: see `_sealed`.
 
-    `retrieval` is the retrieval configuration, `features` the names of the trees' features, `source` is the digest of the
-    recommender's code, `files` has the sha256 of each file, `format` is the format of the artefact.
+    `data` is the sha256 of the training sessions, `retrieval` the retrieval configuration, `features` the names of the
+    trees' features, `source` is the digest of the recommender's code, `files` has the sha256 of each file, `format` is the
+    format of the artefact.
     """
 
     data: str

@@ -62,6 +62,7 @@ def test_one_missing_thing_is_the_only_problem(tmp_path: Path, lacks: dict[str, 
 def test_a_kubectl_of_another_minor_version_is_noted(tmp_path: Path) -> None:
     _, problems, notes = report(cluster(tmp_path, minor="30"))
     assert problems == []
+    assert "the cluster runs Kubernetes 1.30; versions before 1.33 were not tried" in notes
     assert "kubectl is 1.33 and the cluster 1.30: Kubernetes supports one minor version of difference" in notes
 
 

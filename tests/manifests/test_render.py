@@ -9,7 +9,7 @@ import pytest
 from tests.manifests.rendered import MANIFESTS, RENDERS, ROOT, Object, folders, identity, kustomize, objects, program, text
 
 SNAPSHOT = Path(__file__).with_name("objects.txt")
-# Served by Kubernetes 1.29 to 1.34, or by the CRDs of manifests/operators; nothing of them is deprecated.
+# Served by Kubernetes 1.33 and 1.34, or by the CRDs of manifests/operators; nothing of them is deprecated.
 SERVED = {
     "v1",
     "apps/v1",

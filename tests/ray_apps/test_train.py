@@ -76,11 +76,12 @@ def test_a_training_writes_a_model_an_evaluation_and_a_receipt(tmp_path: Path, c
     assert receipt.rows == {training_data.TABLE: len(LISTS)}
     assert receipt.facts["metrics"] == model.manifest.metrics
     assert (receipt.facts["champion"], receipt.facts["champion_unreadable"]) == ("", "")
-    assert model.manifest.data == "tag-1"
+    assert receipt.facts["data"] == "tag-1"
+    assert model.manifest.data == train.data_digest(*training_data.to_sessions(sessions_table(LISTS, list(range(len(LISTS))))))
     assert len(model.model.index.sessions) == len(LISTS)
 
-    # The same sessions give the same model, and the gate can judge it with itself as champion.
-    assert train.main(command(tmp_path / "second", "--champion", str(tmp_path / "first" / "model"))) == 0
+    # The same sessions give the same model at another tag, and the gate can judge it with itself as champion.
+    assert train.main(command(tmp_path / "second", "--ref", "tag-2", "--champion", str(tmp_path / "first" / "model"))) == 0
     assert Receipt.from_json((tmp_path / "second" / "receipt.json").read_text()).content == receipt.content
     capsys.readouterr()
     folder, sha256 = tmp_path / "second" / "model", model.manifest.sha256
@@ -172,7 +173,18 @@ def test_an_error_is_in_the_receipt_and_in_one_line_on_stderr(
     assert not (tmp_path / "model").exists()
 
 
+def test_other_sessions_have_another_digest() -> None:
+    sessions, ids = training_data.to_sessions(sessions_table([[7, 3], [1, 3]], [0, 1]))
+    digest = train.data_digest(sessions, ids)
+    assert train.data_digest(sessions, ids) == digest
+    others = (
+        training_data.to_sessions(sessions_table([[3, 7], [1, 3]], [0, 1])),
+        training_data.to_sessions(sessions_table([[7, 3], [1, 3]], [1, 0])),
+        (sessions, np.array([f"q{name}" for name in ids])),
+    )
+    assert len({digest, *(train.data_digest(*other) for other in others)}) == 4
+
+
 @pytest.mark.parametrize(("ref", "name"), [("features_1@ab12", "features_1"), ("features_1", "features_1"), ("main@ab12", "main@ab12")])
-def test_the_manifest_names_a_tag_without_its_commit(ref: str, name: str) -> None:
-    """Two catalogs have different commits for the same data, and the sha256 of the model covers the manifest."""
+def test_the_receipt_names_a_tag_without_its_commit(ref: str, name: str) -> None:
     assert train.data_name(ref) == name
