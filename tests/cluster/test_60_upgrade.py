@@ -17,7 +17,7 @@ from tests.shop_day import eventually
 VERSION = os.environ.get("TEST_UPGRADE_TAG", "")
 # The most seconds without a list while one Ray head replaces another: docs/kubernetes.md promises no more.
 LONGEST_GAP = 60
-# Asks for a list in a loop. Prints how many answers had which status, the longest time between two lists, and the begin of each other answer.
+# Asks for a list in a loop. Prints how many answers had which status, the longest time between two lists, and the other answers.
 CLIENT = """
 import collections, json, sys, time, httpx
 from clickstream_contracts.settings import Settings, read_secret
