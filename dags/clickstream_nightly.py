@@ -36,6 +36,8 @@ clearing `audit` runs all audits again; `merge` merges only a commit whose audit
 |---|---|---|
 | `audit`, `audit_result` | name, rows and meaning of each failed audit | main is unchanged. `audit` runs all audits; each one that did \
 not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
+| `curate` | no event of ... has arrived | no new record, and the day has no event, unlike the days before: check the tracker and \
+`clickstream_streams`, then clear the run from `wait_for_lake`; if the shop was closed, do nothing |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
 | `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `pin_main` |

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -85,16 +85,22 @@ def namespaces(text: str) -> list[str]:
     return text.split(",")
 
 
-def newest_day(lake: Lake, default: date) -> date:
-    """Returns the newest day of a run in the ledger, `default` without any run."""
-    [row] = lake.table("curated.ingest_ledger").agg(F.max("day").alias("day")).collect()
-    return row["day"] or default
+def newest_run(lake: Lake, default: date) -> tuple[date, int]:
+    """Returns the newest day of a run in the ledger, and the lowest start of the partitions' newest offset ranges.
+
+    Without any run these are `default` and 0.
+    """
+    newest = (
+        lake.table("curated.ingest_ledger").groupBy("kafka_partition").agg(F.max("day").alias("day"), F.max("start_offset").alias("start"))
+    )
+    [row] = newest.agg(F.max("day").alias("day"), F.min("start").alias("lowest_start")).collect()
+    return row["day"] or default, row["lowest_start"] or 0
 
 
-def run_audit(lake: Lake, audit: Audit, day: date | None = None) -> AuditResult:
-    """Run one audit on the run's branch. `day` is the newest day of a run, None to read it from the ledger."""
+def run_audit(lake: Lake, audit: Audit, values: Mapping[str, Any] | None = None) -> AuditResult:
+    """Run one audit on the run's branch. `values` are those of the audits' templates, None to read them from the ledger."""
     try:
-        rows = lake.sql(audit.path, **template_values(day or newest_day(lake, FIRST_DAY)))
+        rows = lake.sql(audit.path, **(values or template_values(*newest_run(lake, FIRST_DAY))))
         sample = rows.limit(SAMPLE_ROWS + 1).collect()
         count = len(sample) if len(sample) <= SAMPLE_ROWS else rows.count()
     except Exception as error:
@@ -102,16 +108,19 @@ def run_audit(lake: Lake, audit: Audit, day: date | None = None) -> AuditResult:
     return AuditResult(audit, count, tuple({key: str(value) for key, value in row.asDict().items()} for row in sample[:SAMPLE_ROWS]))
 
 
-def template_values(day: date) -> dict[str, Any]:
+def template_values(day: date, lowest_start: int) -> dict[str, Any]:
     """Returns the values of the audits' templates.
 
     day: the newest day of a run, `newest_day` in the templates. Audits that compare single rows read the days from
     `recent_since` on, those of usual numbers the `same_weekdays` of the weeks before.
+    lowest_start: no record of the newest run has a lower Kafka offset. Iceberg skips the files of earlier runs with this constant.
     """
     return {
         "newest_day": day,
+        "lowest_start": lowest_start,
         "recent_since": day - timedelta(days=RECENT_DAYS - 1),
         "same_weekdays": [day - timedelta(weeks=weeks) for weeks in range(1, USUAL_WEEKS + 1)],
+        "click_columns": [field.name for field in tables()["raw.clicks"].fields if field.name != "currency"],
         "unknown_session": names.UNKNOWN_SESSION,
         "neighbours": covisitation.item_neighbours(),
         "scored_events": list(rules().scored_events),
@@ -120,9 +129,9 @@ def template_values(day: date) -> dict[str, Any]:
 
 def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
     """Run the audits, four at a time. Raises AppFailed if one fails."""
-    day = newest_day(lake, args.day)
+    values = template_values(*newest_run(lake, args.day))
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda audit: run_audit(lake, audit, day), select_audits(folder, args.namespaces)))
+        results = list(pool.map(lambda audit: run_audit(lake, audit, values), select_audits(folder, args.namespaces)))
     failures = [result for result in results if result.failed]
     receipt = Receipt(
         app=APP,

@@ -8,11 +8,11 @@ WITH newest_offsets AS (
 ), clicks AS (
     SELECT event_id, kafka_partition, kafka_offset
     FROM {{ table('raw.clicks') }} JOIN newest_offsets USING (kafka_partition)
-    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+    WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
 ), events AS (
     SELECT event_id, event_day, kafka_partition, kafka_offset
     FROM {{ table('curated.events') }} JOIN newest_offsets USING (kafka_partition)
-    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+    WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
 )
 -- In all of curated.events: the first arrival of a repeated event_id may be an event of an earlier run.
 SELECT event_id, kafka_partition, kafka_offset, 'not in curated.events' AS problem

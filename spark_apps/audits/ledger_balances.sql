@@ -10,11 +10,11 @@ WITH newest AS (
 ), clicks AS (
     SELECT kafka_partition, kafka_offset
     FROM {{ table('raw.clicks') }} JOIN newest_runs USING (kafka_partition)
-    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+    WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
 ), quarantine AS (
     SELECT kafka_partition, kafka_offset
     FROM {{ table('raw.quarantine') }} JOIN newest_runs USING (kafka_partition)
-    WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+    WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
 ), raw_counts AS (
     SELECT kafka_partition, count(DISTINCT kafka_offset) AS clicks, 0 AS quarantined FROM clicks GROUP BY kafka_partition
     UNION ALL

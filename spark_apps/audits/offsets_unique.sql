@@ -12,6 +12,6 @@ WITH newest_offsets AS (
 )
 SELECT kafka_partition, kafka_offset, count(*) AS times
 FROM records JOIN newest_offsets USING (kafka_partition)
-WHERE kafka_offset >= start_offset AND kafka_offset < end_offset
+WHERE kafka_offset >= {{ lowest_start | literal }} AND kafka_offset >= start_offset AND kafka_offset < end_offset
 GROUP BY kafka_partition, kafka_offset
 HAVING count(*) > 1

@@ -2,7 +2,7 @@
 -- meaning: more than 1 % of this run's records, or of the events of a type and producer, are in quarantine and accepted by no decision: ./clickstream repair accept
 -- owner: stream
 {% import "quarantine_macros.sql" as quarantine %}
-WITH {{ quarantine.new_quarantine(table, published) }}, records AS (
+WITH {{ quarantine.new_quarantine(table, published, lowest_start) }}, records AS (
     SELECT event_type, producer, 1 AS quarantined
     FROM new_quarantine LEFT ANTI JOIN accepted USING (kafka_partition, kafka_offset)
     UNION ALL
@@ -10,6 +10,7 @@ WITH {{ quarantine.new_quarantine(table, published) }}, records AS (
     FROM {{ table('raw.clicks') }} AS c
     JOIN new_offsets AS o
         ON o.kafka_partition = c.kafka_partition AND c.kafka_offset >= o.start_offset AND c.kafka_offset < o.end_offset
+    WHERE c.kafka_offset >= {{ lowest_start | literal }}
 ), rates AS (
     SELECT event_type, producer, grouping(event_type) = 1 AS of_all, count(*) AS records, sum(quarantined) AS quarantined
     FROM records

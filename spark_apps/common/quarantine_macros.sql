@@ -1,8 +1,9 @@
 {# The common table expressions `new_offsets`, `new_quarantine` and `accepted` of the audits of raw.quarantine. #}
 
 {# new_offsets: the offset ranges of this run. new_quarantine: its records in quarantine, with what their payload says, also if it
-   is no JSON. accepted: those that a decision accepts. `table` and `published` are the functions of the template. #}
-{% macro new_quarantine(table, published) -%}
+   is no JSON. accepted: those that a decision accepts. `table` and `published` are the functions of the template,
+   `lowest_start` is its value. #}
+{% macro new_quarantine(table, published, lowest_start) -%}
 new_offsets AS (
     SELECT run, kafka_partition, start_offset, end_offset
     FROM {{ table('curated.ingest_ledger') }}
@@ -12,6 +13,8 @@ new_offsets AS (
     FROM {{ table('raw.quarantine') }} AS q
     JOIN new_offsets AS o
         ON o.kafka_partition = q.kafka_partition AND q.kafka_offset >= o.start_offset AND q.kafka_offset < o.end_offset
+    -- The lowest start of all partitions is a constant, with which Iceberg skips older files.
+    WHERE q.kafka_offset >= {{ lowest_start | literal }}
 ), new_quarantine AS (
     SELECT DISTINCT
         kafka_partition,

@@ -11,8 +11,9 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from spark_apps.common.cli import ArgumentParser, LakeOpener, argument_parser, run_app
+from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.curate.events import events
 from spark_apps.curate.ledger import ledger
@@ -36,9 +37,28 @@ def end_offsets(text: str) -> dict[int, int]:
     return offsets
 
 
+def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
+    """Raises AppFailed if the day has no event, unlike the seven days before: called if no record has arrived since the published runs.
+
+    A run without new records writes nothing, so no audit would notice a day without events.
+    """
+    highest = events.missing_events(lake, args.day)
+    if not highest:
+        return
+    message = (
+        f"no event of {args.day} has arrived, but up to {highest} on each of the seven days before: check the shop's tracker, "
+        f"the topic {names.CLICKS_TOPIC} and the stream clicks_to_lake; after seven days without events runs succeed again"
+    )
+    # With a sample, the task is not tried again: it would see the same offsets.
+    failure = {"name": "day_without_events", "meaning": message, "sample": [{"day": str(args.day), "highest_before": str(highest)}]}
+    raise AppFailed(Receipt(app=APP, run=args.run, inputs={"ref": args.ref}, facts={"failures": [failure]}, error=message))
+
+
 def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str, int]]:
     """Recompute the affected days; returns the days written by table, and the sums of the run's ledger rows."""
     offsets = ledger.unpublished_offsets(lake, args.end_offsets)
+    if not (offsets.has_records or args.rebuild):
+        check_freshness(lake, args)
     outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
     if not (offsets.has_records or outdated_days or args.rebuild):
         return {}, {}

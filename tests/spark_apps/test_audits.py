@@ -65,6 +65,29 @@ def with_a_decision(frame: DataFrame) -> DataFrame:
     return frame.sparkSession.range(1).selectExpr(*(f"{value} AS {name}" for name, value in columns.items()))
 
 
+def copies(frame: DataFrame, event_id: str, number: int, **columns: str) -> DataFrame:
+    """Returns copies of one event with some columns set to SQL expressions."""
+    return set_columns(**columns)(frame.where(f"event_id = '{event_id}'")).crossJoin(frame.sparkSession.range(number)).drop("id")
+
+
+def with_many_events_a_week_before(frame: DataFrame) -> DataFrame:
+    return frame.unionAll(copies(frame, "l", 99, event_day="event_day - INTERVAL 7 DAYS"))
+
+
+def with_many_purchases_the_day_before(frame: DataFrame) -> DataFrame:
+    return frame.unionAll(copies(frame, "b", 200, event_day="event_day - INTERVAL 1 DAY"))
+
+
+def with_products_on_the_newest_day_only(frame: DataFrame) -> DataFrame:
+    before = copies(frame, "l", 50, event_day="event_day - INTERVAL 7 DAYS")
+    return frame.unionAll(before).unionAll(copies(frame, "l", 50, product_id="'p1'"))
+
+
+def with_prices_the_day_before_only(frame: DataFrame) -> DataFrame:
+    before = copies(frame, "b", 50, event_day="event_day - INTERVAL 1 DAY")
+    return frame.unionAll(before).unionAll(copies(frame, "b", 50, price="CAST(NULL AS DECIMAL(18, 2))"))
+
+
 PLANTED: list[tuple[str, str, Change]] = [
     ("events_unique", "curated.events", doubled),
     ("events_complete", "curated.events", where("event_id <> 'a'")),
@@ -85,6 +108,13 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("order_lines_counted_once", "curated.order_lines", set_columns(counted="false")),
     ("order_lines_repeated", "curated.order_lines", set_columns(reason="'repeat'")),
     ("orders_one_currency", "curated.orders", set_columns(currencies="2L")),
+    ("events_match_raw", "curated.events", set_columns(product_id="'p2'")),
+    ("events_match_raw", "curated.events", set_columns(device_id="'d1'")),
+    ("event_type_volume_usual", "curated.events", with_many_events_a_week_before),
+    ("event_type_lost", "curated.events", with_many_purchases_the_day_before),
+    ("event_fields_usual", "curated.events", with_products_on_the_newest_day_only),
+    ("purchase_fields_present", "curated.events", set_columns(price="CAST(NULL AS DECIMAL(18, 2))")),
+    ("purchase_fields_lost", "curated.events", with_prices_the_day_before_only),
     ("order_refunds_bounded", "curated.orders", set_columns(refunded="revenue + 1")),
     ("refunds_have_orders", "curated.orders", set_columns(lines="0")),
     ("ledger_gapless", "curated.ingest_ledger", add_row(start_offset="7", end_offset="9")),

@@ -1,6 +1,7 @@
 """The quarantine is judged by event type and producer, and a decision lets a run be published without its records."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,24 @@ def test_published_runs_are_not_judged_again(lake: LocalLake) -> None:
     send(lake, 10, "page_view")
     lake.recompute(run="two")
     assert audit(lake, "quarantine_rate") == []
+
+
+RAW = ("raw.clicks", "raw.quarantine")
+BOUNDED = ("quarantine_rate", "quarantine_accepted", "ledger_balances", "offsets_unique", "events_complete", "events_match_raw")
+
+
+def test_audits_of_the_newest_run_do_not_read_the_raw_files_of_earlier_runs(lake: LocalLake) -> None:
+    send(lake, 10, "page_view")
+    quarantine(lake, 10, b"not json")
+    lake.recompute(run="one")
+    lake.publish()
+    rows = [row for table in RAW for row in lake.spark.table(f"{lake.catalog.name(table)}.files").collect()]
+    published_files = [Path(row["file_path"].removeprefix("file:")) for row in rows]
+    send(lake, 10, "page_view")
+    quarantine(lake, 200, b"not json")
+    lake.recompute(run="two")
+    assert len(published_files) == 2
+    for file in published_files:
+        file.unlink()
+    assert [row["records"] for row in audit(lake, "quarantine_rate")] == ["210"]
+    assert {name: audit(lake, name) for name in BOUNDED[1:]} == {name: [] for name in BOUNDED[1:]}

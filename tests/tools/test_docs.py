@@ -13,6 +13,7 @@ from clickstream_contracts import names
 ROOT = Path(__file__).parents[2]
 # The doc_md of a DAG is a page too.
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "dags").glob("*.py"))]
+AUDITS = ROOT / "spark_apps" / "audits"
 MAKEFILE = (ROOT / "Makefile").read_text()
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M))
 VARIABLES = set(re.findall(r"\$\(([A-Z]+)\)", MAKEFILE)) | set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.M))
@@ -102,6 +103,18 @@ def test_the_runbook_names_every_task_that_can_fail_for_a_reason_of_its_own() ->
     tasks = re.findall(r'task_id="(\w+)"', (ROOT / "dags" / "clickstream_nightly.py").read_text())
     without_own_cause = {"pin_main", "tag"}
     assert {task for task in tasks if f"`{task}`" not in runbook} <= without_own_cause
+
+
+def test_the_runbook_says_what_to_do_for_each_audit_that_the_data_can_fail() -> None:
+    """The other audits fail for a defect of the code; a section of the runbook is about these."""
+    owners = {path.stem: re.search(r"^-- owner: (.+)$", path.read_text(), re.M)[1] for path in AUDITS.glob("*.sql")}  # type: ignore[index]
+    section = (ROOT / "docs" / "runbook.md").read_text().split("## An audit failed")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", section))
+    assert {name for name, owner in owners.items() if owner in ("shop", "stream") and name not in named} == set()
+    assert {name for heading in re.findall(r"^### (.+)$", section, re.M) for name in re.findall(r"`(\w+_\w+)`", heading)} <= set(owners)
+    rows = set(re.findall(r"^\| `(\w+)` \|", section, re.M))
+    assert rows
+    assert rows <= set(owners)
 
 
 def test_each_list_that_the_contributing_guide_tells_to_extend_exists() -> None:

@@ -11,6 +11,8 @@ from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.events"
+# A day without events is suspicious if one of the seven days before had this many.
+USUAL_EVENTS = 100
 
 
 def register_new_clicks(lake: Lake, lowest_start: int) -> None:
@@ -40,6 +42,13 @@ def outdated_version_days(lake: Lake) -> list[date]:
     if not first_changed_day:
         return []
     return lake.column(SQL / "outdated_version_days.sql", since=first_changed_day[0])
+
+
+def missing_events(lake: Lake, day: date) -> int:
+    """Returns the highest number of events on the seven days before `day`, if `day` has none and they had many; otherwise 0."""
+    counts = {row["event_day"]: int(row["events"]) for row in lake.sql(SQL / "recent_volume.sql", day=day).collect()}
+    highest = max(counts.values(), default=0)
+    return highest if day not in counts and highest >= USUAL_EVENTS else 0
 
 
 def write_events(lake: Lake, days: list[date]) -> list[date]:
