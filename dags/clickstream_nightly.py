@@ -36,8 +36,8 @@ clearing `audit` runs all audits again; `merge` merges only a commit whose audit
 |---|---|---|
 | `audit`, `audit_result` | name, rows and meaning of each failed audit | main is unchanged. `audit` runs all audits; each one that did \
 not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
-| `curate` | no event of ... has arrived | no new record, and the day has no event, unlike the days before: check the tracker and \
-`clickstream_streams`, then clear the run from `wait_for_lake`; if the shop was closed, do nothing |
+| `curate` | no record has arrived since the last published run | the day has no event or few, unlike the week before: check the tracker \
+and `clickstream_streams`, then clear the run from `wait_for_lake`; if the shop was closed, do nothing |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
 | `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `pin_main` |
@@ -45,9 +45,9 @@ not pass is an instance of `audit_result`, red or, if it only warns, green, with
 | any Spark task | Pending, OOMKilled | the cluster has too few resources, or the driver or executor exceeded its memory limit |
 | `pin_main` | run ... still has not ended | another run was between `pin_main` and `merge` for 12 hours; finish it or mark it as failed |
 
-A run without new events is skipped from `seal` on. Runs wait for each other, also those of a backfill: `pin_main` waits, without a worker,
-until no other run has a branch. A change of the DAG files in the middle of a run affects its remaining tasks, unless they come from a
-`GitDagBundle`, which keeps a run at its commit.
+A run without new events is skipped from `seal` on, or fails at `curate` if no run of its day is published and the day is quiet.
+Runs wait for each other, also those of a backfill: `pin_main` waits, without a worker, until no other run has a branch. A change of the
+DAG files in the middle of a run affects its remaining tasks, unless they come from a `GitDagBundle`, which keeps a run at its commit.
 """
 
 PARAMS = {

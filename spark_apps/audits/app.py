@@ -90,9 +90,8 @@ def newest_run(lake: Lake, default: date) -> tuple[date, int]:
 
     Without any run these are `default` and 0.
     """
-    newest = (
-        lake.table("curated.ingest_ledger").groupBy("kafka_partition").agg(F.max("day").alias("day"), F.max("start_offset").alias("start"))
-    )
+    ledger = lake.table("curated.ingest_ledger")
+    newest = ledger.groupBy("kafka_partition").agg(F.max("day").alias("day"), F.max("start_offset").alias("start"))
     [row] = newest.agg(F.max("day").alias("day"), F.min("start").alias("lowest_start")).collect()
     return row["day"] or default, row["lowest_start"] or 0
 

@@ -38,19 +38,21 @@ def end_offsets(text: str) -> dict[int, int]:
 
 
 def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
-    """Raises AppFailed if the day has no event, unlike the seven days before: called if no record has arrived since the published runs.
+    """Raises AppFailed if the day has few events or none, unlike the seven days before. Called if no record has arrived since the last run.
 
-    A run without new records writes nothing, so no audit would notice a day without events.
+    A run without new records writes nothing, so no audit would notice. The day may have the events of its first hours, which the run
+    of the day before has published.
     """
-    highest = events.missing_events(lake, args.day)
-    if not highest:
+    volume = events.quiet_day(lake, args.day)
+    if not volume:
         return
     message = (
-        f"no event of {args.day} has arrived, but up to {highest} on each of the seven days before: check the shop's tracker, "
-        f"the topic {names.CLICKS_TOPIC} and the stream clicks_to_lake; after seven days without events runs succeed again"
+        f"no record has arrived since the last published run, and {args.day} has {volume['events']} events, one of the seven days before "
+        f"{volume['highest_before']}: check the shop's tracker, the topic {names.CLICKS_TOPIC} and the stream clicks_to_lake; "
+        "after a week without events runs succeed again"
     )
     # With a sample, the task is not tried again: it would see the same offsets.
-    failure = {"name": "day_without_events", "meaning": message, "sample": [{"day": str(args.day), "highest_before": str(highest)}]}
+    failure = {"name": "quiet_day", "meaning": message, "sample": [volume]}
     raise AppFailed(Receipt(app=APP, run=args.run, inputs={"ref": args.ref}, facts={"failures": [failure]}, error=message))
 
 

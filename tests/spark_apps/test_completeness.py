@@ -1,10 +1,13 @@
 """Days that are not over, days without events, and the usual number and fields of events per type and weekday."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from pyspark.sql import functions as F
 
+from clickstream_contracts.receipt import Receipt
 from spark_apps.audits import app as audits
 from spark_apps.common.lake import Lake
 from spark_apps.curate import app as curate
@@ -37,17 +40,25 @@ def test_a_day_is_incomplete_until_a_run_of_that_day_or_a_later_one(lake: LocalL
         assert completeness(lake, table) == {"2026-01-03": True}
 
 
-def test_a_day_without_any_event_fails_the_run(lake: LocalLake) -> None:
-    lake.send(*(view(f"v{n}", "2 10:00") for n in range(100)))
+def test_a_run_without_new_records_fails_for_a_day_with_few_events_or_none(lake: LocalLake) -> None:
+    # The run of the second also publishes the first hours of the third.
+    lake.send(*(view(f"v{n}", "2 10:00") for n in range(110)), *(view(f"w{n}", "3 00:30") for n in range(10)))
     lake.nightly(run="one", day="2026-01-02")
-    offsets = f'{{"0": {lake.offsets[0]}}}'
-    assert lake.run(curate, "--end-offsets", offsets, day="2026-01-02")[0] == 0, "a repeated run of the day"
-    code, receipt = lake.run(curate, "--end-offsets", offsets, day="2026-01-03")
-    assert code == 1
-    assert receipt.error.startswith("no event of 2026-01-03 has arrived, but up to 100 on each of the seven days before: check")
-    assert receipt.facts["failures"][0]["sample"] == [{"day": "2026-01-03", "highest_before": "100"}], "the task is not tried again"
-    assert lake.run(curate, "--end-offsets", offsets, day="2026-01-10")[0] == 0, "the shop is closed"
-    assert lake.run(curate, "--end-offsets", offsets, "--rebuild", day="2026-01-03")[0] == 0, "a rebuild says which day it wants"
+
+    def run(day: str, *args: str) -> tuple[int, Receipt]:
+        return lake.run(curate, "--end-offsets", f'{{"0": {lake.offsets[0]}}}', *args, day=day)
+
+    assert run("2026-01-02")[0] == 0, "a repeated run of the day"
+    for day, events_of_day in (("2026-01-03", 10), ("2026-01-04", 0)):
+        code, receipt = run(day)
+        assert code == 1
+        assert receipt.error.startswith(f"no record has arrived since the last published run, and {day} has {events_of_day} events, one of")
+        sample = [{"day": day, "events": str(events_of_day), "highest_before": "110"}]
+        assert receipt.facts["failures"][0]["sample"] == sample, "with a sample the task is not tried again"
+    assert run("2026-01-03", "--rebuild")[0] == 0, "a rebuild does not wait for new records"
+    assert run("2026-01-10")[0] == 0, "the shop is closed"
+    lake.send(view("late", "2 11:00"))
+    assert run("2026-01-03")[0] == 0, "with new records the audits judge the day"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +84,7 @@ def events(day: int, purchases: int, **columns: Any) -> list[dict[str, Any]]:
     """Returns the rows of a day: purchases, and as many views."""
     kafka: dict[str, Any] = {"kafka_partition": 0, "ingested_at": at("60 00:00"), "schema_version": 1, "session_id": "s"}
     row: dict[str, Any] = kafka | {"event_day": date(2026, 1, day), "event_time": at(f"{day} 10:00"), "product_id": "p1"}
-    bought: dict[str, Any] = {"event_type": "purchase", "price": 5, "currency": "EUR", "order_id": "o"} | columns
+    bought: dict[str, Any] = {"event_type": "purchase", "price": Decimal(5), "currency": "EUR", "order_id": "o"} | columns
     kinds = [*[bought] * purchases, *[{"event_type": "view_item"}] * purchases]
     return [row | kind | {"event_id": f"{day}-{n}", "kafka_offset": n} for n, kind in enumerate(kinds)]
 
@@ -116,8 +127,7 @@ def findings(lake: Lake) -> dict[str, list[str]]:
 )
 def test_the_newest_day_is_compared_with_the_same_weekday(weeks: LocalLake, newest: list[dict[str, Any]], names: set[str]) -> None:
     day = date(2026, 1, NEWEST_DAY)
-    table = weeks.table("curated.events")
-    weeks.lake.replace("curated.events", table.where("false"), table["event_day"] == day)
+    weeks.lake.replace("curated.events", weeks.table("curated.events").where("false"), F.col("event_day") == F.lit(day))
     if newest:
         weeks.insert("curated.events", *newest)
     assert set(findings(weeks.lake)) == names

@@ -11,7 +11,7 @@ from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.events"
-# A day without events is suspicious if one of the seven days before had this many.
+# A day with few events or none is suspicious if one of the seven days before had this many.
 USUAL_EVENTS = 100
 
 
@@ -44,11 +44,10 @@ def outdated_version_days(lake: Lake) -> list[date]:
     return lake.column(SQL / "outdated_version_days.sql", since=first_changed_day[0])
 
 
-def missing_events(lake: Lake, day: date) -> int:
-    """Returns the highest number of events on the seven days before `day`, if `day` has none and they had many; otherwise 0."""
-    counts = {row["event_day"]: int(row["events"]) for row in lake.sql(SQL / "recent_volume.sql", day=day).collect()}
-    highest = max(counts.values(), default=0)
-    return highest if day not in counts and highest >= USUAL_EVENTS else 0
+def quiet_day(lake: Lake, day: date) -> dict[str, str]:
+    """Returns the published `events` of the day and the `highest_before` of the seven days before, if these are far more; otherwise {}."""
+    rows = lake.sql(SQL / "quiet_day.sql", day=day, usual_events=USUAL_EVENTS).collect()
+    return {key: str(value) for row in rows for key, value in row.asDict().items()}
 
 
 def write_events(lake: Lake, days: list[date]) -> list[date]:
