@@ -106,7 +106,8 @@ AUDITS = (
 
 def findings(lake: Lake) -> dict[str, list[str]]:
     """Returns the first column of the rows of the audits that return any."""
-    results = [audits.run_audit(lake, audits.read_audit(audits.FOLDER / f"{name}.sql")) for name in AUDITS]
+    values = audits.template_values(*audits.newest_run(lake, date(2026, 1, NEWEST_DAY)))
+    results = [audits.run_audit(lake, audits.read_audit(audits.FOLDER / f"{name}.sql"), values) for name in AUDITS]
     assert [result.error for result in results if result.error] == []
     return {result.audit.name: sorted(str(list(row.values())[:2]) for row in result.sample) for result in results if result.rows}
 
