@@ -36,7 +36,7 @@ clearing `audit` runs all audits again; `merge` merges only a commit whose audit
 |---|---|---|
 | `audit`, `audit_result` | name, rows and meaning of each failed audit | main is unchanged. `audit` runs all audits; each one that did \
 not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
-| `curate` | no record has arrived since the last published run | the day has no event or few, unlike the week before: check the tracker \
+| `curate` | no record has arrived since the last published run | the day has no event or few, unlike a week before: check the tracker \
 and `clickstream_streams`, then clear the run from `wait_for_lake`; if the shop was closed, do nothing |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |

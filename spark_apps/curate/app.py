@@ -38,7 +38,7 @@ def end_offsets(text: str) -> dict[int, int]:
 
 
 def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
-    """Raises AppFailed if the day has few events or none, unlike the seven days before. Called if no record has arrived since the last run.
+    """Raises AppFailed if the day has fewer events than usual. Called if no record has arrived since the last run.
 
     A run without new records writes nothing, so no audit would notice. The day may have the events of its first hours, which the run
     of the day before has published.
@@ -47,8 +47,8 @@ def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
     if not volume:
         return
     message = (
-        f"no record has arrived since the last published run, and {args.day} has {volume['events']} events, one of the seven days before "
-        f"{volume['highest_before']}: check the shop's tracker, the topic {names.CLICKS_TOPIC} and the stream clicks_to_lake; "
+        f"no record has arrived since the last published run, and {args.day} has {volume['events']} events, usually "
+        f"{volume['usual_events']}: check the shop's tracker, the topic {names.CLICKS_TOPIC} and the stream clicks_to_lake; "
         "after a week without events runs succeed again"
     )
     # With a sample, the task is not tried again: it would see the same offsets.

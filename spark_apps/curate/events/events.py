@@ -11,8 +11,8 @@ from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.events"
-# A day with few events or none is suspicious if one of the seven days before had this many.
-USUAL_EVENTS = 100
+# A day with few events or none is suspicious if it usually has this many.
+ENOUGH_EVENTS = 100
 
 
 def register_new_clicks(lake: Lake, lowest_start: int) -> None:
@@ -45,8 +45,8 @@ def outdated_version_days(lake: Lake) -> list[date]:
 
 
 def quiet_day(lake: Lake, day: date) -> dict[str, str]:
-    """Returns the published `events` of the day and the `highest_before` of the seven days before, if these are far more; otherwise {}."""
-    rows = lake.sql(SQL / "quiet_day.sql", day=day, usual_events=USUAL_EVENTS).collect()
+    """Returns the published `events` of the day and the `usual_events`, if these are far more (see quiet_day.sql); otherwise {}."""
+    rows = lake.sql(SQL / "quiet_day.sql", day=day, enough_events=ENOUGH_EVENTS).collect()
     return {key: str(value) for row in rows for key, value in row.asDict().items()}
 
 
