@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from airflow.sdk import Asset, BaseOperator, TaskGroup, TriggerRule, chain
 
+from clickstream.notifications.notifier import AuditWarningNotifier
 from clickstream.operators.audit import AuditResultOperator, FailedAuditsOperator
 from clickstream.operators.nessie import (
     CreateBranchOperator,
@@ -79,6 +80,12 @@ def write_audit_publish(
 def _add_audit_results(audit: BaseOperator) -> None:
     """Adds a mapped task for each audit that did not pass. `merge` depends on `audit` alone, so clearing a result merges nothing."""
     failed_audits = FailedAuditsOperator(task_id="failed_audits", audit_task_id=audit.task_id, trigger_rule=TriggerRule.ONE_DONE)
-    results = AuditResultOperator.partial(task_id="audit_result", retries=0, map_index_template="{{ task.audit['name'] }}")
+    results = AuditResultOperator.partial(
+        task_id="audit_result",
+        retries=0,
+        map_index_template="{{ task.audit['name'] }}",
+        # An audit that fails is notified like any failed task; one that only warns ends as a success.
+        on_success_callback=AuditWarningNotifier(),
+    )
     results.expand(audit=failed_audits.output)
     audit >> failed_audits

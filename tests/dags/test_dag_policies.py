@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clickstream.dag_defaults import OWNER, Tag
+from clickstream.notifications.notifier import FailureNotifier
 from clickstream_contracts import names
 from tests.dags.graph import SNAPSHOT, graph, load, to_json
 from tests.plugins.environment import HOME, ROOT
@@ -76,6 +77,15 @@ def test_every_task_has_a_timeout_and_a_limited_number_of_retries(bag: Any, dag_
         assert task.execution_timeout, task.task_id
         assert "retries" in bag.dags[dag_id].default_args, dag_id
         assert 0 <= task.retries <= 5, task.task_id
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_that_fails_is_notified_and_of_a_stream_only_the_first_time(bag: Any, dag_id: str) -> None:
+    for task in bag.dags[dag_id].tasks:
+        callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
+        [notifier] = callbacks if isinstance(callbacks, list) else [callbacks]
+        assert isinstance(notifier, FailureNotifier), task.task_id
+        assert notifier.first_only == (dag_id == names.STREAMS)
 
 
 def test_loading_opens_no_connection_and_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
