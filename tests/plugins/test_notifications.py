@@ -45,7 +45,7 @@ def audit_context(**changes: Any) -> Any:
 def connect(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -> None:
     """Defines the connection of an owner, or the common one for ''."""
     variable = "AIRFLOW_CONN_CLICKSTREAM_NOTIFICATIONS" + (f"_{name.upper()}" if name else "")
-    monkeypatch.setenv(variable, json.dumps({"conn_type": "http", **fields}))
+    monkeypatch.setenv(variable, json.dumps({"conn_type": "generic", **fields}))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_an_error_of_the_receiver_is_logged_without_a_secret_and_fails_nothing(
         ({"password": f"http://127.0.0.1:9/{SECRET}"}, "connection clickstream_notifications: ConnectError"),
         ({"password": f"http://127.0.0.1:bad/{SECRET}"}, "connection clickstream_notifications: InvalidURL"),
         ({"password": SECRET}, "has no address: its password is the address of the webhook"),
-        ({"conn_type": "slack", "password": SECRET}, "has the type 'slack': use http or smtp"),
+        ({"conn_type": "slack", "password": SECRET}, "has the type 'slack': use one of generic, http, smtp"),
         ({"conn_type": "smtp", "password": SECRET}, "names no recipient"),
         (
             {"conn_type": "smtp", "host": "127.0.0.1", "port": 9, "login": "me", "password": SECRET, "extra": {"to": "me@example.org"}},

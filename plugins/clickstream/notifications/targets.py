@@ -1,6 +1,7 @@
 """Where notifications go: a webhook or an e-mail address, from an Airflow connection. No secret of a connection is logged.
 
-The connection of an owner is `clickstream_notifications_OWNER`; what has none goes to `clickstream_notifications`. Its type is `http` or `smtp`.
+The connection of an owner is `clickstream_notifications_OWNER`; what has none goes to `clickstream_notifications`. Its type is `generic`
+or `http` for a webhook (Airflow's page offers `http` only with the HTTP provider), `smtp` for e-mail.
 """
 
 import html
@@ -49,9 +50,9 @@ def max_rows(connection: Connection) -> int:
 
 def send(connection: Connection, message: Message, context: Context) -> None:
     """Send a message. Raises NotificationError if it was not accepted."""
-    senders = {"http": send_webhook, "smtp": send_mail}
+    senders = {"generic": send_webhook, "http": send_webhook, "smtp": send_mail}
     if connection.conn_type not in senders:
-        raise NotificationError(f"connection {connection.conn_id} has the type {connection.conn_type!r}: use {' or '.join(senders)}")
+        raise NotificationError(f"connection {connection.conn_id} has the type {connection.conn_type!r}: use one of {', '.join(senders)}")
     try:
         senders[connection.conn_type](connection, message, context)
     except NotificationError:
@@ -62,7 +63,7 @@ def send(connection: Connection, message: Message, context: Context) -> None:
 
 
 def send_webhook(connection: Connection, message: Message, context: Context) -> None:
-    """Post a message to the webhook of a connection of the type `http`, whose password is the address."""
+    """Post a message to the webhook of a connection, whose password is the address."""
     extra = connection.extra_dejson
     rows = max_rows(connection)
     body = message.fields(rows) if extra.get("body") == "fields" else {"text": message.text(rows)}
