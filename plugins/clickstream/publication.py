@@ -40,6 +40,7 @@ def write_audit_publish(
     audit: BaseOperator | None = None,
     asset: Asset | None = None,
     keep_branch: str = "",
+    not_announced: str = "",
     unchanged: str = "",
     rerun_conf: Mapping[str, str] | None = None,
 ) -> Publication:
@@ -52,6 +53,7 @@ def write_audit_publish(
     - `day`: template of the day that is released
     - `audit`: the task that reads the sealed commit; without it the merge follows the seal
     - `asset`: announced by `tag`; without it there is no tag
+    - `not_announced`: template that is not empty if the release triggers no DAG, because another run follows
     - `keep_branch`: template that is not empty if the branch of a failed run is kept
     - `unchanged`: what a run says that has nothing to publish
     - `rerun_conf`: parameters of the rerun that replace those of this run
@@ -64,7 +66,7 @@ def write_audit_publish(
     drop_branch = DropBranchOperator(task_id="drop_branch", keep_on_failure=keep_branch)
     tag = None
     if asset is not None:
-        tag = TagReleaseOperator(task_id="tag", release=merge.output, day=day, asset=asset)
+        tag = TagReleaseOperator(task_id="tag", release=merge.output, day=day, asset=asset, not_announced=not_announced)
     if audit is not None:
         _add_audit_results(audit)
 
