@@ -57,9 +57,9 @@ not pass is an instance of `audit_result`, red or, if it only warns, green, with
 | any Spark task | Pending, OOMKilled | the cluster has too few resources, or the driver or executor exceeded its memory limit |
 | `pin_main` | run ... still has not ended | another run was between `pin_main` and `merge` for 12 hours; finish it or mark it as failed |
 
-A run without new events is skipped from `seal` on. Runs wait for each other, also those of Airflow's backfill: `pin_main` waits, without a worker,
-until no other run has a branch. A change of the DAG files in the middle of a run affects its remaining tasks, unless they come from a
-`GitDagBundle`, which keeps a run at its commit.
+A run without new events is skipped from `seal` on. Runs wait for each other, also those of Airflow's backfill: `pin_main` waits, without a
+worker, until no other run has a branch. A change of the DAG files in the middle of a run affects its remaining tasks, unless they come
+from a `GitDagBundle`, which keeps a run at its commit.
 """
 
 PARAMS = {

@@ -8,7 +8,7 @@ from clickstream_contracts import names
 
 
 def run_day(params: Mapping[str, Any], last_day: str) -> str:
-    """Returns the last day of a run: `last_day`, or an earlier one if the parameter `first_day` begins a range that is too long for one run.
+    """Returns the last day of a run: `last_day`, an earlier one if the parameter `first_day` begins a range that is too long for one.
 
     A range is cut into runs of `days_per_run` days. Raises ValueError for what is not a day, and for a range that ends before it begins.
     """

@@ -1,7 +1,9 @@
 """Policies of every DAG: it loads in both runtimes without I/O, is documented, and its tasks have timeouts and retries."""
 
+import re
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +79,23 @@ def test_every_task_has_a_timeout_and_a_limited_number_of_retries(bag: Any, dag_
         assert task.execution_timeout, task.task_id
         assert "retries" in bag.dags[dag_id].default_args, dag_id
         assert 0 <= task.retries <= 5, task.task_id
+
+
+def test_long_tasks_leave_a_slot_for_urgent_ones(bag: Any) -> None:
+    """At most one run of each DAG is active, and its long tasks follow each other; all Spark tasks share the one slot of their pool."""
+    long_tasks = {
+        (task.pool, dag_id if task.pool != "spark" else "")
+        for dag_id, dag in bag.dags.items()
+        for task in dag.tasks
+        if task.execution_timeout > timedelta(minutes=15)
+    }
+    files = {
+        "manifests/base/airflow/airflow.env": r"AIRFLOW__CORE__PARALLELISM=(\d+)$",
+        "tools/localstack/airflow.py": r'"parallelism": "(\d+)"',
+    }
+    for path, pattern in files.items():
+        [parallelism] = re.findall(pattern, (ROOT / path).read_text(), re.M)
+        assert len(long_tasks) < int(parallelism), f"{path}: a rollback would wait for one of {long_tasks}"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)

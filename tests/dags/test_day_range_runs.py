@@ -37,9 +37,7 @@ with DAG("range", schedule=None, params={"first_day": None, "day": None, "days_p
 
 
 def last_line(*command: str, **environment: str) -> list[str]:
-    result = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
     return result.stdout.splitlines()
 

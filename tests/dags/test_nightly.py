@@ -122,7 +122,7 @@ def test_a_run_without_a_range_is_announced_and_followed_by_none(bag: Any) -> No
 
 
 def test_a_rerun_of_one_run_of_a_range_computes_the_same_days_and_continues_the_range(bag: Any) -> None:
-    params = {"first_day": "2026-01-01", "day": "2026-01-31", "days_per_run": 7}
+    params: dict[str, Any] = {"first_day": "2026-01-01", "day": "2026-01-31", "days_per_run": 7}
     rerun = render(bag, "rerun", **params)
     assert rendered_range(bag, **params | rerun.run_conf) == rendered_range(bag, **params)
 

@@ -13,7 +13,7 @@ from tests.manifests.rendered import ROOT, objects
 from tests.manifests.rules_pods import RULES
 from tests.manifests.stub import StubKubectl, fails, ok
 
-ACCEPT = ["repair", "accept", "--reason", "a file's test, sent by \"mistake\""]
+ACCEPT = ["repair", "accept", "--reason", 'a file\'s test, sent by "mistake"']
 
 
 def template(render: str = "local") -> Any:
@@ -43,7 +43,7 @@ def test_the_job_is_a_restricted_pod_of_the_tools_that_runs_the_command_once(ren
     [container] = pod.spec["containers"]
     assert container["command"] == ["python", "-m", "tools.cli", *ACCEPT]
     assert {"name": "LOGNAME", "value": "anna"} in container["env"]
-    assert [entry["configMapRef"]["name"] for entry in container["envFrom"]][0].startswith("clickstream-settings")
+    assert container["envFrom"][0]["configMapRef"]["name"].startswith("clickstream-settings")
     # The CronJob itself is not changed.
     assert "lift-offsets" in template(render)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"]
 
@@ -76,7 +76,9 @@ def test_a_command_that_fails_is_exit_code_1_and_its_job_stays(kubectl: StubKube
 
 
 def test_without_the_tools_in_the_cluster_nothing_is_created(tmp_path: Path) -> None:
-    kubectl = StubKubectl(tmp_path).on("get cronjobs.batch", fails('Error from server (NotFound): cronjobs.batch "lift-offsets" not found\n'))
+    kubectl = StubKubectl(tmp_path).on(
+        "get cronjobs.batch", fails('Error from server (NotFound): cronjobs.batch "lift-offsets" not found\n')
+    )
     done = kubectl.script("run-tool", "--yes", "--", "repair", "status")
     assert done.returncode == 1
     assert 'cronjobs.batch "lift-offsets" not found; is everything deployed?' in done.stderr

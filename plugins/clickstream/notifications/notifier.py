@@ -40,7 +40,9 @@ def _send(notifier: BaseNotifier, message: Message, context: Context) -> None:
     """Send a message to its owner, or log it if no connection says where to. What cannot be sent is logged."""
     connection = targets.find_connection(message.owner)
     if connection is None:
-        notifier.log.warning("Notification, not sent because Airflow has no connection %s:\n%s", targets.CONNECTION, message.text(targets.DEFAULT_ROWS))
+        notifier.log.warning(
+            "Notification, not sent because Airflow has no connection %s:\n%s", targets.CONNECTION, message.text(targets.DEFAULT_ROWS)
+        )
         return
     try:
         targets.send(connection, message, context)
