@@ -123,6 +123,17 @@ def test_loading_takes_less_than_a_second_of_cpu_time_per_dag(bag: Any) -> None:
     assert (time.process_time() - start) / len(DAG_IDS) < 1
 
 
+def test_loading_again_makes_no_new_version_of_a_dag(bag: Any) -> None:
+    """Airflow stores a new version whenever the serialized DAG differs, e.g. by the address of an object in its arguments."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    first, again = (
+        {dag_id: SerializedDagModel.hash(DagSerialization.to_dict(d)) for dag_id, d in b.dags.items()} for b in (bag, load("local"))
+    )
+    assert first == again
+
+
 def test_every_dag_named_in_the_docs_exists(bag: Any) -> None:
     words = {word.strip("`.,:") for dag in bag.dags.values() for word in dag.doc_md.split() if word.startswith("`clickstream_")}
     assert words <= set(DAG_IDS)
