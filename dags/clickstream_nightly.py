@@ -6,10 +6,23 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
 from clickstream.dag_defaults import RAW_ASSET, RELEASE_ASSET, SPARK_POOL, Tag, task_defaults
 from clickstream.operators.nessie import remember_head
+from clickstream.operators.next_days import NextDaysOperator
 from clickstream.operators.pin_main import PinMainSensor
 from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import ToolJob, runtime
-from clickstream.templates import DAY, KEEP_BRANCH, MACROS, REBUILD, SEALED_BRANCH, receipt_days, receipt_fact, spark_job
+from clickstream.templates import (
+    DAY,
+    KEEP_BRANCH,
+    LAST_DAY,
+    MACROS,
+    NEXT_FIRST_DAY,
+    REBUILD,
+    REBUILD_FROM,
+    SEALED_BRANCH,
+    receipt_days,
+    receipt_fact,
+    spark_job,
+)
 from clickstream_contracts import names
 
 DOCS = """
@@ -25,8 +38,9 @@ release triggers `clickstream_features`.
 | to recompute a day without new events | trigger with *day* and *rebuild* |
 | to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; then \
 `./clickstream refs drop <branch>` |
-| to recompute many days | start a backfill with `{"rebuild": true}`; each run has its day as partition key; the date range must contain \
-02:00 of each day. Without *rebuild*, a day without new events is skipped at `seal`, whose XCom `skipped` says so |
+| to recompute many days | trigger with *first day* and *day*, the last one. The run recomputes and publishes the first *days per run* of \
+them, then **next_days** triggers a run for the next ones. A run that fails ends the range; clear it, and it goes on. Only the last run \
+triggers `clickstream_features` |
 | to repeat a failed run | clear it from `pin_main` on: it starts from the current main. Clearing one `audit_result` repeats its message; \
 clearing `audit` runs all audits again; `merge` merges only a commit whose audits passed |
 
@@ -46,13 +60,17 @@ and `clickstream_streams`, then clear the run from `wait_for_lake`; if the shop 
 | `pin_main` | run ... still has not ended | another run was between `pin_main` and `merge` for 12 hours; finish it or mark it as failed |
 
 A run without new events is skipped from `seal` on, or fails at `curate` if no run of its day is published and the day is quiet.
-Runs wait for each other, also those of a backfill: `pin_main` waits, without a worker, until no other run has a branch. A change of the
-DAG files in the middle of a run affects its remaining tasks, unless they come from a `GitDagBundle`, which keeps a run at its commit.
+Runs wait for each other, also those of Airflow's backfill: `pin_main` waits, without a worker, until no other run has a branch. A change of
+the DAG files in the middle of a run affects its remaining tasks, unless they come from a `GitDagBundle`, which keeps a run at its commit.
 """
 
 PARAMS = {
     "day": Param(None, type=["null", "string"], format="date", title="Day", description="Default: the day before."),
     "rebuild": Param(False, type="boolean", title="Rebuild", description="Recompute the day even if it has no new events."),
+    "first_day": Param(
+        None, type=["null", "string"], format="date", title="First day", description="Rebuild all days from this one to the day."
+    ),
+    "days_per_run": Param(10, type="integer", minimum=1, maximum=31, title="Days per run", description="Of a range with a first day."),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
 }
 
@@ -77,7 +95,7 @@ with DAG(
     with publication_group():
         dimensions = runtime.spark(spark_job("dimensions"), task_id="dimensions", **writes)
         end_offsets = receipt_fact("wait_for_lake", "end_offsets")
-        curate = runtime.spark(spark_job("curate", "--end-offsets", end_offsets, REBUILD), task_id="curate", **writes)
+        curate = runtime.spark(spark_job("curate", "--end-offsets", end_offsets, REBUILD, REBUILD_FROM), task_id="curate", **writes)
         marts = runtime.spark(spark_job("marts", f"--days={receipt_days('curate')}"), task_id="marts", **writes)
         audit = runtime.spark(spark_job("audits", "--namespaces=raw,curated,marts", ref=SEALED_BRANCH), task_id="audit", **on_spark)
 
@@ -89,7 +107,10 @@ with DAG(
             day=DAY,
             asset=RELEASE_ASSET,
             keep_branch=KEEP_BRANCH,
+            not_announced=NEXT_FIRST_DAY,
             unchanged=f"no event arrived since the last run: to compute {DAY} again, trigger with rebuild",
-            rerun_conf={"day": DAY},
+            rerun_conf={"day": LAST_DAY},
         )
+    next_days = NextDaysOperator(task_id="next_days", first_day=NEXT_FIRST_DAY, last_day=LAST_DAY)
     chain(wait_for_lake, pin_main, publication.create_branch)
+    publication.tag >> next_days

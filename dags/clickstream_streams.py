@@ -6,6 +6,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule, chain
 
 from clickstream.dag_defaults import RAW_ASSET, Tag, task_defaults
+from clickstream.notifications.notifier import FailureNotifier
 from clickstream.runtime import FlinkStream, runtime
 from clickstream_contracts import names
 
@@ -55,7 +56,8 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.STREAM, Tag.LAKE],
     params=PARAMS,
-    default_args=task_defaults(minutes=15, retries=0),
+    # A stream that is down is notified once, not every five minutes.
+    default_args={**task_defaults(minutes=15, retries=0), "on_failure_callback": FailureNotifier(first_only=True)},
 ):
     # The leaf tasks decide the state of the run. Without this one the checks alone would: a refused definition would not fail the run.
     verdict = EmptyOperator(task_id="verdict")

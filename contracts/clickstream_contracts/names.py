@@ -90,6 +90,16 @@ def rerun_id(run_id: str, pinned: str) -> str:
     return f"rerun{number + 1}_{pinned[:8]}_{first_run_id}"
 
 
+def next_days_id(run_id: str, first_day: str) -> str:
+    """Returns the id of the run that continues the range of days of `run_id` with `first_day`.
+
+    After `manual__1` it is `days_2026-01-11_manual__1`, after that one `days_2026-01-21_manual__1`. A rerun is continued like the run that
+    it repeats.
+    """
+    first_run_id = re.sub(r"^(rerun\d_(?:[0-9a-f]{8}_)?)?(days_\d{4}-\d\d-\d\d_)?", "", run_id)
+    return f"days_{checked_day(first_day)}_{first_run_id}"
+
+
 def release_tag(dag_id: str, day_text: str, commit: str) -> str:
     """Returns the Nessie tag of a published run; it is a function of the merge commit, so a retry makes the same tag."""
     return f"{slug(dag_id).removeprefix('clickstream_')}_{checked_day(day_text)}_{commit[:8]}"

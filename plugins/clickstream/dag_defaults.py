@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+from clickstream.notifications.notifier import FailureNotifier
 from clickstream_contracts.settings import Settings
 
 OWNER = "clickstream"
@@ -34,10 +35,11 @@ class Tag(StrEnum):
 
 
 def task_defaults(minutes: int, retries: int = 2) -> dict[str, Any]:
-    """Returns the default arguments of a task: an execution timeout in minutes, and retries for transient failures."""
+    """Returns the default arguments of a task: an execution timeout in minutes, retries, and the notification of a failure."""
     return {
         "owner": OWNER,
         "retries": retries,
         "retry_delay": timedelta(seconds=20),
         "execution_timeout": timedelta(minutes=minutes),
+        "on_failure_callback": FailureNotifier(),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from airflow.sdk import Asset, BaseOperator, TaskGroup, TriggerRule, chain
 
+from clickstream.notifications.notifier import AuditWarningNotifier
 from clickstream.operators.audit import AuditResultOperator, FailedAuditsOperator
 from clickstream.operators.nessie import (
     CreateBranchOperator,
@@ -39,6 +40,7 @@ def write_audit_publish(
     audit: BaseOperator | None = None,
     asset: Asset | None = None,
     keep_branch: str = "",
+    not_announced: str = "",
     unchanged: str = "",
     rerun_conf: Mapping[str, str] | None = None,
 ) -> Publication:
@@ -51,6 +53,7 @@ def write_audit_publish(
     - `day`: template of the day that is released
     - `audit`: the task that reads the sealed commit; without it the merge follows the seal
     - `asset`: announced by `tag`; without it there is no tag
+    - `not_announced`: template that is not empty if the release triggers no DAG, because another run follows
     - `keep_branch`: template that is not empty if the branch of a failed run is kept
     - `unchanged`: what a run says that has nothing to publish
     - `rerun_conf`: parameters of the rerun that replace those of this run
@@ -63,7 +66,7 @@ def write_audit_publish(
     drop_branch = DropBranchOperator(task_id="drop_branch", keep_on_failure=keep_branch)
     tag = None
     if asset is not None:
-        tag = TagReleaseOperator(task_id="tag", release=merge.output, day=day, asset=asset)
+        tag = TagReleaseOperator(task_id="tag", release=merge.output, day=day, asset=asset, not_announced=not_announced)
     if audit is not None:
         _add_audit_results(audit)
 
@@ -79,6 +82,12 @@ def write_audit_publish(
 def _add_audit_results(audit: BaseOperator) -> None:
     """Adds a mapped task for each audit that did not pass. `merge` depends on `audit` alone, so clearing a result merges nothing."""
     failed_audits = FailedAuditsOperator(task_id="failed_audits", audit_task_id=audit.task_id, trigger_rule=TriggerRule.ONE_DONE)
-    results = AuditResultOperator.partial(task_id="audit_result", retries=0, map_index_template="{{ task.audit['name'] }}")
+    results = AuditResultOperator.partial(
+        task_id="audit_result",
+        retries=0,
+        map_index_template="{{ task.audit['name'] }}",
+        # An audit that fails is notified like any failed task; one that only warns ends as a success.
+        on_success_callback=AuditWarningNotifier(),
+    )
     results.expand(audit=failed_audits.output)
     audit >> failed_audits

@@ -5,6 +5,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from clickstream.day_ranges import next_first_day, run_day
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.task_names import run_branch
 from clickstream_contracts import names
@@ -29,7 +30,14 @@ def event_extra(events: Mapping[Any, Sequence[Any]], key: str) -> str:
     return str(extra[key])
 
 
-MACROS = {"names": names, "run_branch": run_branch, "event_extra": event_extra, "fraud_rules": rules}
+MACROS = {
+    "names": names,
+    "run_branch": run_branch,
+    "run_day": run_day,
+    "next_first_day": next_first_day,
+    "event_extra": event_extra,
+    "fraud_rules": rules,
+}
 
 
 def jinja(expression: str) -> str:
@@ -41,7 +49,7 @@ DAY_BEFORE_RUN_EXPRESSION = "(dag_run.run_after - macros.timedelta(days=1)).strf
 # The parameter `day` comes first, then the run's partition key; a manual run without either takes the day before it.
 # A rerun is a triggered run, without partition key and asset event: it has both as parameters.
 PARTITION_EXPRESSION = "params.get('partition') or dag_run.partition_key"
-DAY_EXPRESSION = f"names.checked_day(params.day or {PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION})"
+LAST_DAY_EXPRESSION = f"names.checked_day(params.day or {PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION})"
 TODAY_EXPRESSION = f"{PARTITION_EXPRESSION} or dag_run.run_after.strftime('%Y-%m-%d')"
 MODEL_EXPRESSION = "params.model or event_extra(triggering_asset_events, 'model_sha256')"
 
@@ -51,11 +59,15 @@ OF_RERUN = {
 }
 BRANCH = jinja("run_branch(ti)")
 PARTITION = jinja(f"{PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION}")
-DAY = jinja(DAY_EXPRESSION)
+# The last day that the run recomputes; LAST_DAY is later if it is one of several runs over a range of days.
+DAY = jinja(f"run_day(params, {LAST_DAY_EXPRESSION})")
+LAST_DAY = jinja(LAST_DAY_EXPRESSION)
+NEXT_FIRST_DAY = jinja(f"next_first_day(params, {LAST_DAY_EXPRESSION})")
 TODAY = jinja(TODAY_EXPRESSION)
 # Parameters.
 UNTIL = jinja("'--until=' ~ names.checked_day(params.day) if params.day else ''")
-REBUILD = jinja("'--rebuild' if params.rebuild else ''")
+REBUILD = jinja("'--rebuild' if params.rebuild or params.first_day else ''")
+REBUILD_FROM = jinja("'--rebuild-from=' ~ names.checked_day(params.first_day) if params.first_day else ''")
 KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
 FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
 MODEL = jinja(MODEL_EXPRESSION)

@@ -6,14 +6,14 @@ the same result as the first.
 
 import argparse
 import json
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, run_app
+from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.curate.events import events
 from spark_apps.curate.ledger import ledger
@@ -59,17 +59,16 @@ def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
 def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str, int]]:
     """Recompute the affected days; returns the days written by table, and the sums of the run's ledger rows."""
     offsets = ledger.unpublished_offsets(lake, args.end_offsets)
-    if not (offsets.has_records or args.rebuild):
+    rebuilt_days = days_to_rebuild(args)
+    if not (offsets.has_records or rebuilt_days):
         check_freshness(lake, args)
     outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
-    if not (offsets.has_records or outdated_days or args.rebuild):
+    if not (offsets.has_records or outdated_days or rebuilt_days):
         return {}, {}
     ledger.register_offset_ranges(lake, offsets)
     events.register_new_clicks(lake, offsets.lowest_start)
-    events.register_arrived_clicks(lake, offsets.lowest_start, [args.day] if args.rebuild else [])
-    affected_days = set(events.new_click_days(lake)) if offsets.has_records else set()
-    if args.rebuild:
-        affected_days.add(args.day)
+    events.register_arrived_clicks(lake, offsets.lowest_start, rebuilt_days)
+    affected_days = {*rebuilt_days, *(events.new_click_days(lake) if offsets.has_records else [])}
     days_by_table: DaysByTable = {}
     if affected_days or outdated_days:
         days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
@@ -77,6 +76,17 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
         return days_by_table, {}
     # The ledger is written last: an attempt that fails before has accounted for nothing.
     return days_by_table, ledger.write_ledger(lake, offsets, args.run, args.day)
+
+
+def days_to_rebuild(args: argparse.Namespace) -> list[date]:
+    """Returns the days that are recomputed even without new clicks: from --rebuild-from to the run's day, or with --rebuild the run's day.
+
+    Raises ValueError if --rebuild-from is after the run's day.
+    """
+    first = args.rebuild_from or (args.day if args.rebuild else None)
+    if first and first > args.day:
+        raise ValueError(f"--rebuild-from {first} is after --day {args.day}: name an earlier day")
+    return [first + timedelta(days=number) for number in range((args.day - first).days + 1)] if first else []
 
 
 def _write_days(lake: Lake, affected_days: list[date], outdated_days: list[date]) -> DaysByTable:
@@ -113,6 +123,7 @@ def arguments() -> ArgumentParser:
     parser = argument_parser(APP, "Curates the clicks that arrived since the last published run.")
     parser.add_argument("--end-offsets", required=True, type=end_offsets, help='JSON of end offsets by Kafka partition, like {"0": 1200}')
     parser.add_argument("--rebuild", action="store_true", help="recompute the run's day even without new clicks for it")
+    parser.add_argument("--rebuild-from", type=day, help="recompute all days from this one to the run's day, YYYY-MM-DD")
     return parser
 
 

@@ -1,7 +1,8 @@
 """Shows which runs Airflow's scheduler creates for an asset event: `python -m tests.dags.asset_runs DAG TASK`, in a process of its own.
 
-The task emits an event of its outlet with the partition key 2026-01-02, once in a manual run and once in a scheduled run. Prints, as JSON
-lines, the partition key of the emitting run and the runs that the event triggered: DAG id, partition key, extras of the events.
+The task emits an event of its outlet: with the partition key 2026-01-02 in a manual run and in a scheduled run, without one in a run of a
+range of days that goes on. Prints, as JSON lines, the partition key of the emitting run and the runs that the event triggered: DAG id,
+partition key, extras of the events.
 It calls private methods of the scheduler, so a new minor version of Airflow may break it.
 """
 
@@ -30,14 +31,15 @@ from tests.dags.manual_run import create_run
 DAY = "2026-01-02"
 
 
-def emit_event(session: Any, dag_id: str, task_id: str, partition_key: str | None) -> None:
+def emit_event(session: Any, dag_id: str, task_id: str, partition_key: str | None, announced: bool) -> None:
     """Creates a run in which the task succeeded and emitted an event of its outlet."""
-    dag, run = create_run(session, dag_id, f"run_{partition_key}", partition_key=partition_key)
+    dag, run = create_run(session, dag_id, f"run_{partition_key}_{announced}", partition_key=partition_key)
     [outlet] = dag.get_task(task_id).outlets
     asset = Asset(name=outlet.name, uri=outlet.uri)
     events = OutletEventAccessors()
-    events[asset].extra = {"from": str(partition_key)}
-    events[asset].add_partitions(DAY)
+    events[asset].extra = {"from": f"{partition_key} {announced}"}
+    if announced:
+        events[asset].add_partitions(DAY)
     task_instance = next(task_instance for task_instance in run.task_instances if task_instance.task_id == task_id)
     outlets = [AssetProfile(name=asset.name, uri=asset.uri, type="Asset")]
     TaskInstance.register_asset_changes_in_db(task_instance, outlets, list(_serialize_outlet_events(events)), session=session)
@@ -58,11 +60,11 @@ def triggered_runs(session: Any) -> list[tuple[str, str, Any]]:
 def main(dag_id: str, task_id: str) -> None:
     initdb()
     subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, capture_output=True)
-    for partition_key in (None, DAY):
+    for partition_key, announced in ((None, False), (None, True), (DAY, True)):
         with create_session() as session:
             for dag in session.scalars(select(DagModel)):
                 dag.is_paused = False
-            emit_event(session, dag_id, task_id, partition_key)
+            emit_event(session, dag_id, task_id, partition_key, announced)
             print(json.dumps([partition_key, triggered_runs(session)]))
 
 

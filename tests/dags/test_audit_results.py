@@ -1,22 +1,25 @@
-"""The grid after the audits in a real Airflow: one mapped task per audit that did not pass, and no merge after a failed one."""
+"""After the audits in a real Airflow: one mapped task and one notification per audit that did not pass, no merge after a failed one."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.plugins.environment import ROOT
+from tests.plugins.receivers import Webhook, webhook
 
 DAG = """
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
+from clickstream.dag_defaults import task_defaults
 from clickstream.publication import _add_audit_results
 
 def fact(name, severity, rows):
-    return {"name": name, "severity": severity, "rows": rows, "meaning": "m", "owner": "o", "sample": [], "error": ""}
+    return {"name": name, "severity": severity, "rows": rows, "meaning": "m", "owner": "o", "sample": [{"id": name}], "error": ""}
 
 class Audit(BaseOperator):
     def execute(self, context):
@@ -29,7 +32,7 @@ class Merge(BaseOperator):
     def execute(self, context):
         return "merged"
 
-with DAG("grid", schedule=None, params={"audits": []}):
+with DAG("grid", schedule=None, params={"audits": []}, default_args=task_defaults(minutes=5, retries=0)):
     audit = Audit(task_id="audit")
     _add_audit_results(audit)
     audit >> Merge(task_id="merge")
@@ -52,9 +55,17 @@ PASSED, WARNED, FAILED = ("orders", "error", 0), ("quarantine_rate", "warn", 3),
 
 
 @pytest.fixture(scope="module")
-def grids(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def receiver() -> Iterator[Webhook]:
+    """The webhook to which the runs of the fixture `grids` send."""
+    with webhook() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def grids(tmp_path_factory: pytest.TempPathFactory, receiver: Webhook) -> list[dict[str, Any]]:
     """The states of the tasks after a run without findings, one with a warning, and one with a failed audit too."""
     home = tmp_path_factory.mktemp("grid")
+    connection = {"conn_type": "http", "password": receiver.uri, "extra": {"body": "fields"}}
     (home / "dags").mkdir()
     (home / "dags" / "grid.py").write_text(DAG)
     env = os.environ | {
@@ -62,6 +73,7 @@ def grids(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT / 'contracts'}",
+        "AIRFLOW_CONN_CLICKSTREAM_NOTIFICATIONS": json.dumps(connection),
         "TEST_AUDITS": json.dumps([[PASSED], [PASSED, WARNED], [PASSED, WARNED, FAILED]]),
     }
     result = subprocess.run([sys.executable, "-c", RUN], env=env, cwd=home, capture_output=True, text=True, check=False)
@@ -94,3 +106,14 @@ def test_a_failed_audit_is_one_red_instance_and_nothing_is_merged(grids: list[di
         "audit_result:events_unique": "failed",
         "merge:-1": "upstream_failed",
     }
+
+
+def test_warnings_and_failures_reach_the_webhook_and_nothing_else_does(grids: list[dict[str, Any]], receiver: Webhook) -> None:
+    sent = [(body["kind"], body["task_id"], body["audit"], body["owner"], body["count"]) for body in receiver.bodies]
+    warning = ("warning", "audit_result", "quarantine_rate", "o", 3)
+    assert sent[0] == warning
+    assert sorted(sent[1:], key=str) == sorted(
+        [warning, ("failure", "audit", "", "", None), ("failure", "audit_result", "events_unique", "o", 2)], key=str
+    )
+    assert receiver.bodies[0]["rows"] == [{"id": "quarantine_rate"}]
+    assert "audits failed" in next(body["reason"] for body in receiver.bodies if body["task_id"] == "audit")

@@ -1,12 +1,15 @@
 """Policies of every DAG: it loads in both runtimes without I/O, is documented, and its tasks have timeouts and retries."""
 
+import re
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from clickstream.dag_defaults import OWNER, Tag
+from clickstream.notifications.notifier import FailureNotifier
 from clickstream_contracts import names
 from tests.dags.graph import SNAPSHOT, graph, load, to_json
 from tests.plugins.environment import HOME, ROOT
@@ -47,7 +50,7 @@ def test_the_publication_is_one_task_group_from_its_branch_to_its_end(bag: Any, 
     group = dag.task_group.get_child_by_label("publication")
     members = {task.task_id for task in group.iter_tasks()}
     after_the_branch = {task.task_id for task in dag.get_task("create_branch").get_flat_relatives(upstream=False)}
-    released = {task_id for task_id in after_the_branch if task_id in ("neighbours", "gate")}
+    released = {task_id for task_id in after_the_branch if task_id in ("neighbours", "gate", "next_days")}
     assert members == {"create_branch"} | after_the_branch - released
     assert {"create_branch", "seal", "merge", "rerun", "drop_branch"} <= members
 
@@ -78,6 +81,32 @@ def test_every_task_has_a_timeout_and_a_limited_number_of_retries(bag: Any, dag_
         assert 0 <= task.retries <= 5, task.task_id
 
 
+def test_long_tasks_leave_a_slot_for_urgent_ones(bag: Any) -> None:
+    """At most one run of each DAG is active, and its long tasks follow each other; all Spark tasks share the one slot of their pool."""
+    long_tasks = {
+        (task.pool, dag_id if task.pool != "spark" else "")
+        for dag_id, dag in bag.dags.items()
+        for task in dag.tasks
+        if task.execution_timeout > timedelta(minutes=15)
+    }
+    files = {
+        "manifests/base/airflow/airflow.env": r"AIRFLOW__CORE__PARALLELISM=(\d+)$",
+        "tools/localstack/airflow.py": r'"parallelism": "(\d+)"',
+    }
+    for path, pattern in files.items():
+        [parallelism] = re.findall(pattern, (ROOT / path).read_text(), re.M)
+        assert len(long_tasks) < int(parallelism), f"{path}: a rollback would wait for one of {long_tasks}"
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_that_fails_is_notified_and_of_a_stream_only_the_first_time(bag: Any, dag_id: str) -> None:
+    for task in bag.dags[dag_id].tasks:
+        callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
+        [notifier] = callbacks if isinstance(callbacks, list) else [callbacks]
+        assert isinstance(notifier, FailureNotifier), task.task_id
+        assert notifier.first_only == (dag_id == names.STREAMS)
+
+
 def test_loading_opens_no_connection_and_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: socket.socket, address: Any) -> None:
         raise AssertionError(f"a DAG file connected to {address} while it was loaded")
@@ -92,6 +121,17 @@ def test_loading_takes_less_than_a_second_of_cpu_time_per_dag(bag: Any) -> None:
     start = time.process_time()
     load("local")
     assert (time.process_time() - start) / len(DAG_IDS) < 1
+
+
+def test_loading_again_makes_no_new_version_of_a_dag(bag: Any) -> None:
+    """Airflow stores a new version whenever the serialized DAG differs, e.g. by the address of an object in its arguments."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    first, again = (
+        {dag_id: SerializedDagModel.hash(DagSerialization.to_dict(d)) for dag_id, d in b.dags.items()} for b in (bag, load("local"))
+    )
+    assert first == again
 
 
 def test_every_dag_named_in_the_docs_exists(bag: Any) -> None:

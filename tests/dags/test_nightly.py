@@ -1,5 +1,6 @@
 """The nightly DAG: every templated field renders, and the apps get the right arguments."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +73,69 @@ def test_rebuild_is_passed_on_only_as_a_parameter(bag: Any) -> None:
         task = render(bag, "curate", rebuild=rebuild)
         task.add_arguments([])
         assert ("--rebuild" in rendering.arguments(task)) == rebuild
+
+
+def rendered_range(bag: Any, **params: Any) -> list[dict[str, Any]]:
+    """What each run of a range of days gets: the first and the last day that it recomputes, and whether it triggers the features."""
+    runs: list[dict[str, Any]] = []
+    while len(runs) <= 500:
+        curate, tag, next_days = (render(bag, task_id, partition_key=None, **params) for task_id in ("curate", "tag", "next_days"))
+        curate.add_arguments([])
+        arguments = rendering.arguments(curate)
+        [first] = [argument.removeprefix("--rebuild-from=") for argument in arguments if argument.startswith("--rebuild-from=")]
+        assert tag.day == arguments[arguments.index("--day") + 1]
+        runs.append({"first": first, "last": tag.day, "announced": not tag.not_announced})
+        if not next_days.first_day:
+            break
+        params = {**params, "first_day": next_days.first_day, "day": next_days.last_day}
+    return runs
+
+
+def test_a_range_of_400_days_is_40_runs_of_10_days_which_cover_each_day_once(bag: Any) -> None:
+    runs = rendered_range(bag, first_day="2024-12-01", day="2026-01-04")
+    assert len(runs) == 40
+    days = [day for run in runs for day in days_between(run["first"], run["last"])]
+    assert days == days_between("2024-12-01", "2026-01-04")
+    assert len(days) == 400
+    assert {len(days_between(run["first"], run["last"])) for run in runs} == {10}
+
+
+def test_only_the_last_run_of_a_range_triggers_the_features(bag: Any) -> None:
+    runs = rendered_range(bag, first_day="2026-01-01", day="2026-01-31", days_per_run=7)
+    assert [(run["last"], run["announced"]) for run in runs] == [
+        ("2026-01-07", False),
+        ("2026-01-14", False),
+        ("2026-01-21", False),
+        ("2026-01-28", False),
+        ("2026-01-31", True),
+    ]
+
+
+def test_a_range_without_a_day_ends_with_the_day_before_the_run(bag: Any) -> None:
+    assert rendered_range(bag, first_day="2025-12-30", day=None)[-1]["last"] == "2026-01-02"
+
+
+def test_a_run_without_a_range_is_announced_and_followed_by_none(bag: Any) -> None:
+    for day in (None, "2025-12-24"):
+        assert render(bag, "next_days", day=day).first_day == ""
+        assert render(bag, "tag", day=day).not_announced == ""
+
+
+def test_a_rerun_of_one_run_of_a_range_computes_the_same_days_and_continues_the_range(bag: Any) -> None:
+    params: dict[str, Any] = {"first_day": "2026-01-01", "day": "2026-01-31", "days_per_run": 7}
+    rerun = render(bag, "rerun", **params)
+    assert rendered_range(bag, **params | rerun.run_conf) == rendered_range(bag, **params)
+
+
+def test_a_range_that_ends_before_it_begins_is_an_error(bag: Any) -> None:
+    with pytest.raises(ValueError, match="first_day 2026-02-01 is after day 2026-01-31"):
+        render(bag, "curate", first_day="2026-02-01", day="2026-01-31")
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Returns all days from the first to the last one."""
+    start = date.fromisoformat(first)
+    return [str(start + timedelta(days=number)) for number in range((date.fromisoformat(last) - start).days + 1)]
 
 
 def test_the_branch_is_kept_only_as_a_parameter(bag: Any) -> None:

@@ -22,7 +22,7 @@ OPTIONAL = {
         "production",
         {
             "common": ["external-kafka", "external-postgres", "workload-identity", "private-ca", "image-pull-secret"],
-            "airflow": ["ingress/airflow"],
+            "airflow": ["ingress/airflow", "notifications"],
             "ray": ["ingress/ray", "ray-gcs-redis", "external-secrets/ray-gcs-redis"],
         },
     ),

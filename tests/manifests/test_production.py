@@ -233,6 +233,13 @@ def test_an_ingress_admits_the_controller_only_where_it_routes() -> None:
     assert not [c for c in connections(objects("production")) if c.source == INGRESS_CONTROLLER[2] and c.target != "dns"]
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_only_the_processes_that_run_callbacks_reach_the_webhook(alone: bool) -> None:
+    resources = with_component("airflow", "notifications") if alone else tuple(objects("external"))
+    assert sources(resources, "192.0.2.13/32:443") == {"airflow/airflow-scheduler", "airflow/airflow-dag-processor"}
+    assert sources(objects("production"), "192.0.2.13/32:443") == set()
+
+
 def test_node_local_dns_is_one_more_resolver_for_every_pod() -> None:
     allowed = addresses(with_component("common", "node-local-dns"))
     assert {pod for pod, targets in allowed.items() if "169.254.20.10/32:53" in targets} >= {
@@ -270,7 +277,7 @@ def test_placeholders_are_refused() -> None:
     loop = re.search(r"for placeholder in (.*); do", script)
     assert loop
     refused = loop[1].split()
-    for name in ("external-kafka", "external-postgres", "external-s3", "ingress", "workload-identity", "private-ca"):
+    for name in ("external-kafka", "external-postgres", "external-s3", "ingress", "workload-identity", "private-ca", "notifications"):
         files = [path for path in (MANIFESTS / "components" / name).rglob("*") if path.is_file()]
         assert [text for text in refused if any(text in path.read_text() for path in files)], name
     assert any(text in "sha256:" + 64 * "0" for text in refused)

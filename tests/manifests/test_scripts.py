@@ -33,7 +33,7 @@ def test_shellcheck_reports_nothing() -> None:
     assert planted.returncode != 0
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, "build-images", "fetch-operators", "show-logins"])
+@pytest.mark.parametrize("name", [*SCRIPTS, "build-images", "fetch-operators", "show-logins", "run-tool"])
 def test_help_describes_the_script_and_its_exit_codes(name: str) -> None:
     result = script(name, "--help")
     assert result.returncode == 0, result.stderr

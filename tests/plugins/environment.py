@@ -18,5 +18,7 @@ os.environ |= {
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    # The first import of the Kubernetes clients takes more than the default 30 s on a busy machine.
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
 }
 sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "contracts")]

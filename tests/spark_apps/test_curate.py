@@ -1,5 +1,6 @@
 """Three nightly runs over duplicates, late events, midnight and corrected versions equal one run over the same events."""
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -216,6 +217,20 @@ def test_a_rebuild_changes_no_content(three_runs: LocalLake) -> None:
     assert "2026-01-02" in receipt.facts["days"]
     assert three_runs.contents() == contents
     assert three_runs.commits()["curated.events"] > commits["curated.events"]
+
+
+def test_a_rebuild_of_several_days_recomputes_each_of_them_and_changes_no_content(three_runs: LocalLake) -> None:
+    contents = three_runs.contents()
+    receipt = three_runs.recompute("--rebuild", "--rebuild-from=2025-12-31", run="rebuild_range", day="2026-01-04")
+    assert receipt.facts["days"] == ["2025-12-31", "2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
+    assert three_runs.contents() == contents
+
+
+def test_a_rebuild_that_begins_after_its_day_is_an_error(three_runs: LocalLake) -> None:
+    offsets = json.dumps(three_runs.offsets)
+    code, receipt = three_runs.run(curate, "--end-offsets", offsets, "--rebuild-from=2026-01-05", run="wrong", day="2026-01-04")
+    assert code == 1
+    assert "--rebuild-from 2026-01-05 is after --day 2026-01-04" in receipt.error
 
 
 def test_a_second_attempt_on_the_same_branch_equals_the_first(new_lake: Callable[[], LocalLake]) -> None:

@@ -96,7 +96,7 @@ def environment(stack: Stack) -> dict[str, str]:
     sections = {
         "core": {
             "load_examples": "False",
-            "parallelism": "4",
+            "parallelism": "5",
             "dags_are_paused_at_creation": "True",
             "dags_folder": str(ROOT / "dags"),
             "plugins_folder": str(ROOT / "plugins"),

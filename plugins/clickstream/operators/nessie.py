@@ -172,9 +172,10 @@ class TagReleaseOperator(NessieOperator):
 
     `release` becomes the extra of the event, together with the commit and the tag. The commit is `release["commit"]` or,
     with `commit_message`, the one of that message since the commit `pinned`. The tag is `tag` or `names.release_tag`.
+    If `not_announced` is not empty, the event has no partition key and triggers no DAG.
     """
 
-    template_fields: Sequence[str] = ("release", "day", "tag", "commit_message", "pinned")
+    template_fields: Sequence[str] = ("release", "day", "tag", "commit_message", "pinned", "not_announced")
 
     def __init__(
         self,
@@ -185,6 +186,7 @@ class TagReleaseOperator(NessieOperator):
         tag: str = "",
         commit_message: str = "",
         pinned: Any = "",
+        not_announced: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(outlets=[asset], **kwargs)
@@ -194,6 +196,7 @@ class TagReleaseOperator(NessieOperator):
         self.tag = tag
         self.commit_message = commit_message
         self.pinned = pinned
+        self.not_announced = not_announced
 
     def execute(self, context: Context) -> str:
         commit = self._find_commit() if self.commit_message else self.release["commit"]
@@ -202,7 +205,10 @@ class TagReleaseOperator(NessieOperator):
         event = context["outlet_events"][self.asset]
         event.extra = {**self.release, "commit": commit, "tag": tag}
         # A DAG with PartitionedAssetTimetable is triggered only by events that have a partition key; a manual run has none.
-        event.add_partitions(self.day)
+        if self.not_announced:
+            self.log.info("The release triggers no DAG: the days from %s on follow", self.not_announced)
+        else:
+            event.add_partitions(self.day)
         return tag
 
     def _find_commit(self) -> str:
