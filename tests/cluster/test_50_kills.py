@@ -19,6 +19,14 @@ STORES = {
 }
 RATE, SECONDS = 50, 60
 SERVE_HEAD = "ray.io/node-type=head,ray.io/serve=true"
+# Kills the processes of Serve replicas, which have the name of their actor, and prints their ids. The image has no pkill.
+KILL_REPLICAS = """
+import os, pathlib, signal
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    if "ServeReplica" in (folder / "cmdline").read_text().split("\\0")[0]:
+        os.kill(int(folder.name), signal.SIGKILL)
+        print(folder.name)
+"""
 SMALL = ("--users", "2000", "--products", "500", "--no-master-data")
 
 
@@ -92,7 +100,8 @@ def test_recommendations_return_after_a_kill_in_serving(deployed: Cluster, measu
         deployed.kill(RAY, SERVE_HEAD)
     else:
         [head] = deployed.ready_pods(RAY, SERVE_HEAD).values()
-        deployed.kubectl("-n", RAY, "exec", head, "-c", "ray-head", "--", "pkill", "-9", "-f", "ServeReplica")
+        killed = deployed.kubectl("-n", RAY, "exec", head, "-c", "ray", "--", "python", "-c", KILL_REPLICAS)
+        assert killed.strip(), "no process of a replica"
     eventually(lambda: recommends(deployed), "a recommendation", 900, 5)
     measured["answers_after"] = round(time.monotonic() - start, 1)
 
