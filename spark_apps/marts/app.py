@@ -78,7 +78,9 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
         refund_days = sorted({*mart_days, *lake.column(SQL / "unpublished_refund_days.sql")})
         days_by_mart = dict.fromkeys((*DAILY, *WHOLE), mart_days) | {REFUNDS: refund_days}
         with ThreadPoolExecutor(4) as pool:
-            futures = {table: pool.submit(write_mart, lake, table, chosen_days, complete.until) for table, chosen_days in days_by_mart.items()}
+            futures = {
+                table: pool.submit(write_mart, lake, table, chosen_days, complete.until) for table, chosen_days in days_by_mart.items()
+            }
         for table, future in futures.items():
             written[table] = future.result()
     return Receipt(

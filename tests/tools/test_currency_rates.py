@@ -156,7 +156,7 @@ def test_a_second_load_adds_nothing_and_a_longer_file_only_what_is_new(table: Me
 
 def test_another_rate_of_a_day_is_refused_unless_it_is_to_replace_the_first(table: MemoryTable, store: Callable[..., int]) -> None:
     store("EUR,USD,2026-01-02,0.85\nEUR,GBP,2026-01-02,1.15\n")
-    with pytest.raises(UsageError, match=r"another rate of USD on 2026-01-02: 0.85000000 instead of 0.86000000, and 0 more: .*--replace-rates"):
+    with pytest.raises(UsageError, match=r"another rate of USD on 2026-01-02: 0.85000000 instead of 0.86000000, and 0 more: .*--replace"):
         store("EUR,USD,2026-01-02,0.86\n")
     assert store("EUR,USD,2026-01-02,0.86\n", replace=True) == 1
     assert rates_of(table) == {"USD 02": "0.86", "GBP 02": "1.15"}

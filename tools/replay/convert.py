@@ -12,7 +12,14 @@ from tools.replay.times import milliseconds
 
 Value = Any
 Converter = Callable[[Value], Value]
-TYPE_NAMES: Final = {"timestamptz": "time", "date": "day", "int": "whole number", "long": "whole number", "string": "text", "boolean": "yes or no"}
+TYPE_NAMES: Final = {
+    "timestamptz": "time",
+    "date": "day",
+    "int": "whole number",
+    "long": "whole number",
+    "string": "text",
+    "boolean": "yes or no",
+}
 FIELD_NAMES: Final = {"currency": "code of ISO 4217", "reporting_currency": "code of ISO 4217"}
 DAY_MS: Final = 86_400_000
 YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
