@@ -30,7 +30,7 @@ def versions_with_errors(lake: LocalLake) -> int:
 
 
 def test_a_state_that_lacks_attributes_keeps_the_earlier_ones(lake: LocalLake) -> None:
-    mug = {"name": "Mug", "category": "cups", "brand": "acme", "list_price": Decimal("9.90"), "currency": "EUR"}
+    mug: dict[str, Any] = {"name": "Mug", "category": "cups", "brand": "acme", "list_price": Decimal("9.90"), "currency": "EUR"}
     lake.insert(
         "landing.products",
         state("1 00:00", **mug),

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from pyiceberg.schema import Schema
 from typer.testing import CliRunner
 
 from clickstream_contracts import render, schema
@@ -103,7 +104,7 @@ class MemoryTable:
 
     def __init__(self) -> None:
         contract = schema.tables()[currency_rates.TABLE]
-        self.iceberg_schema = catalog.Schema.model_validate(render.iceberg_schema(contract))
+        self.iceberg_schema = Schema.model_validate(render.iceberg_schema(contract))
         self.rows = self.iceberg_schema.as_arrow().empty_table()
         self.commits: list[str] = []
 
