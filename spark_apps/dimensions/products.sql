@@ -7,7 +7,8 @@ WITH states AS (
         *,
         row_number() OVER (
             PARTITION BY product_id, updated_at
-            ORDER BY deleted, name NULLS LAST, category NULLS LAST, brand NULLS LAST, list_price NULLS LAST, currency NULLS LAST
+            ORDER BY
+                deleted DESC NULLS LAST, name NULLS LAST, category NULLS LAST, brand NULLS LAST, list_price NULLS LAST, currency NULLS LAST
         ) AS state_number
     FROM {{ table('landing.products') }}
 ), completed AS (
