@@ -82,7 +82,7 @@ def test_events_after_a_deletion_that_is_reported_late_have_no_version(new_lake:
     lake.nightly(run="two", day="2026-01-04")
     assert lake.rows("curated.events", "event_id", "product_category") == [("v1", "cups"), ("v2", None), ("v3", None)]
     # The deletion is taken back.
-    lake.insert("landing.products", state("3 00:00.001", deleted=False))
+    lake.insert("landing.products", state("3 00:00:01", deleted=False))
     lake.nightly(run="three", day="2026-01-04")
     assert lake.rows("curated.events", "event_id", "product_category") == [("v1", "cups"), ("v2", "cups"), ("v3", None)]
 
