@@ -53,7 +53,7 @@ COMMANDS = {
         "Maintain Airflow.",
         commands={"clean": Entry("Remove old runs and logs of Airflow.", "tools.localstack.airflow_clean")},
     ),
-    "master-data": Entry("Load users and products from CSV files.", "tools.lake.master_data"),
+    "master-data": Entry("Load users, products and currency rates from files.", "tools.lake.master_data"),
     "item-neighbours": Entry("Publish a release's item neighbours to Kafka.", "tools.kafka.item_neighbours"),
     "backup": Entry("Back up the lake and Airflow's metadata.", "tools.backup.__main__"),
     "restore": Entry("Restore the lake and Airflow's metadata from a backup.", "tools.backup.restore"),

@@ -3,6 +3,8 @@
 from typing import Final
 
 DEFAULT_DECIMALS: Final = 2
+# A rate of landing.currency_rates also holds for so many later days without one: banks publish none at weekends and on holidays.
+MAX_RATE_AGE_DAYS: Final = 7
 # Codes in use, then codes that were withdrawn since 2007 and stand in older files.
 _IN_USE: Final = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY

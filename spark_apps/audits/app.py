@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from clickstream_contracts import covisitation, names
+from clickstream_contracts import covisitation, currencies, names
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.schema import tables
@@ -121,6 +121,7 @@ def template_values(day: date, lowest_start: int) -> dict[str, Any]:
         "same_weekdays": [day - timedelta(weeks=weeks) for weeks in range(1, USUAL_WEEKS + 1)],
         "click_columns": [field.name for field in tables()["raw.clicks"].fields if field.name != "currency"],
         "unknown_session": names.UNKNOWN_SESSION,
+        "max_rate_age": currencies.MAX_RATE_AGE_DAYS,
         "neighbours": covisitation.item_neighbours(),
         "scored_events": list(rules().scored_events),
     }

@@ -17,6 +17,11 @@ coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".q
 nullif(upper(trim({{ events }}.currency)), '')
 {%- endmacro %}
 
+{# Rows of the products that the shop has deleted; a product without any state is not among them. #}
+{% macro deleted_products(table) -%}
+SELECT product_id FROM {{ table('curated.products') }} GROUP BY product_id HAVING NOT bool_or(is_current)
+{%- endmacro %}
+
 {# Who placed an order: its user, for a guest the device, else the session, else nobody but this order is known. #}
 {% macro buyer(orders, unknown_session) -%}
 coalesce(
@@ -25,4 +30,9 @@ coalesce(
     concat('session:', CASE WHEN NOT startswith({{ orders }}.session_id, {{ unknown_session | literal }}) THEN {{ orders }}.session_id END),
     concat('order:', {{ orders }}.order_id)
 )
+{%- endmacro %}
+
+{# An amount in the reporting currency, rounded half up to two decimals; null without a rate, and if the result has too many digits. #}
+{% macro converted(amount, rate) -%}
+try_cast(round({{ amount }} * {{ rate }}, 2) AS DECIMAL(18, 2))
 {%- endmacro %}

@@ -9,7 +9,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from clickstream_contracts import names
+from clickstream_contracts import currencies, names
 from clickstream_contracts.receipt import Receipt
 from spark_apps.common.cli import LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
@@ -17,7 +17,8 @@ from spark_apps.marts import late_scores
 
 APP = "marts"
 SQL = Path(__file__).parent
-DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily", "marts.product_revenue_daily")
+REFUNDS = "marts.refunds_daily"
+DAILY = ("marts.funnel_daily", "marts.revenue_daily", "marts.product_daily", "marts.product_revenue_daily", REFUNDS)
 # Recomputed as a whole: one event can move a user to another cohort, and a fraud score can arrive days after its event.
 WHOLE = ("marts.retention_weekly", "marts.fraud_daily")
 
@@ -46,7 +47,11 @@ def complete_days(lake: Lake, day_of_run: date) -> CompleteDays:
 def write_mart(lake: Lake, table: str, chosen_days: list[date], complete_until: date) -> DataFrame:
     """Write a mart: a daily one for the days, another one as a whole. Returns the rows written."""
     path = SQL / f"{table.split('.')[1]}.sql"
-    values = {"complete_until": complete_until, "unknown_session": names.UNKNOWN_SESSION}
+    values = {
+        "complete_until": complete_until,
+        "unknown_session": names.UNKNOWN_SESSION,
+        "max_rate_age": currencies.MAX_RATE_AGE_DAYS,
+    }
     if table in WHOLE:
         lake.replace(table, lake.sql(path, **values))
         return lake.table(table)
@@ -70,8 +75,12 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
         written[late_scores.TABLE] = write_days(lake, late_scores.TABLE, late_scores.late_scores(lake, args.days), args.days)
     if mart_days:
         lake.view(SQL / "purchases.sql", days=mart_days).cache()
+        refund_days = sorted({*mart_days, *lake.column(SQL / "unpublished_refund_days.sql")})
+        days_by_mart = dict.fromkeys((*DAILY, *WHOLE), mart_days) | {REFUNDS: refund_days}
         with ThreadPoolExecutor(4) as pool:
-            futures = {table: pool.submit(write_mart, lake, table, mart_days, complete.until) for table in (*DAILY, *WHOLE)}
+            futures = {
+                table: pool.submit(write_mart, lake, table, chosen_days, complete.until) for table, chosen_days in days_by_mart.items()
+            }
         for table, future in futures.items():
             written[table] = future.result()
     return Receipt(

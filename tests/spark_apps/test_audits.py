@@ -1,5 +1,7 @@
 """Each audit returns rows for a violation planted for it, and none for correct data."""
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,14 @@ def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake.insert("landing.users", {"user_id": "u1", "country": "DE", "updated_at": at("1 00:00")})
     lake.insert("landing.users", {"user_id": "u1", "country": "FR", "updated_at": at("3 00:00")})
     lake.insert("landing.products", {"product_id": "p1", "category": "shoes", "updated_at": at("1 00:00")})
+    rate = {"reporting_currency": "CHF", "day": date(2026, 1, 1), "rate": Decimal("0.93")}
+    lake.insert("landing.currency_rates", rate | {"currency": "EUR"}, rate | {"currency": "USD"})
     lake.send(
         {"event_id": "a", "event_type": "view_item", "event_time": "2 10:00", "session_id": "s1", **columns},
         {"event_id": "b", "event_type": "purchase", "event_time": "2 10:01", "session_id": "s1", **columns},
         {"event_id": "c", "event_type": "view_item", "event_time": "2 18:00", "session_id": "s1", **columns},
         {"event_id": "c", "event_type": "view_item", "event_time": "2 18:00", "session_id": "s1", **columns},
+        {"event_id": "back", "event_type": "refund", "event_time": "2 18:05", "session_id": "s1", **columns},
         {"event_id": "d", "event_type": "page_view", "event_time": "1 09:00", "session_id": "s0"},
         {"event_id": "l", "event_type": "login", "event_time": "2 12:30", "session_id": "s3"},
         *(
@@ -130,6 +135,12 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("funnel_monotone", "marts.funnel_daily", set_columns(carted="sessions + 1")),
     ("funnel_matches_sessions", "marts.funnel_daily", where("day <> '2026-01-02'")),
     ("revenue_matches_orders", "marts.revenue_daily", set_columns(revenue="revenue + 0.01")),
+    ("refunds_match_lines", "marts.refunds_daily", set_columns(refunded="refunded + 0.01")),
+    ("refunds_match_lines", "marts.refunds_daily", where("false")),
+    ("reporting_amounts_match_rate", "marts.revenue_daily", set_columns(reporting_revenue="reporting_revenue + 0.01")),
+    ("reporting_amounts_match_rate", "marts.revenue_daily", set_columns(reporting_rate="CAST(NULL AS DECIMAL(18, 8))")),
+    ("reporting_amounts_match_rate", "marts.revenue_daily", set_columns(currency="reporting_currency")),
+    ("reporting_rates_known", "landing.currency_rates", where("currency <> 'EUR'")),
     ("sessions_match_events", "curated.sessions", set_columns(ended_at="ended_at + INTERVAL 1 MINUTE")),
     ("product_revenue_matches_lines", "marts.product_revenue_daily", set_columns(revenue="revenue + 1")),
     ("products_match_events", "marts.product_daily", set_columns(views="views + 1")),

@@ -181,6 +181,32 @@ def test_orders_of_an_earlier_release_stay_as_they_are_until_they_change(lake: L
     assert revenue == [(2, "99.80", "49.90")]
 
 
+def test_refunds_are_also_counted_on_the_day_on_which_they_were_made(shop: LocalLake) -> None:
+    refunds = rows(shop, "marts.refunds_daily", "string(day)", "currency", "refunds", "orders", "string(refunded)", "is_complete")
+    # 500 of sofa, 49.90 of empty-refund, 49.90 of no-price and two of the three of `pieces`; the third is a repeat.
+    assert refunds == [("2026-01-03", "EUR", 5, 4, "699.60", False)]
+
+
+def test_a_late_order_changes_the_day_of_its_refund(lake: LocalLake) -> None:
+    """A refund without a price has that of its purchase, which may arrive in a later run."""
+    lake.send(line("back", "o1", "5 10:00", "refund", price=None))
+    lake.nightly(run="one", day="2026-01-05")
+    assert rows(lake, "marts.refunds_daily", "string(day)", "refunds", "string(refunded)") == [("2026-01-05", 1, "0.00")]
+    lake.send(line("bought", "o1", "2 10:00"))
+    lake.nightly(run="two", day="2026-01-06")
+    assert rows(lake, "marts.refunds_daily", "string(day)", "refunds", "string(refunded)") == [("2026-01-05", 1, "49.90")]
+
+
+def test_a_new_table_of_refunds_has_the_days_of_earlier_runs(lake: LocalLake) -> None:
+    lake.send(line("bought", "o1"), line("back", "o1", "3 10:00", "refund"))
+    lake.nightly(run="one", day="2026-01-03")
+    lake.lake.replace("marts.refunds_daily", lake.table("marts.refunds_daily").where("false"))
+    lake.publish()
+    lake.send({"event_id": "view", "event_type": "view_item", "event_time": "6 10:00", "session_id": "s9", "product_id": "kettle"})
+    lake.nightly(run="two", day="2026-01-06")
+    assert rows(lake, "marts.refunds_daily", "string(day)", "string(refunded)") == [("2026-01-03", "49.90")]
+
+
 def as_earlier_release(lake: LocalLake) -> None:
     """Rewrite the published tables as the release without order lines left them: each repeat counts, and new columns are null."""
     for table in ("curated.order_lines", "marts.product_revenue_daily"):

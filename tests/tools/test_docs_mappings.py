@@ -60,13 +60,9 @@ def test_the_example_of_users_and_products_works(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(MASTER_DATA)
     rules = mappings.load_any(str(tmp_path / "own.yaml"))
     (tmp_path / "users.csv").write_text("Kundennummer;Land;Gruppe;Kunde seit\n17;de;2;01.06.2025\n")
-    (tmp_path / "products.csv").write_text("SKU;Title;Variant;Price\nK-1;Mug;large;19.50\n")
+    (tmp_path / "products.csv").write_text("SKU;Title;Variant;Price;Status\nK-1;Mug;large;19.50;archived\n")
     [user] = master_data_files.read(tmp_path / "users.csv", "landing.users", rules).to_pylist()
     [product] = master_data_files.read(tmp_path / "products.csv", "landing.products", rules).to_pylist()
     assert (user["user_id"], user["country"], user["segment"], user["signed_up_at"].isoformat()[:10]) == ("17", "DE", "trade", "2025-06-01")
-    assert (product["product_id"], product["name"], str(product["list_price"]), product["currency"]) == (
-        "K-1",
-        "Mug, large",
-        "19.50",
-        "EUR",
-    )
+    assert (product["product_id"], product["name"], str(product["list_price"])) == ("K-1", "Mug, large", "19.50")
+    assert (product["currency"], product["deleted"]) == ("EUR", True)

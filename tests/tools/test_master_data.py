@@ -68,6 +68,24 @@ def test_texts_that_look_like_nothing_stay_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "deleted"), [("true", True), ("Yes", True), ("1", True), ("FALSE", False), ("no", False), ("0", False), ("", None)]
+)
+def test_a_product_may_be_deleted(tmp_path: Path, written: str, deleted: bool | None) -> None:
+    [product] = load(tmp_path, f"product_id,updated_at,deleted\np-1,2026-01-02,{written}\n", PRODUCTS)
+    assert product["deleted"] is deleted
+
+
+def test_a_mapping_names_the_values_of_deleted_products(tmp_path: Path) -> None:
+    def states(archived: object) -> list[dict[str, Any]]:
+        mapping = {"products": {"product_id": "sku", "deleted": {"from": "state", "values": {"archived": archived, "*": False}}}}
+        return load(tmp_path, "sku,state\na,archived\nb,draft\n", PRODUCTS, mapping)
+
+    assert [state["deleted"] for state in states(True)] == [True, False]
+    with pytest.raises(UsageError, match="line 2: column deleted: neither true nor false: 'gone'"):
+        states("gone")
+
+
+@pytest.mark.parametrize(
     ("written", "day", "hour"),
     [("2025-06-01", 1, 0), ("2025-06-01 10:00:00", 1, 10), ("2025-06-01T10:00:00Z", 1, 10), ("1748772000", 1, 10), ("20250601", 1, 0)],
 )
@@ -87,6 +105,7 @@ def test_a_name_may_have_a_line_break_and_a_price_is_rounded_as_in_events(tmp_pa
         ("product_id,list_price\np-1,5\np-2,cheap\n", "line 3: column list_price: not a number: 'cheap'"),
         ("product_id,list_price\np-1,1e20\n", "line 2: column list_price: out of range"),
         ("product_id,currency\np-1,EURO\n", "line 2: column currency: not a code of ISO 4217"),
+        ("product_id,deleted\np-1,archived\n", "line 2: column deleted: not a yes or no: 'archived': write one of true, yes"),
         ("product_id,updated_at\np-1,9999999999999999999999999\n", "line 2: column updated_at: "),
         ("product_id,name\np-1,a\n,b\n", "line 3: product_id is empty"),
         ("product_id,name\np-1,a\np-1\n", "line 3: 1 values for 2 columns"),
@@ -169,7 +188,7 @@ def test_a_mapping_is_read_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_no_file_is_a_usage_error() -> None:
     done = CliRunner().invoke(app, [])
-    assert (done.exit_code, done.stderr.strip()) == (2, "error: nothing to load: give --users FILE or --products FILE")
+    assert (done.exit_code, done.stderr.strip()) == (2, "error: nothing to load: give --users FILE, --products FILE or --rates FILE")
 
 
 def test_an_unreachable_lake_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

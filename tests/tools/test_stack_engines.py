@@ -148,6 +148,22 @@ def test_master_data_is_loaded_once_and_history_is_not_rewritten(small: SmallSta
     assert "later updated_at" in changed.stderr
 
 
+def test_currency_rates_are_loaded_once_and_replaced_only_on_demand(small: SmallStack, tmp_path: Path) -> None:
+    def load(rate: str, *options: str, reporting: str = "EUR") -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "rates.csv").write_text(f"reporting_currency,currency,day,rate\n{reporting},USD,2026-01-02,{rate}\n")
+        command = [sys.executable, "-m", "tools.lake.master_data", "--rates", str(tmp_path / "rates.csv"), *options]
+        return subprocess.run(command, env=small.env, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert "1 of 1 rates are new" in load("0.85").stdout
+    assert "0 of 1 rates are new" in load("0.85").stdout
+    for refused in (load("0.86"), load("0.85", reporting="CHF")):
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert "--replace-rates" in refused.stderr
+    assert "1 of 1 rates are new" in load("0.86", "--replace-rates").stdout
+    [rate] = catalog.open_catalog(running(small.folder)).load_table("landing.currency_rates").scan().to_arrow().to_pylist()
+    assert (rate["reporting_currency"], rate["currency"], str(rate["day"]), str(rate["rate"])) == ("EUR", "USD", "2026-01-02", "0.86000000")
+
+
 def test_the_doctor_reports_a_left_over_branch_with_its_fix(small: SmallStack) -> None:
     stack = layout.Stack(running(small.folder))
     uri = f"{stack.settings.nessie_uri}/api/v2/trees"

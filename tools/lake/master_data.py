@@ -1,6 +1,6 @@
 """Master data: appends states of users and products to the landing tables; a state that a table holds is not written again.
 
-A state is identified by its id and updated_at. Used by the shop and by replay; as a command it loads files.
+A state is identified by its id and updated_at. Used by the shop and by replay; as a command it loads files, also of currency rates.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
-from tools.lake import catalog, master_data_files
+from tools.lake import catalog, currency_rates, master_data_files
 from tools.replay import mapping as mappings
 
 USERS, PRODUCTS = "landing.users", "landing.products"
@@ -84,24 +84,31 @@ def _keys(table: pa.Table) -> list[str]:
 def load(
     users: Annotated[Path | None, typer.Option(help="CSV, JSON lines or Parquet of users.", exists=True, dir_okay=False)] = None,
     products: Annotated[Path | None, typer.Option(help="CSV, JSON lines or Parquet of products.", exists=True, dir_okay=False)] = None,
+    rates: Annotated[Path | None, typer.Option(help="CSV, JSON lines or Parquet of currency rates.", exists=True, dir_okay=False)] = None,
     mapping: Annotated[str, typer.Option(help="Mapping of the files' columns; without it they are named as in the tables.")] = "",
+    replace_rates: Annotated[bool, typer.Option("--replace-rates", help="Let rates of the file replace those that the lake has.")] = False,
 ) -> None:
-    """Load users and products from files whose columns are named as those of the landing tables, or by a mapping."""
-    paths = {table: path for table, path in ((USERS, users), (PRODUCTS, products)) if path}
+    """Load users, products and currency rates from files whose columns are named as those of the landing tables, or by a mapping."""
+    paths = {table: path for table, path in ((USERS, users), (PRODUCTS, products), (currency_rates.TABLE, rates)) if path}
     if not paths:
-        raise UsageError("nothing to load: give --users FILE or --products FILE")
+        raise UsageError("nothing to load: give --users FILE, --products FILE or --rates FILE")
     # All files are read first: a file that cannot be read stops the command before anything is written.
     rules = mappings.load_any(mapping) if mapping else None
-    states_by_table = {table: master_data_files.read(path, table, rules) for table, path in paths.items()}
+    rows_by_table = {table: master_data_files.read(path, table, rules) for table, path in paths.items()}
+    if rates:
+        currency_rates.check(rows_by_table[currency_rates.TABLE], rates)
     settings = current_settings()
-    for table, states in states_by_table.items():
-        changed = contradictions(settings, table, states)
+    for table, rows in rows_by_table.items():
+        if table == currency_rates.TABLE:
+            typer.echo(f"{table}: {currency_rates.store(settings, rows, paths[table], replace=replace_rates)} of {len(rows)} rates are new")
+            continue
+        changed = contradictions(settings, table, rows)
         if changed:
             raise UsageError(
                 f"{paths[table]}: {table} holds {changed[0]} and {len(changed) - 1} more with the same updated_at and other values;"
                 " history is not rewritten: give the new values a later updated_at"
             )
-        typer.echo(f"{table}: {append(settings, table, states)} of {len(states)} states are new")
+        typer.echo(f"{table}: {append(settings, table, rows)} of {len(rows)} states are new")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads files of users and products: the columns of the landing tables, or those that a mapping names."""
+"""Reads files of users, products and currency rates: the columns of the landing tables, or those that a mapping names."""
 
 import re
 from datetime import UTC, datetime
@@ -22,10 +22,11 @@ UPDATED_AT: Final = "updated_at"
 # The updated_at of a state without a date: it always held. A fixed date keeps a second load from adding it again.
 ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 DECIMAL: Final = re.compile(r"decimal\((\d+),(\d+)\)")
+ARROW_TYPES: Final = {"timestamptz": pa.timestamp("us", tz="UTC"), "date": pa.date32(), "boolean": pa.bool_()}
 
 
 def read(path: Path, table: str, mapping: Mapping | None = None) -> pa.Table:
-    """Returns the states of a file with the types of the landing table; without `updated_at` they always held.
+    """Returns the rows of a file with the types of the landing table; a state without `updated_at` always held.
 
     Texts stay as they are, also `NA` and `NULL`; only an empty value is null. Raises UsageError that names the file, the line and
     the column, also for two lines that contradict each other.
@@ -39,11 +40,11 @@ def read(path: Path, table: str, mapping: Mapping | None = None) -> pa.Table:
         state = _state(line, rules, contract, path)
         key = tuple(state[name] for name in contract.keys)
         if states.setdefault(key, state) != state:
-            raise UsageError(
-                f"{path}, line {line.number}: {contract.keys[0]} {key[0]!r} a second time with other values: remove one of the lines, or"
-                f" give them different values of {UPDATED_AT}"
-            )
-    names = [field.name for field in contract.fields if field.name == UPDATED_AT or field.name in {rule.name for rule in rules}]
+            ids = ", ".join(f"{name} {shown(state[name])}" for name in contract.keys if name != UPDATED_AT)
+            states_differ = f", or give them different values of {UPDATED_AT}" if UPDATED_AT in contract.keys else ""
+            raise UsageError(f"{path}, line {line.number}: {ids} a second time with other values: remove one of the lines{states_differ}")
+    read_names = {rule.name for rule in rules} | {UPDATED_AT}
+    names = [field.name for field in contract.fields if field.name in read_names]
     return pa.table({name: pa.array([state.get(name) for state in states.values()], _type(contract.field(name))) for name in names})
 
 
@@ -57,16 +58,18 @@ def _rules_of_columns(contract: schema.Contract, columns: set[str], path: Path) 
             f"{location}: unknown column {unknown[0]!r}: rename it to one of {', '.join(allowed)}, or remove it, or name the columns in"
             " a mapping"
         )
-    if contract.keys[0] not in columns:
-        raise UsageError(f"{location}: no column {contract.keys[0]!r}, which identifies a row; the columns are {', '.join(allowed)}")
+    for name in _required(contract):
+        if name not in columns:
+            raise UsageError(f"{location}: no column {name!r}, which each row needs; the columns are {', '.join(allowed)}")
     fields = (contract.field(name) for name in allowed if name in columns)
     return tuple(field_rule.parse(field.name, field, location, UTC, frozenset()) for field in fields)
 
 
 def _rules_of_mapping(mapping: Mapping, contract: schema.Contract, columns: set[str], path: Path) -> tuple[FieldRule, ...]:
-    rules = mapping.users if contract.table == "users" else mapping.products
-    if contract.keys[0] not in {rule.name for rule in rules}:
-        raise UsageError(f"mapping {mapping.name}: {contract.table}: {contract.keys[0]} is missing: add the column that identifies a row")
+    rules: tuple[FieldRule, ...] = getattr(mapping, contract.table)
+    for name in _required(contract):
+        if name not in {rule.name for rule in rules}:
+            raise UsageError(f"mapping {mapping.name}: {contract.table}: {name} is missing: add it, each row needs it")
     for rule in rules:
         missing = rule.missing_column(columns)
         if missing is not None:
@@ -78,8 +81,13 @@ def _rules_of_mapping(mapping: Mapping, contract: schema.Contract, columns: set[
     return rules
 
 
+def _required(contract: schema.Contract) -> list[str]:
+    """Returns the fields that a file must have; `updated_at` has a default."""
+    return [field.name for field in contract.fields if field.required and field.name != UPDATED_AT]
+
+
 def _state(line: Line, rules: tuple[FieldRule, ...], contract: schema.Contract, path: Path) -> State:
-    """Returns the state in a line. Raises UsageError if the line cannot be read, or if it has no id."""
+    """Returns the state in a line. Raises UsageError if the line cannot be read, or if it lacks a value that each row needs."""
     location = f"{path}, line {line.number}"
     if line.values is None:
         raise UsageError(f"{location}: {line.error}")
@@ -87,9 +95,10 @@ def _state(line: Line, rules: tuple[FieldRule, ...], contract: schema.Contract, 
         values = {rule.name: _typed(rule.read(line.values), contract.field(rule.name)) for rule in rules}
     except RejectedLine as error:
         raise UsageError(f"{location}: column {error}") from None
-    if values[contract.keys[0]] is None:
-        raise UsageError(f"{location}: {contract.keys[0]} is empty: it identifies a row")
-    return {**values, UPDATED_AT: values.get(UPDATED_AT) or ALWAYS}
+    for name in _required(contract):
+        if values[name] is None:
+            raise UsageError(f"{location}: {name} is empty: each row needs it")
+    return values if UPDATED_AT not in contract.keys else {**values, UPDATED_AT: values.get(UPDATED_AT) or ALWAYS}
 
 
 def _typed(value: Any, field: schema.Field) -> Any:
@@ -102,9 +111,15 @@ def _typed(value: Any, field: schema.Field) -> Any:
     try:
         if field.type == "timestamptz":
             return datetime.fromtimestamp(value / 1000, UTC)
-        return _rounded(value, field.type) if field.type.startswith("decimal") else value
+        if field.type == "boolean" and not isinstance(value, bool):
+            raise ValueError
+        typed = _rounded(value, field.type) if field.type.startswith("decimal") else value
     except (ValueError, ArithmeticError, OSError):
-        raise RejectedLine(f"{field.name}: out of range", shown(value)) from None
+        problem = "neither true nor false" if field.type == "boolean" else "out of range"
+        raise RejectedLine(f"{field.name}: {problem}", shown(value)) from None
+    if field.minimum is not None and typed < Decimal(repr(field.minimum)):
+        raise RejectedLine(f"{field.name}: less than {Decimal(repr(field.minimum)):f}", shown(value))
+    return typed
 
 
 def _rounded(value: float, type_: str) -> Decimal:
@@ -123,6 +138,6 @@ def _precision_and_scale(type_: str) -> tuple[int, int]:
 
 
 def _type(field: schema.Field) -> pa.DataType:
-    if field.type == "timestamptz":
-        return pa.timestamp("us", tz="UTC")
+    if field.type in ARROW_TYPES:
+        return ARROW_TYPES[field.type]
     return pa.decimal128(*_precision_and_scale(field.type)) if field.type.startswith("decimal") else pa.string()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from clickstream_contracts import currencies
@@ -12,8 +12,17 @@ from tools.replay.times import milliseconds
 
 Value = Any
 Converter = Callable[[Value], Value]
-TYPE_NAMES: Final = {"timestamptz": "time", "int": "whole number", "long": "whole number", "string": "text"}
-FIELD_NAMES: Final = {"currency": "code of ISO 4217"}
+TYPE_NAMES: Final = {
+    "timestamptz": "time",
+    "date": "day",
+    "int": "whole number",
+    "long": "whole number",
+    "string": "text",
+    "boolean": "yes or no",
+}
+FIELD_NAMES: Final = {"currency": "code of ISO 4217", "reporting_currency": "code of ISO 4217"}
+DAY_MS: Final = 86_400_000
+YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 # Fields that identify something, in a file of users or products as in events.
 IDS: Final = {"event_id", "user_id", "session_id", "device_id", "product_id", "order_id"}
 # An id that a spreadsheet or a table with empty cells turned into a number with one decimal.
@@ -64,6 +73,10 @@ def converter(field: Field, time_format: str, values: dict[Any, str | None] | No
 def _type_converter(field: Field, time_format: str, zone: tzinfo) -> Converter:
     if field.type == "timestamptz":
         return _rejecting(field, lambda value: milliseconds(value, time_format, zone))
+    if field.type == "date":
+        return _rejecting(field, lambda value: day(value, time_format))
+    if field.type == "boolean":
+        return _rejecting(field, yes_or_no)
     if field.type in ("int", "long"):
         return _rejecting(field, whole_number)
     if field.type == "double" or field.type.startswith("decimal"):
@@ -93,6 +106,22 @@ def identifier(value: Value) -> str:
     return written.removesuffix(".0") if written.endswith(".0") and FLOAT_ID.fullmatch(written) else written
 
 
+def day(value: Value, time_format: str) -> date:
+    """Returns a day, which has no time zone. Raises ValueError for a time of day: of which zone would the day be?"""
+    days, rest = divmod(milliseconds(value, time_format, UTC), DAY_MS)
+    if rest:
+        raise ValueError("a day has no time of day: write it like 2026-01-31")
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).date()
+
+
+def yes_or_no(value: Value) -> bool:
+    """Returns whether a value says yes. Raises ValueError for a text that is neither."""
+    written = text(value).strip().lower()
+    if written not in YES_OR_NO:
+        raise ValueError(f"write one of {', '.join(YES_OR_NO)}, or name its values in a mapping")
+    return YES_OR_NO[written]
+
+
 def currency(value: Value) -> str:
     """Returns a currency's code in capitals: `eur` is EUR. Raises ValueError for what is no code of ISO 4217."""
     code = text(value).strip().upper()
@@ -107,7 +136,7 @@ def country(value: Value) -> str:
     return written.upper() if len(written) == 2 else written
 
 
-TEXT_CONVERTERS: Final[dict[str, Converter]] = {"currency": currency, "country": country}
+TEXT_CONVERTERS: Final[dict[str, Converter]] = {"currency": currency, "reporting_currency": currency, "country": country}
 
 
 def shown(value: Value) -> str:

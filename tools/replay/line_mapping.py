@@ -24,8 +24,8 @@ MAX_SHOWN_COLUMNS: Final = 50
 class Mapping:
     """The rules of a file.
 
-    `lists` are from the outside in; each element of the innermost one is an event. `also` are more events of a line. `users` and
-    `products` are the columns of files of users and products; `products` is also read from each event's line.
+    `lists` are from the outside in; each element of the innermost one is an event. `also` are more events of a line. `users`,
+    `products` and `currency_rates` are the columns of files of these; `products` is also read from each event's line.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Mapping:
     also: tuple[EventRules, ...] = ()
     products: tuple[FieldRule, ...] = ()
     users: tuple[FieldRule, ...] = ()
+    currency_rates: tuple[FieldRule, ...] = ()
     lists: tuple[ListRule, ...] = ()
     multi_row: MultiRow | None = None
     session_gap_minutes: int = 30

@@ -18,9 +18,11 @@ from tools.replay.line_mapping import Mapping as Mapping
 from tools.replay.multi_row import MultiRow
 
 BUNDLED: Final = Path(__file__).parent / "mappings"
+# The sections that are columns of a table of master data.
+MASTER_DATA: Final = ("users", "products", "currency_rates")
 KEYS: Final = {
-    "description", "fields", "also", "each", "multi_row", "negative_quantity", "placeholders", "products", "users",
-    "session_gap_minutes", "zone", *reading_options.KEYS,
+    "description", "fields", "also", "each", "multi_row", "negative_quantity", "placeholders", "session_gap_minutes", "zone",
+    *MASTER_DATA, *reading_options.KEYS,
 }  # fmt: skip
 # A section that is neither the fields of events nor a table of master data.
 ALSO_KEYS: Final = {"when", "fields", "optional"}
@@ -41,7 +43,7 @@ def load(name: str) -> Mapping:
 
 
 def load_any(name: str) -> Mapping:
-    """Returns a mapping of events, users or products. Raises UsageError as `load`."""
+    """Returns a mapping of events or of master data. Raises UsageError as `load`."""
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else BUNDLED / f"{name}.yaml"
     try:
@@ -56,7 +58,7 @@ def load_any(name: str) -> Mapping:
 
 def parse(content: Any, name: str, file: str) -> Mapping:
     """Returns a mapping from its YAML content. Raises UsageError."""
-    if not isinstance(content, dict) or not any(isinstance(content.get(key), dict) for key in ("fields", "users", "products")):
+    if not isinstance(content, dict) or not any(isinstance(content.get(key), dict) for key in ("fields", *MASTER_DATA)):
         raise UsageError(f"{file}: key `fields` is missing: a mapping needs an object of event fields and their columns")
     check_keys(set(content), KEYS, file)
     parser = _Parser(file, _zone(content.get("zone", "UTC"), file), _texts(content.get("placeholders", []), f"{file}: placeholders"))
@@ -67,6 +69,7 @@ def parse(content: Any, name: str, file: str) -> Mapping:
         also=parser.also(content),
         products=parser.master_data(content, "products"),
         users=parser.master_data(content, "users"),
+        currency_rates=parser.master_data(content, "currency_rates"),
         lists=_lists(content.get("each", {}), file),
         multi_row=_multi_row(content.get("multi_row"), file),
         session_gap_minutes=_minutes(content.get("session_gap_minutes", 30), file),
@@ -129,12 +132,12 @@ class _Parser:
         return self._rule(specs[TOTAL], schema.event().field("price"), TOTAL) if TOTAL in specs else None
 
     def master_data(self, content: dict[str, Any], section: str) -> tuple[FieldRule, ...]:
-        """Returns the rules of the columns of users or products; only in a file of its own do they have an `updated_at`."""
+        """Returns the rules of the columns of a table of master data; only in a file of their own have products an `updated_at`."""
         specs, contract = content.get(section, {}), schema.tables()[f"landing.{section}"]
         if not isinstance(specs, dict):
             raise UsageError(f"{self.file}: {section}: {specs!r} is no object of columns")
         is_from_events = "fields" in content and section == "products"
-        allowed = {field.name for field in contract.fields} - ({"updated_at"} if is_from_events else set())
+        allowed = {field.name for field in contract.fields} - ({"updated_at", "deleted"} if is_from_events else set())
         check_keys(set(specs), allowed, f"{self.file}: {section}")
         # In a shop's own list of users or products `null` and `(none)` are names; trackers write them for nothing.
         no_values = self.own_placeholders | (placeholders.DEFAULT if is_from_events else frozenset())

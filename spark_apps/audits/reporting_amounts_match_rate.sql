@@ -1,0 +1,26 @@
+-- severity: error
+-- meaning: a day and currency whose reporting amounts are not its amounts x its rate, or whose rate is missing, 0 or, for the reporting currency, not 1
+-- owner: marts
+-- Without try_cast: an amount with too many digits for the column is null in the mart.
+WITH expected AS (
+    SELECT
+        *,
+        CAST(revenue AS DECIMAL(20, 2)) * reporting_rate AS exact_revenue,
+        CAST(refunded AS DECIMAL(20, 2)) * reporting_rate AS exact_refunded
+    FROM {{ table('marts.revenue_daily') }}
+)
+SELECT day, currency, revenue, refunded, reporting_currency, reporting_rate, reporting_revenue, reporting_refunded, reporting_net_revenue
+FROM expected
+WHERE NOT CASE
+    WHEN reporting_rate IS NULL
+        THEN reporting_revenue IS NULL AND reporting_refunded IS NULL AND reporting_net_revenue IS NULL
+            AND NOT currency <=> reporting_currency
+    ELSE coalesce(
+        reporting_rate > 0
+            AND (currency <> reporting_currency OR reporting_rate = 1)
+            AND (reporting_revenue IS NULL OR abs(reporting_revenue - exact_revenue) <= 0.005)
+            AND (reporting_refunded IS NULL OR abs(reporting_refunded - exact_refunded) <= 0.005)
+            AND reporting_net_revenue <=> reporting_revenue - reporting_refunded,
+        false
+    )
+END
