@@ -26,7 +26,7 @@ sys.stdout.write(base64.b64encode(buffer.getvalue()).decode())
 WRITE_FOLDER = """
 import base64, io, sys, tarfile
 with tarfile.open(fileobj=io.BytesIO(base64.b64decode(sys.stdin.read()))) as archive:
-    archive.extractall("/tmp", filter="data")
+    archive.extractall("/tmp")
 """
 
 
