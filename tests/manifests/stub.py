@@ -78,4 +78,4 @@ class StubKubectl:
 
     def script(self, name: str, *options: str, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run a script with this kubectl."""
-        return self.run(str(ROOT / "scripts" / f"{name}.sh"), *options, timeout=60, **env)
+        return self.run(str(ROOT / "scripts" / f"{name}.sh"), *options, timeout=240, **env)
