@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -175,11 +176,12 @@ def test_an_error_is_in_the_receipt_and_in_one_line_on_stderr(
 
 def test_other_sessions_have_another_digest() -> None:
     sessions, ids = training_data.to_sessions(sessions_table([[7, 3], [1, 3]], [0, 1]))
+    assert sessions.times is not None
     digest = train.data_digest(sessions, ids)
-    assert train.data_digest(sessions, ids) == digest
+    assert train.data_digest(*training_data.to_sessions(sessions_table([[7, 3], [1, 3]], [1, 0]))) == digest
     others = (
         training_data.to_sessions(sessions_table([[3, 7], [1, 3]], [0, 1])),
-        training_data.to_sessions(sessions_table([[7, 3], [1, 3]], [1, 0])),
+        (replace(sessions, times=sessions.times + 1), ids),
         (sessions, np.array([f"q{name}" for name in ids])),
     )
     assert len({digest, *(train.data_digest(*other) for other in others)}) == 4
