@@ -55,6 +55,8 @@ def test_each_line_is_sent_or_rejected(summaries: dict[str, dict[str, Any]]) -> 
     # Two lines have a stray quote, and a line of an order in USD is in JPY.
     assert rejected == dict.fromkeys(DAYS, 0) | {shop_files.QUOTES_DAY: 2, shop_files.JSON_DAY: 1}
     assert summaries[shop_files.QUOTES_DAY]["lines"] == shop_files.QUOTED_LINES
+    # The thank-you page that was loaded again: the same line of the order has the same event_id, so the lake keeps it once.
+    assert summaries[shop_files.GA4_DAY]["repeated_order_lines"] == 2
 
 
 @pytest.mark.parametrize(
