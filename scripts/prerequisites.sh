@@ -7,8 +7,8 @@ allowed() { kubectl auth can-i "$@" >/dev/null 2>&1; }
 check_versions() {
   local minor client
   minor=$(kubectl get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p') || minor=0
-  [ "$minor" -ge 29 ] || problem "the cluster runs Kubernetes 1.$minor; 1.29 or newer is required" "upgrade the cluster"
-  if [ "$minor" -ge 29 ] && [ "$minor" -lt 33 ]; then note "the cluster runs Kubernetes 1.$minor; versions before 1.33 were not tried" "upgrade the cluster if something fails"; fi
+  if [ "$minor" -lt 29 ]; then problem "the cluster runs Kubernetes 1.$minor; 1.29 or newer is required" "upgrade the cluster"
+  elif [ "$minor" -lt 33 ]; then note "the cluster runs Kubernetes 1.$minor; versions before 1.33 were not tried" "upgrade the cluster if something fails"; fi
   client=$(kubectl version --client -o json | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
   if [ "$client" -lt 27 ]; then problem "kubectl is 1.$client; its kustomize is too old for these manifests" "install kubectl 1.27 or newer"
   elif ((client - minor > 1 || minor - client > 1)); then

@@ -1,10 +1,9 @@
 -- severity: error
 -- meaning: a click of the newest run that is not in curated.events, an event of the run without a click, or a published event that is gone
 -- owner: lake
+{% import "macros.sql" as macros %}
 WITH newest_offsets AS (
-    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {{ table('curated.ingest_ledger') }}
-    GROUP BY kafka_partition
+    {{ macros.newest_offsets(table) }}
 ), clicks AS (
     SELECT event_id, kafka_partition, kafka_offset
     FROM {{ table('raw.clicks') }} JOIN newest_offsets USING (kafka_partition)

@@ -2,29 +2,27 @@
 -- meaning: an event of the newest run that differs in any column from its record in raw.clicks
 -- owner: lake
 {% import "macros.sql" as macros %}
-{# A hash of all columns: joining the columns themselves would move each event twice. xxhash64 skips nulls, hence IS NULL. #}
-{% macro all_columns(rows) -%}
-xxhash64(
-    {%- for column in click_columns %}{{ rows }}.{{ column }}, {{ rows }}.{{ column }} IS NULL, {% endfor -%}
-    {{ macros.currency_of(rows) }}
-)
+{# With a hash of all columns: joining the columns themselves would move each event twice. xxhash64 skips nulls, hence IS NULL. #}
+{% macro rows_of_newest_run(name) -%}
+SELECT
+    r.kafka_partition,
+    r.kafka_offset,
+    r.event_id,
+    r.event_type,
+    r.event_time,
+    r.product_id,
+    xxhash64({% for column in click_columns %}r.{{ column }}, r.{{ column }} IS NULL, {% endfor %}{{ macros.currency_of("r") }}) AS content
+FROM {{ table(name) }} AS r
+JOIN newest_offsets AS o
+    ON o.kafka_partition = r.kafka_partition AND r.kafka_offset >= o.start_offset AND r.kafka_offset < o.end_offset
+WHERE r.kafka_offset >= {{ lowest_start | literal }}
 {%- endmacro %}
 WITH newest_offsets AS (
-    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {{ table('curated.ingest_ledger') }}
-    GROUP BY kafka_partition
+    {{ macros.newest_offsets(table) }}
 ), events AS (
-    SELECT e.kafka_partition, e.kafka_offset, e.event_id, e.event_type, e.event_time, e.product_id, {{ all_columns("e") }} AS content
-    FROM {{ table('curated.events') }} AS e
-    JOIN newest_offsets AS o
-        ON o.kafka_partition = e.kafka_partition AND e.kafka_offset >= o.start_offset AND e.kafka_offset < o.end_offset
-    WHERE e.kafka_offset >= {{ lowest_start | literal }}
+    {{ rows_of_newest_run("curated.events") }}
 ), clicks AS (
-    SELECT c.kafka_partition, c.kafka_offset, c.event_id, c.event_type, c.event_time, c.product_id, {{ all_columns("c") }} AS content
-    FROM {{ table('raw.clicks') }} AS c
-    JOIN newest_offsets AS o
-        ON o.kafka_partition = c.kafka_partition AND c.kafka_offset >= o.start_offset AND c.kafka_offset < o.end_offset
-    WHERE c.kafka_offset >= {{ lowest_start | literal }}
+    {{ rows_of_newest_run("raw.clicks") }}
 )
 SELECT
     e.kafka_partition,

@@ -1,10 +1,9 @@
 -- severity: warn
 -- meaning: a Kafka offset of the newest run that is more than once in raw.clicks and raw.quarantine; the run counted it once
 -- owner: stream
+{% import "macros.sql" as macros %}
 WITH newest_offsets AS (
-    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {{ table('curated.ingest_ledger') }}
-    GROUP BY kafka_partition
+    {{ macros.newest_offsets(table) }}
 ), records AS (
     SELECT kafka_partition, kafka_offset FROM {{ table('raw.clicks') }}
     UNION ALL

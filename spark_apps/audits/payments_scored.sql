@@ -1,11 +1,10 @@
 -- severity: error
 -- meaning: a payment or sign-in of the newest run without a score of the stream or the nightly run, or with two scores of the nightly run
 -- owner: marts
+{% import "macros.sql" as macros %}
 WITH newest_offsets AS (
     -- Only the newest run: a nightly run of an earlier release may not have scored late events.
-    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {{ table('curated.ingest_ledger') }}
-    GROUP BY kafka_partition
+    {{ macros.newest_offsets(table) }}
 ), scores AS (
     SELECT event_id, 0 AS by_nightly_run FROM {{ table('raw.fraud_scores') }}
     UNION ALL

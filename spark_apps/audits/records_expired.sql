@@ -1,10 +1,9 @@
 -- severity: warn
 -- meaning: offsets of the newest run that Kafka deleted before the stream read them: their records are lost
 -- owner: stream
+{% import "macros.sql" as macros %}
 WITH newest_offsets AS (
-    SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
-    FROM {{ table('curated.ingest_ledger') }}
-    GROUP BY kafka_partition
+    {{ macros.newest_offsets(table) }}
 )
 SELECT g.kafka_partition, g.first_offset, g.end_offset, g.recorded_at
 FROM {{ table('landing.offset_gaps') }} AS g

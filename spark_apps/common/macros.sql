@@ -17,6 +17,13 @@ coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".q
 nullif(upper(trim({{ events }}.currency)), '')
 {%- endmacro %}
 
+{# The offset range of the newest run in each partition. `table` is the function of the template. #}
+{% macro newest_offsets(table) -%}
+SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
+FROM {{ table('curated.ingest_ledger') }}
+GROUP BY kafka_partition
+{%- endmacro %}
+
 {# Rows of the products that the shop has deleted; a product without any state is not among them. #}
 {% macro deleted_products(table) -%}
 SELECT product_id FROM {{ table('curated.products') }} GROUP BY product_id HAVING NOT bool_or(is_current)

@@ -30,6 +30,12 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
 SMALL = ("--users", "2000", "--products", "500", "--no-master-data")
 
 
+def live_shop(run: str, rate: int, seconds: int) -> tuple[str, ...]:
+    """Returns the command of a shop that sends events for some seconds; its ledger has the name `run`."""
+    seed = str(int(time.time()))
+    return ("tools.shop", "live", "--rate", str(rate), "--seconds", str(seconds), "--seed", seed, "--run", run, *SMALL)
+
+
 def ledger_balances(cluster: Cluster, run: str) -> bool:
     """Whether every acknowledged record of a shop's run is in the lake exactly once."""
     return cluster.tool_succeeds("tools.ledger", "check", "--run", run)
@@ -39,9 +45,7 @@ def ledger_balances(cluster: Cluster, run: str) -> bool:
 def test_a_killed_component_loses_and_duplicates_no_event(deployed: Cluster, measured: dict[str, Any], component: str) -> None:
     namespace, selector = STORES[component]
     run = f"kill-{component}-{int(time.time())}"
-    traffic = deployed.start_tool(
-        "tools.shop", "live", "--rate", str(RATE), "--seconds", str(SECONDS), "--seed", str(int(time.time())), "--run", run, *SMALL
-    )
+    traffic = deployed.start_tool(*live_shop(run, RATE, SECONDS))
     time.sleep(SECONDS / 3)
     killed = deployed.kill(namespace, selector)
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""The node is drained while the shop sends events: no acknowledged event is lost or doubled, and everything runs again after uncordon.
+"""The node is drained after the shop has sent events: none is lost or doubled, and everything runs again after uncordon.
 
 With several nodes the pods move to the others; with one they wait until it takes pods again. Each node with pods of the project is drained.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.cluster import client
 from tests.cluster.cluster import CLIENT, NAMESPACES, TOOLS, Cluster, is_ready
-from tests.cluster.test_50_kills import SMALL, ledger_balances, recommends, streams_run
+from tests.cluster.test_50_kills import ledger_balances, live_shop, recommends, streams_run
 from tests.shop_day import eventually
 
 RATE, SECONDS = 20, 20
@@ -44,8 +44,7 @@ def workloads_are_ready(cluster: Cluster) -> bool:
 
 def test_a_drained_node_loses_no_event(deployed: Cluster, measured: dict[str, Any]) -> None:
     run = f"drain-{int(time.time())}"
-    options = ("--rate", str(RATE), "--seconds", str(SECONDS), "--seed", str(int(time.time())), "--run", run, *SMALL)
-    deployed.tool("tools.shop", "live", *options)
+    deployed.tool(*live_shop(run, RATE, SECONDS))
     folder = deployed.python(READ_FOLDER)
     for node in nodes_with_pods(deployed):
         start = time.monotonic()

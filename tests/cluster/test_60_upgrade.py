@@ -10,12 +10,12 @@ import pytest
 
 from tests.cluster import overlay
 from tests.cluster.cluster import Cluster
-from tests.cluster.test_50_kills import SMALL, ledger_balances, streams_run
+from tests.cluster.test_50_kills import ledger_balances, live_shop, streams_run
 from tests.manifests.rendered import ROOT
 from tests.shop_day import eventually
 
 VERSION = os.environ.get("TEST_UPGRADE_TAG", "")
-# The most seconds without a list while one Ray head replaces another: docs/kubernetes.md promises no more.
+# The most seconds without a list while one Ray head replaces another, as docs/kubernetes.md says.
 LONGEST_GAP = 60
 # Asks for a list in a loop. Prints how many answers had which status, the longest time between two lists, and the other answers.
 CLIENT = """
@@ -46,8 +46,7 @@ print(json.dumps({"statuses": counts, "longest_gap": round(longest, 1), "others"
 @pytest.mark.skipif(not VERSION, reason="TEST_UPGRADE_TAG: the tag of the images of another version")
 def test_an_upgrade_loses_nothing(deployed: Cluster, measured: dict[str, Any], tmp_path: Path) -> None:
     run, seconds = f"upgrade-{int(time.time())}", 600
-    options = ("--rate", "20", "--seconds", str(seconds), "--seed", str(int(time.time())), "--run", run, *SMALL)
-    traffic = deployed.start_tool("tools.shop", "live", *options)
+    traffic = deployed.start_tool(*live_shop(run, 20, seconds))
     clients = [deployed.start_python(CLIENT, str(seconds)) for _ in range(4)]
     upgraded = Cluster(deployed.kubeconfig, overlay.write(tmp_path / "upgrade", deployed.kubeconfig, VERSION))
     upgraded.script("deploy-all", "--yes", "--skip-check")
@@ -81,9 +80,7 @@ def test_a_definition_that_does_not_run_is_rolled_back(deployed: Cluster, measur
     broken_text = text.replace("FROM records CROSS JOIN", "FROM missing_table CROSS JOIN")
     assert broken_text != text
     broken = Cluster(deployed.kubeconfig, overlay.write_with_file(tmp_path / "broken", deployed.overlay, SQL, broken_text))
-    traffic = deployed.start_tool(
-        "tools.shop", "live", "--rate", "20", "--seconds", "300", "--seed", str(int(time.time())), "--run", run, *SMALL
-    )
+    traffic = deployed.start_tool(*live_shop(run, 20, 300))
     broken.script("deploy-all", "--yes", "--skip-check")
     run_id = broken.trigger("clickstream_streams", run)
     eventually(lambda: broken.run_state("clickstream_streams", run_id) in {"success", "failed"}, "the deployment has ended", 1800, 10)

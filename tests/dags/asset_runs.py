@@ -7,7 +7,6 @@ It calls private methods of the scheduler, so a new minor version of Airflow may
 """
 
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -22,11 +21,10 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
-from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from tests.dags.manual_run import create_run
+from tests.dags.manual_run import create_database, create_run
 
 DAY = "2026-01-02"
 
@@ -58,8 +56,7 @@ def triggered_runs(session: Any) -> list[tuple[str, str, Any]]:
 
 
 def main(dag_id: str, task_id: str) -> None:
-    initdb()
-    subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, capture_output=True)
+    create_database()
     for partition_key, announced in ((None, False), (None, True), (DAY, True)):
         with create_session() as session:
             for dag in session.scalars(select(DagModel)):

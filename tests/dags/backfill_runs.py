@@ -5,7 +5,6 @@ REST API does, so a new minor version may break it.
 """
 
 import json
-import subprocess
 import sys
 from datetime import datetime
 
@@ -13,16 +12,15 @@ import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads t
 
 from airflow.models.backfill import _create_backfill
 from airflow.models.dagrun import DagRun
-from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from clickstream_contracts import names
+from tests.dags.manual_run import create_database
 
 
 def main(first: str, last: str) -> None:
-    initdb()
-    subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, capture_output=True)
+    create_database()
     _create_backfill(
         dag_id=names.NIGHTLY,
         from_date=datetime.fromisoformat(first),

@@ -6,17 +6,14 @@ of Airflow may break it.
 """
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads these environment variables when it is imported
 
-from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 
 from clickstream_contracts import names
-from tests.dags.manual_run import create_run
+from tests.dags.manual_run import create_database, create_run
 
 BEFORE = ["wait_for_lake", "pin_main", "create_branch", "dimensions", "curate", "marts", "seal"]
 AUDITED = [*BEFORE, "audit", "failed_audits"]
@@ -34,8 +31,7 @@ CASES: list[tuple[str, list[str], dict[str, str], list[str]]] = [
 
 
 def main() -> None:
-    initdb()
-    subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, capture_output=True)
+    create_database()
     for case in CASES:
         with create_session() as session:
             print(json.dumps([case[0], *play(session, *case)]))

@@ -5,18 +5,15 @@ run after these tasks succeeded. It calls methods of the scheduler, so a new min
 """
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import tests.plugins.environment  # noqa: F401  # isort: skip  # Airflow reads these environment variables when it is imported
 
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
-from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 
 from clickstream_contracts import names
-from tests.dags.manual_run import create_run
+from tests.dags.manual_run import create_database, create_run
 
 STEPS = ["pin_main", "start", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
 # Name, state of the task that ends or interrupts the rollout, that task, and whether the run is marked as failed then.
@@ -32,8 +29,7 @@ CASES = [
 
 
 def main() -> None:
-    initdb()
-    subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], check=True, capture_output=True)
+    create_database()
     for case in CASES:
         with create_session() as session:
             print(json.dumps([case[0], *play(session, *case)]))

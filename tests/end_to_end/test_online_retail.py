@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from clickstream_contracts import names
+from tests.evaluation_data import evaluation_file
 from tests.shop_day import Shop
 
 # 540,000 events of 305 days.
@@ -24,10 +25,7 @@ REJECTED = 7
 
 @pytest.fixture(scope="module")
 def file(data_dir: Path) -> Path:
-    path = data_dir / "online-retail" / "online_retail.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path} does not exist: set CLICKSTREAM_DATA to the evaluation data")
-    return path
+    return evaluation_file(data_dir, "online-retail/online_retail.csv.gz")
 
 
 @pytest.fixture(scope="module")

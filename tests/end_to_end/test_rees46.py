@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.evaluation_data import evaluation_file
 from tests.shop_day import Shop
 from tools.kafka.reader import end_offsets
 from tools.lake import catalog
@@ -17,10 +18,7 @@ LINES = 17_435
 
 @pytest.fixture(scope="module")
 def file(data_dir: Path) -> Path:
-    path = data_dir / "rees46-sample" / "events_2019-10-01_first3h.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path} does not exist: set CLICKSTREAM_DATA_DIR to the evaluation data")
-    return path
+    return evaluation_file(data_dir, "rees46-sample/events_2019-10-01_first3h.csv.gz")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.evaluation_data import evaluation_file
 from tools.common.command import UsageError
 from tools.replay import mapping as mappings
 from tools.replay import sources
@@ -187,9 +188,7 @@ def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
 
 
 def test_every_line_of_the_real_file_is_counted(data_dir: Path) -> None:
-    path = data_dir / "rees46-sample" / "events_2019-10-01_first3h.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path} does not exist: set CLICKSTREAM_DATA_DIR to the evaluation data")
+    path = evaluation_file(data_dir, "rees46-sample/events_2019-10-01_first3h.csv.gz")
     events, rejected, products = mapped(path, "rees46")
     assert len(events) + len(rejected) == 17_435
     assert [(r.line.number, r.reason) for r in rejected] == [(17_436, "8 values for 9 columns")]

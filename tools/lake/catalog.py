@@ -1,11 +1,12 @@
 """The Iceberg catalog at a Nessie ref, and the tables as the contracts define them."""
 
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import parse_transform
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts import names, render, schema
 from clickstream_contracts.settings import Settings
@@ -13,6 +14,10 @@ from tools.lake.object_store import ensure_bucket
 
 # Iceberg numbers partition fields from 1000 on.
 FIRST_PARTITION_FIELD_ID = 1000
+# Decorator of functions that read a table and commit to it: another writer's commit repeats them.
+retry_conflicts = retry(
+    retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True
+)
 
 
 def open_catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError
@@ -30,7 +28,7 @@ def check(rates: pa.Table, path: Path) -> None:
 
 
 # The nightly run reads one commit of the table, so it sees all rates of a file or none.
-@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
+@catalog.retry_conflicts
 def store(settings: Settings, rates: pa.Table, path: Path, *, replace: bool = False) -> int:
     """Store the rates of a file; returns how many of them the table did not hold.
 

@@ -9,8 +9,6 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
-from pyiceberg.exceptions import CommitFailedException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts import schema
 from clickstream_contracts.settings import Settings
@@ -24,7 +22,7 @@ app = new_app(__doc__)
 
 
 # Two shops may append at the same time: the one whose commit fails reads the table again and repeats the whole append.
-@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
+@catalog.retry_conflicts
 def append(settings: Settings, table: str, states: pa.Table) -> int:
     """Append the states that the table does not hold yet; returns how many."""
     target = catalog.open_catalog(settings).load_table(table)

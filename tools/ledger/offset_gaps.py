@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import CommitFailedException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
+from tools.lake.catalog import retry_conflicts
 from tools.ledger.kafka_gaps import Gap
 from tools.ledger.offset_ranges import Range, union
 
@@ -28,7 +27,7 @@ def recorded(catalog: RestCatalog, starts: Mapping[int, int]) -> dict[int, list[
 
 
 # The nightly run and the command `repair` may append at the same time.
-@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
+@retry_conflicts
 def append(catalog: RestCatalog, gaps: Iterable[Gap]) -> None:
     """Append gaps to the table on main."""
     now = datetime.now(UTC)

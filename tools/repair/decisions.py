@@ -10,9 +10,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import CommitFailedException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
+from tools.lake.catalog import retry_conflicts
 from tools.repair.quarantine import QuarantinedRecord, Selection
 
 TABLE = "landing.quarantine_decisions"
@@ -38,7 +37,7 @@ def accepted(records: Iterable[QuarantinedRecord], selection: Selection) -> Acce
 
 
 # Another command or the nightly run may commit at the same time.
-@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True)
+@retry_conflicts
 def record(catalog: RestCatalog, accepted: Accepted, selection: Selection, reason: str) -> str:
     """Append a decision on main; returns its id."""
     decision = {

@@ -6,10 +6,8 @@ or `http` for a webhook (Airflow's page offers `http` only with the HTTP provide
 
 import html
 import logging
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 from airflow.sdk import Connection, Context
@@ -19,6 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 from clickstream.hooks.http_client import is_transient
 from clickstream.notifications.message import Message
 from clickstream_contracts import names
+from clickstream_contracts.lake_clients import tls_context
 from clickstream_contracts.settings import Settings
 
 CONNECTION = "clickstream_notifications"
@@ -70,7 +69,7 @@ def send_webhook(connection: Connection, message: Message, context: Context) -> 
     headers = {"Authorization": str(extra["authorization"])} if extra.get("authorization") else {}
     retrying = Retrying(retry=retry_if_exception(is_transient), stop=stop_after_attempt(ATTEMPTS), wait=wait_fixed(1), reraise=True)
     # Unlike the project's own services, a webhook may be behind the proxy of the environment.
-    with _silent_http_log(), httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers, verify=_tls_context()) as client:
+    with _silent_http_log(), httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers, verify=tls_context(Settings.from_env())) as client:
         retrying(lambda: client.post(_address(connection), json=body).raise_for_status())
 
 
@@ -92,11 +91,6 @@ def _address(connection: Connection) -> str:
     if not address.startswith(("http://", "https://")):
         raise NotificationError(f"connection {connection.conn_id} has no address: its password is the address of the webhook, https://...")
     return address
-
-
-def _tls_context() -> Any:
-    bundle = Settings.from_env().ca_bundle
-    return ssl.create_default_context(cafile=bundle) if bundle else True
 
 
 @contextmanager
