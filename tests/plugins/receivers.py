@@ -24,8 +24,8 @@ class Webhook:
 
 
 @contextmanager
-def webhook(*statuses: int) -> Iterator[Webhook]:
-    """Runs an HTTP server."""
+def webhook(*statuses: int, host: str = "127.0.0.1") -> Iterator[Webhook]:
+    """Runs an HTTP server on an address of this machine."""
     state = Webhook(list(statuses) or [200])
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,8 +39,8 @@ def webhook(*statuses: int) -> Iterator[Webhook]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
-        state.uri = f"http://127.0.0.1:{port}"
+    with _serving(ThreadingHTTPServer((host, 0), Handler)) as port:
+        state.uri = f"http://{host}:{port}"
         yield state
 
 
