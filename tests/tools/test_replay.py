@@ -60,6 +60,7 @@ def test_rees46_lines_become_events_of_the_contract(tmp_path: Path, name: str) -
         "user_id": "541312140",
         "session_id": "72d76fde",
         "schema_version": 1,
+        "producer": "replay-rees46",
     }
     assert events[1]["event_type"] == "add_to_cart"
     assert [s["brand"] for s in products.states] == ["shiseido"]

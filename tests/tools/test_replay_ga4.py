@@ -17,6 +17,7 @@ def replayed() -> Replayed:
 def test_ga4_events_have_all_fields_of_the_export() -> None:
     events = replayed().events
     visitor = {"user_id": "11.22", "device_id": "11.22", "session_id": "11.22.1762160400", "schema_version": 1}
+    visitor["producer"] = "replay-ga4"
     assert [without(event, "event_id") for event in events[:3]] == [
         visitor | {"event_type": "page_view", "event_time": START, "referrer": "https://search.example/"},
         visitor | {"event_type": "search", "event_time": START + 1000, "search_query": "null"},

@@ -44,7 +44,7 @@ def test_each_line_of_a_sample_is_sent_or_rejected(mapping: str) -> None:
 def test_segment_calls_become_events_and_each_product_an_order_line() -> None:
     sample = replayed("segment")
     visit = {
-        "device_id": "an-9", "session_id": "an-9.1762160400", "schema_version": 1,
+        "device_id": "an-9", "session_id": "an-9.1762160400", "schema_version": 1, "producer": "replay-segment",
         "user_agent": "Mozilla/5.0", "referrer": "https://search.example/",
     }  # fmt: skip
     anonymous, known = visit | {"user_id": "an-9"}, visit | {"user_id": "u-3"}
@@ -93,6 +93,7 @@ def test_snowplow_events_have_their_entities_and_page_titles_with_quotes() -> No
     sample = replayed("snowplow")
     common = {
         "device_id": "d-5e21", "session_id": "s-77f0", "country": "DE", "latitude": 52.52, "longitude": 13.4, "schema_version": 1,
+        "producer": "replay-snowplow",
         "user_agent": "Mozilla/5.0", "referrer": "https://search.example/",
     }  # fmt: skip
     assert sample.events[0] == common | {
@@ -133,7 +134,7 @@ def test_matomo_visits_give_an_event_for_each_action_and_each_product_of_an_orde
     sample = replayed("matomo")
     visit = {
         "user_id": "u-3", "device_id": "a1b2c3d4e5f60718", "session_id": "501", "country": "DE", "currency": "EUR",
-        "referrer": "https://search.example/", "schema_version": 1,
+        "referrer": "https://search.example/", "schema_version": 1, "producer": "replay-matomo",
     }  # fmt: skip
     order = {"event_type": "purchase", "order_id": "M-1", "event_time": START + 60_000}
     assert sample.events[:3] == [
@@ -164,7 +165,7 @@ def test_shopify_rows_of_an_order_share_what_its_first_row_has() -> None:
     sample = replayed("shopify")
     order = {
         "event_type": "purchase", "event_time": START + 300_000, "order_id": "#1001", "session_id": "#1001",
-        "user_id": hashed("ann@example.com"), "currency": "EUR", "coupon": "CUPS", "schema_version": 1,
+        "user_id": hashed("ann@example.com"), "currency": "EUR", "coupon": "CUPS", "schema_version": 1, "producer": "replay-shopify",
     }  # fmt: skip
     assert [without(event, "event_id") for event in sample.events[:2]] == [
         order | {"product_id": "cup-1", "quantity": 3, "price": 9.5},
@@ -194,7 +195,7 @@ def test_no_e_mail_address_of_a_file_is_sent() -> None:
 def test_woocommerce_totals_are_divided_without_losing_a_cent() -> None:
     sample = replayed("woocommerce")
     order = {"event_type": "purchase", "event_time": START + 300_000, "order_id": "7001", "session_id": "7001", "user_id": "17",
-             "currency": "EUR", "schema_version": 1}  # fmt: skip
+             "currency": "EUR", "schema_version": 1, "producer": "replay-woocommerce"}  # fmt: skip
     assert sample.events[:3] == [
         order | {"event_id": "7001-31", "product_id": "cup-1", "quantity": 2, "price": 3.33},
         order | {"event_id": "7001-31-1", "product_id": "cup-1", "quantity": 1, "price": 3.34},

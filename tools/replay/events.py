@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -23,6 +23,8 @@ from tools.replay.mapped_lines import Rejected as Rejected
 from tools.replay.order_lines import Orders
 
 State = dict[str, Any]
+# Characters of an event's producer, from the name of the mapping.
+MAX_PRODUCER: Final = 128
 
 
 @dataclass
@@ -143,6 +145,7 @@ def _events(line: Line, mapping: Mapping, sessions: Sessions | None, limits: Eve
         # Before a session is derived: rejected lines are in no session.
         _require_valid(event, limits)
         _complete(event, line_hash, number, sessions)
+        event.setdefault("producer", f"replay-{mapping.name}"[:MAX_PRODUCER])
         _require_valid({name: event[name] for name in DERIVED_FIELDS}, limits)
     return events
 

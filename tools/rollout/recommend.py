@@ -110,6 +110,7 @@ def _view_event(event_id: str, user: str, product: dict[str, Any]) -> bytes:
         "user_id": user,
         "session_id": user,
         "schema_version": names.EVENT_VERSION,
+        "producer": "recommend",
         "event_type": "view_item",
         "product_id": product["product_id"],
         "quantity": 1,

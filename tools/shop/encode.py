@@ -20,7 +20,9 @@ from tools.shop.world import World
 COLUMNS = (
     "event_id", "event_type", "event_time", "user_id", "session_id", "device_id", "product_id", "quantity", "price",
     "currency", "ip_hash", "country", "latitude", "longitude", "user_agent", "referrer", "schema_version",
+    "producer",
 )  # fmt: skip
+PRODUCER = "shop-simulator"
 FIRST_BROKEN, LAST_BROKEN = kind_code(next(iter(BROKEN))), kind_code(list(BROKEN)[-1])
 # Positions in an entry of calibration.PLACES.
 LATITUDE, LONGITUDE = 3, 4
@@ -80,6 +82,7 @@ class Encoder:
             "session_id": [f"s-{x:x}" for x in rows["session"].tolist()],
             "device_id": [f"d-{x:x}" for x in rows["device"].tolist()],
             "schema_version": [names.EVENT_VERSION] * len(rows),
+            "producer": [PRODUCER] * len(rows),
         }
 
     def _product(self, rows: Rows) -> dict[str, list[Any]]:

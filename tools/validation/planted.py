@@ -58,6 +58,7 @@ def events(run: str, now_ms: int) -> list[dict[str, object]]:
             "device_id": user_id,
             "user_agent": USER_AGENT,
             "schema_version": names.EVENT_VERSION,
+            "producer": "validation",
         }
         for number in range(BURST)
     ]
