@@ -32,7 +32,6 @@ demo: setup ## Start everything, send simulated days, publish, train, roll out a
 
 test: setup setup-ray setup-checks ## All tests, engines included
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-packages
-	@.venvs/ray/bin/python -m pytest tests/ray_apps
 	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
 
 # Packages whose tests start few engines run beside Spark's: two cores have work for both.
@@ -44,6 +43,7 @@ test-packages:
 	@.venvs/airflow/bin/python -m pytest tests/dags tests/plugins
 	@.venvs/flink/bin/python -m pytest tests/flink_apps
 	@$(RUN) -m pytest tests/manifests
+	@.venvs/ray/bin/python -m pytest tests/ray_apps
 
 check: setup-checks ## Lint, types, import rules and unit tests; starts no engine
 	@.venvs/tools/bin/ruff check . && .venvs/tools/bin/ruff format --check . && .venvs/tools/bin/mypy $(PACKAGES)

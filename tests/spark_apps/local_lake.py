@@ -134,13 +134,30 @@ class LocalLake:
         code = app.main(argv, lambda settings, ref, name: self.lake)
         return code, Receipt.from_json(path.read_text())
 
+    def curate(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
+        """Run curate without publishing; returns its receipt."""
+        code, receipt = self.run(curate, "--end-offsets", json.dumps(self.offsets), *args, run=run, day=day)
+        assert (code, receipt.error) == (0, "")
+        return receipt
+
+    def publish_curated(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
+        """Run curate only and publish the result; returns its receipt."""
+        receipt = self.curate(*args, run=run, day=day)
+        self.publish()
+        return receipt
+
     def recompute(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
         """Run dimensions, curate and marts without publishing; returns the receipt of curate."""
         assert self.run(dimensions, day=day)[0] == 0
-        code, receipt = self.run(curate, "--end-offsets", json.dumps(self.offsets), *args, run=run, day=day)
-        assert (code, receipt.error) == (0, "")
+        receipt = self.curate(*args, run=run, day=day)
         code, marts_receipt = self.run(marts, "--days", ",".join(receipt.facts["days"]), day=day)
         assert (code, marts_receipt.error) == (0, "")
+        return receipt
+
+    def publish_unaudited(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:
+        """Run dimensions, curate and marts and publish the result; returns the receipt of curate. A third faster than `nightly`."""
+        receipt = self.recompute(*args, run=run, day=day)
+        self.publish()
         return receipt
 
     def nightly(self, *args: str, run: str = "", day: str = "2026-01-02") -> Receipt:

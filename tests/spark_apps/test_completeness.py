@@ -27,7 +27,7 @@ def completeness(lake: LocalLake, table: str) -> dict[str, bool]:
 def test_a_day_is_incomplete_until_a_run_of_that_day_or_a_later_one(lake: LocalLake) -> None:
     purchase = {"event_type": "purchase", "price": "5.00", "currency": "EUR", "order_id": "o1"}
     lake.send(view("a", "2 10:00"), view("b", "3 00:30"), view("c", "3 00:40") | purchase)
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     for table in ("marts.funnel_daily", "marts.product_daily"):
         assert completeness(lake, table) == {"2026-01-02": True, "2026-01-03": False}
     assert completeness(lake, "marts.revenue_daily") == {"2026-01-03": False}
@@ -43,7 +43,7 @@ def test_a_day_is_incomplete_until_a_run_of_that_day_or_a_later_one(lake: LocalL
 def test_a_run_without_new_records_fails_for_a_day_with_few_events_or_none(lake: LocalLake) -> None:
     # The run of the second also publishes the first hours of the third.
     lake.send(*(view(f"v{n}", "2 10:00") for n in range(110)), *(view(f"w{n}", "3 00:30") for n in range(10)))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_curated(run="one", day="2026-01-02")
 
     def run(day: str, *args: str) -> tuple[int, Receipt]:
         return lake.run(curate, "--end-offsets", f'{{"0": {lake.offsets[0]}}}', *args, day=day)

@@ -72,10 +72,10 @@ def three_runs(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLak
     lake.insert("landing.products", *products())
     lake.send(*first_events())
     lake.quarantine(2)
-    lake.receipts.append(lake.nightly(run="one", day="2026-01-02"))
+    lake.receipts.append(lake.publish_unaudited(run="one", day="2026-01-02"))
     lake.insert("landing.products", correction())
     lake.send(*second_events())
-    lake.receipts.append(lake.nightly(run="two", day="2026-01-03"))
+    lake.receipts.append(lake.publish_unaudited(run="two", day="2026-01-03"))
     lake.send(*third_events())
     lake.receipts.append(lake.nightly(run="three", day="2026-01-04"))
     return lake
@@ -90,7 +90,7 @@ def one_run(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
     lake.quarantine(2)
     lake.send(*second_events())
     lake.send(*third_events())
-    lake.nightly(run="all", day="2026-01-04")
+    lake.publish_unaudited(run="all", day="2026-01-04")
     return lake
 
 
@@ -138,7 +138,7 @@ def test_an_amount_without_quantity_is_the_price(lake: LocalLake) -> None:
 def test_events_written_before_the_column_amount_existed_count_fully(lake: LocalLake) -> None:
     purchase = {"user_id": "u1", "product_id": "p1", "price": "10.00", "quantity": 2, "currency": "EUR", "order_id": "o1"}
     lake.send(event("x", "purchase", "2 23:50", "s1", **purchase))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     # An added column is null in all rows written before.
     old_rows = lake.table("curated.events").drop("amount").selectExpr("*", "CAST(NULL AS DECIMAL(18, 2)) AS amount")
     lake.lake.replace("curated.events", old_rows.localCheckpoint())
@@ -176,7 +176,7 @@ def test_an_order_that_spans_two_affected_time_ranges_is_counted_once(lake: Loca
     order = {"user_id": "u1", "product_id": "p1", "price": "10.00", "quantity": 1, "currency": "EUR", "order_id": "long"}
     lake.send(event("purchase", "purchase", "1 10:00", "s1", **order), event("refund", "refund", "8 10:00", "s2", **order))
     lake.send(event("other", "page_view", "5 09:00", "s3"))
-    lake.nightly(run="one", day="2026-01-08")
+    lake.publish_unaudited(run="one", day="2026-01-08")
     lake.send(event("late", "page_view", "5 10:00", "s3"), event("new", "page_view", "8 11:00", "s4"))
     lake.nightly(run="two", day="2026-01-09")
     [row] = lake.rows("curated.orders", "order_id", "lines", "revenue", "refunded")
@@ -236,7 +236,7 @@ def test_a_rebuild_that_begins_after_its_day_is_an_error(three_runs: LocalLake) 
 def test_a_second_attempt_on_the_same_branch_equals_the_first(new_lake: Callable[[], LocalLake]) -> None:
     lake = new_lake()
     lake.send(event("x", "view_item", "2 10:00", "s1", product_id="p1"))
-    lake.nightly(run="one")
+    lake.publish_unaudited(run="one")
     lake.send(event("y", "view_item", "2 10:10", "s1", product_id="p1"), event("x", "view_item", "3 10:00", "s2"))
     first = lake.recompute(run="two")
     contents = lake.contents()

@@ -65,7 +65,7 @@ def test_each_event_and_each_alert_counts_once_on_its_day(lake: LocalLake) -> No
 def test_scores_that_reach_the_lake_late_are_counted_by_the_next_run(lake: LocalLake) -> None:
     lake.send({"event_id": "x", "event_type": "page_view", "event_time": "2 10:00", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("a", "2 10:00", "allow", ""))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     lake.send({"event_id": "y", "event_type": "page_view", "event_time": "3 10:00", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("b", "2 10:01", "review", "rapid_fire"))
     lake.nightly(run="two", day="2026-01-03")
@@ -77,7 +77,7 @@ def test_a_payment_and_an_alert_that_are_sent_again_with_another_day_count_on_th
     lake.send({"event_id": "a", "event_type": "purchase", "event_time": "3 00:00:03", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("a", "2 23:59:58", "allow", ""), score("a", "3 00:00:03", "review", "rapid_fire"))
     lake.insert("raw.fraud_alerts", alert("1", "2 23:59:58", "rapid_fire", "u1"), alert("1", "3 00:00:03", "rapid_fire", "u1"))
-    lake.nightly(run="one", day="2026-01-03")
+    lake.publish_unaudited(run="one", day="2026-01-03")
     expected = {
         ("2026-01-02", "all"): (1, 1, 1, 0, 0, Decimal("0.00")),
         ("2026-01-02", "rapid_fire"): (1, 1, 0, 0, 0, Decimal("0.00")),
@@ -90,7 +90,7 @@ def test_a_payment_and_an_alert_that_are_sent_again_with_another_day_count_on_th
 
 def test_a_late_score_gives_way_to_the_score_of_the_stream_on_another_day(lake: LocalLake) -> None:
     lake.send({"event_id": "a", "event_type": "purchase", "event_time": "2 10:00", "session_id": "s"})
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     assert fraud_daily(lake) == {("2026-01-02", "all"): (0, 0, 1, 0, 0, Decimal("0.00"))}
     lake.send({"event_id": "a", "event_type": "purchase", "event_time": "4 10:00", "session_id": "s"})
     lake.insert("raw.fraud_scores", score("a", "4 10:00", "block", ""))

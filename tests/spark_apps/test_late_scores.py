@@ -98,7 +98,7 @@ def test_events_without_a_score_are_scored_as_by_the_oracle(lake: LocalLake) -> 
 def test_a_later_score_of_the_stream_replaces_that_of_the_nightly_run(lake: LocalLake) -> None:
     purchase = {"event_type": "purchase", "session_id": "s1", "price": "10.00", "quantity": 1}
     lake.send({"event_id": "a", "event_time": "2 10:00", **purchase})
-    lake.nightly(run="one")
+    lake.publish_unaudited(run="one")
     assert lake.rows("marts.late_fraud_scores", "event_id") == ["a"]
     kafka = {"kafka_partition": 0, "kafka_offset": 0, "ingested_at": at("70 00:00")}
     lake.insert("raw.fraud_scores", kafka | {"event_id": "a", "event_time": at("2 10:00"), "decision": "review", "patterns": "rapid_fire"})
@@ -115,7 +115,7 @@ def test_an_event_whose_repeat_on_another_day_was_scored_is_not_scored_again(lak
     lake.insert(
         "raw.fraud_scores", arrived | {"event_id": "a", "event_time": at("4 10:00"), "decision": "review", "patterns": "rapid_fire"}
     )
-    lake.nightly(run="one", day="2026-01-04")
+    lake.publish_unaudited(run="one", day="2026-01-04")
     assert lake.rows("curated.events", "event_day") == [at("2 00:00").date()]
     assert lake.rows("marts.late_fraud_scores", "event_id") == []
     assert {str(day) for day in lake.rows("marts.fraud_daily", "day")} == {"2026-01-04"}

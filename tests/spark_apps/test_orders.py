@@ -155,7 +155,7 @@ def test_guests_are_buyers_and_unknown_sessions_are_counted(shop: LocalLake) -> 
 
 def test_a_repeat_that_arrives_nights_later_changes_no_revenue(lake: LocalLake) -> None:
     lake.send(line("a", "o1", session_id="s1"))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     before = lake.contents("curated.ingest_ledger")
     lake.send(line("b", "o1", "5 10:00", session_id="s2"))
     lake.nightly(run="two", day="2026-01-05")
@@ -168,10 +168,10 @@ def test_a_repeat_that_arrives_nights_later_changes_no_revenue(lake: LocalLake) 
 
 def test_orders_of_an_earlier_release_stay_as_they_are_until_they_change(lake: LocalLake) -> None:
     lake.send(line("a", "o1"), line("b", "o1", "2 10:01"), line("c", "o2"))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     as_earlier_release(lake)
     lake.send({"event_id": "view", "event_type": "view_item", "event_time": "4 10:00", "session_id": "s9", "product_id": "kettle"})
-    lake.nightly(run="two", day="2026-01-04")
+    lake.publish_unaudited(run="two", day="2026-01-04")
     assert rows(lake, "curated.orders", "order_id", "lines", "string(revenue)") == [("o1", 2, "99.80"), ("o2", 1, "49.90")]
     lake.send(line("d", "o1", "5 10:00", "refund"))
     lake.nightly(run="three", day="2026-01-05")
@@ -190,7 +190,7 @@ def test_refunds_are_also_counted_on_the_day_on_which_they_were_made(shop: Local
 def test_a_late_order_changes_the_day_of_its_refund(lake: LocalLake) -> None:
     """A refund without a price has that of its purchase, which may arrive in a later run."""
     lake.send(line("back", "o1", "5 10:00", "refund", price=None))
-    lake.nightly(run="one", day="2026-01-05")
+    lake.publish_unaudited(run="one", day="2026-01-05")
     assert rows(lake, "marts.refunds_daily", "string(day)", "refunds", "string(refunded)") == [("2026-01-05", 1, "0.00")]
     lake.send(line("bought", "o1", "2 10:00"))
     lake.nightly(run="two", day="2026-01-06")
@@ -199,7 +199,7 @@ def test_a_late_order_changes_the_day_of_its_refund(lake: LocalLake) -> None:
 
 def test_a_new_table_of_refunds_has_the_days_of_earlier_runs(lake: LocalLake) -> None:
     lake.send(line("bought", "o1"), line("back", "o1", "3 10:00", "refund"))
-    lake.nightly(run="one", day="2026-01-03")
+    lake.publish_unaudited(run="one", day="2026-01-03")
     lake.lake.replace("marts.refunds_daily", lake.table("marts.refunds_daily").where("false"))
     lake.publish()
     lake.send({"event_id": "view", "event_type": "view_item", "event_time": "6 10:00", "session_id": "s9", "product_id": "kettle"})

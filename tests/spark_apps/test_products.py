@@ -75,11 +75,11 @@ def test_events_after_a_deletion_that_is_reported_late_have_no_version(new_lake:
     lake = new_lake()
     lake.insert("landing.products", state("1 00:00", category="cups"))
     lake.send(view(1, "2 10:00", "p1"), view(2, "3 10:00", "p1", "t"))
-    lake.nightly(run="one", day="2026-01-03")
+    lake.publish_unaudited(run="one", day="2026-01-03")
     assert lake.rows("curated.events", "event_id", "product_category") == [("v1", "cups"), ("v2", "cups")]
     lake.insert("landing.products", state("3 00:00", deleted=True))
     lake.send(view(3, "4 10:00", "p2"))
-    lake.nightly(run="two", day="2026-01-04")
+    lake.publish_unaudited(run="two", day="2026-01-04")
     assert lake.rows("curated.events", "event_id", "product_category") == [("v1", "cups"), ("v2", None), ("v3", None)]
     # The deletion is taken back.
     lake.insert("landing.products", state("3 00:00:01", deleted=False))

@@ -46,7 +46,7 @@ def test_most_purchases_in_quarantine_fail_although_they_are_few_of_all_records(
     # As many records of a large type, and of none, are below 1 %.
     quarantine(lake, 24, broken("page_view"))
     quarantine(lake, 24, b"\xff\xfe")
-    lake.recompute()
+    lake.curate()
     assert audit(lake, "quarantine_rate") == [{"event_type": "purchase", "producer": "", "records": "30", "quarantined": "24"}]
 
 
@@ -54,7 +54,7 @@ def test_a_producer_is_judged_apart_from_the_others(lake: LocalLake) -> None:
     send(lake, 3000, "page_view", "web-1")
     send(lake, 500, "page_view", "web-2")
     quarantine(lake, 25, broken("page_view", "web-2"))
-    lake.recompute()
+    lake.curate()
     assert [(row["producer"], row["records"]) for row in audit(lake, "quarantine_rate")] == [("web-2", "525")]
 
 
@@ -62,20 +62,20 @@ def test_a_producer_is_judged_apart_from_the_others(lake: LocalLake) -> None:
 def test_unreadable_records_count_with_all_records(lake: LocalLake, count: int, rows: list[tuple[str, str]]) -> None:
     send(lake, 900, "page_view")
     quarantine(lake, count, b"not json")
-    lake.recompute()
+    lake.curate()
     assert [(row["event_type"], row["producer"]) for row in audit(lake, "quarantine_rate")] == rows
 
 
 def test_a_decision_lets_the_run_be_published_and_later_records_are_judged_again(lake: LocalLake) -> None:
     send(lake, 10, "page_view")
     quarantine(lake, 200, b"not json")
-    lake.recompute()
+    lake.curate()
     assert audit(lake, "quarantine_rate")
     accept(lake, 10, 210)
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     assert lake.rows("curated.ingest_ledger", "run", "accepted", "quarantined") == [("one", 10, 200)]
     quarantine(lake, 200, b"not json")
-    lake.recompute(run="two")
+    lake.curate(run="two")
     assert audit(lake, "quarantine_rate")
     assert audit(lake, "quarantine_accepted") == []
 
@@ -86,7 +86,7 @@ def test_a_decision_accepts_only_what_it_names(lake: LocalLake) -> None:
     quarantine(lake, 30, broken("login", "web-1"))
     accept(lake, 0, 70, event_type="purchase", producer="web-1", quarantine_reason="bad_type")
     accept(lake, 0, 70, event_type="login", producer="web-2")
-    lake.recompute()
+    lake.curate()
     assert [row["event_type"] for row in audit(lake, "quarantine_rate")] == ["login"]
     assert audit(lake, "quarantine_accepted") == [{"decision_id": "d1", "reason": "a test", "decided_by": "me@here", "records": "30"}]
 
@@ -94,10 +94,10 @@ def test_a_decision_accepts_only_what_it_names(lake: LocalLake) -> None:
 def test_published_runs_are_not_judged_again(lake: LocalLake) -> None:
     send(lake, 10, "page_view")
     quarantine(lake, 200, b"not json")
-    lake.recompute(run="one")
+    lake.curate(run="one")
     lake.publish()
     send(lake, 10, "page_view")
-    lake.recompute(run="two")
+    lake.curate(run="two")
     assert audit(lake, "quarantine_rate") == []
 
 
@@ -108,13 +108,13 @@ BOUNDED = ("quarantine_rate", "ledger_balances", "offsets_unique", "events_compl
 def test_audits_of_the_newest_run_do_not_read_the_raw_files_of_earlier_runs(lake: LocalLake) -> None:
     send(lake, 10, "page_view")
     quarantine(lake, 10, b"not json")
-    lake.recompute(run="one")
+    lake.curate(run="one")
     lake.publish()
     rows = [row for table in RAW for row in lake.spark.table(f"{lake.catalog.name(table)}.files").collect()]
     published_files = [Path(row["file_path"].removeprefix("file:")) for row in rows]
     send(lake, 10, "page_view")
     quarantine(lake, 200, b"not json")
-    lake.recompute(run="two")
+    lake.curate(run="two")
     assert len(published_files) == 2
     for file in published_files:
         file.unlink()

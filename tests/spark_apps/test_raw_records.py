@@ -34,7 +34,7 @@ def test_rows_that_the_stream_wrote_twice_count_once_and_are_a_warning(lake: Loc
     write_again(lake, "raw.quarantine")
     # The same record with another verdict: a changed definition has judged it again.
     lake.insert("raw.quarantine", {"kafka_partition": 0, "kafka_offset": 0, "ingested_at": FIRST_ARRIVAL, "reason": "bad_value"})
-    lake.nightly(run="one")
+    lake.publish_unaudited(run="one")
     assert lake.rows("curated.ingest_ledger", *LEDGER) == [("one", 0, 0, 5, 2, 1, 2, 0, 6)]
     assert lake.rows("curated.events", "event_id") == ["a", "b"]
     assert lake.rows("marts.product_daily", "views") == [2]
@@ -52,11 +52,11 @@ def test_recorded_gaps_are_accounted_for_once_however_often_they_are_recorded(la
     lake.send(view("b", "2 10:01"))
     lake.offsets[0] += 1
     lake.insert("landing.offset_gaps", gap(0, 100, "expired"), gap(0, 60, "expired"), gap(101, 104), gap(102, 104), gap(105, 106))
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     assert lake.rows("curated.ingest_ledger", *LEDGER) == [("one", 0, 0, 106, 2, 0, 0, 104, 0)]
     assert audit(lake, "records_expired").rows == 0, "they were deleted before the stream was first started"
     lake.send(view("c", "2 10:02"))
-    lake.nightly(run="two")
+    lake.publish_curated(run="two")
     assert lake.rows("curated.ingest_ledger", *LEDGER)[1] == ("two", 0, 106, 107, 1, 0, 0, 0, 0)
 
 
@@ -74,14 +74,14 @@ def test_an_offset_that_is_neither_in_the_lake_nor_a_gap_is_a_loss(lake: LocalLa
     lake.offsets[0] += 2
     lake.send(view("b", "2 10:01"))
     lake.insert("landing.offset_gaps", gap(1, 2))
-    lake.recompute()
+    lake.curate()
     assert audit(lake, "ledger_balances").rows == 1
 
 
 def test_a_gap_whose_record_is_in_the_lake_after_all_does_not_unbalance_the_ledger(lake: LocalLake) -> None:
     lake.send(view("a", "2 10:00"), view("b", "2 10:01"))
     lake.insert("landing.offset_gaps", gap(1, 2, "expired"))
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     assert lake.rows("curated.ingest_ledger", *LEDGER) == [("one", 0, 0, 2, 2, 0, 0, 0, 0)]
 
 
@@ -89,7 +89,7 @@ def test_a_topic_that_was_created_again_continues(lake: LocalLake) -> None:
     lake.send(view("a", "2 10:00"), view("b", "2 10:01"), view("old", "2 10:03"))
     lake.quarantine(1)
     lake.offsets[0] -= 2
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     # The topic begins at offset 0 again; the last click and the quarantine of the old topic are not published yet.
     lake.offsets[0] = 0
     later = FIRST_ARRIVAL + timedelta(days=1)
@@ -97,30 +97,30 @@ def test_a_topic_that_was_created_again_continues(lake: LocalLake) -> None:
     lake.send(view("c", "3 10:00", ingested_at=later), view("a", "3 10:00", ingested_at=later), view("d", "3 10:01", ingested_at=later))
     lake.insert("landing.topic_recreations", recreation)
     lake.offsets[0] += 4
-    lake.nightly(run="two")
+    lake.publish_curated(run="two")
     assert lake.rows("curated.ingest_ledger", *LEDGER) == [("one", 0, 0, 2, 2, 0, 0, 0, 0), ("two", 0, 2, 7, 3, 1, 1, 0, 0)]
     assert lake.rows("curated.events", "event_id", "kafka_offset") == [("a", 0), ("b", 1), ("c", 4), ("d", 6), ("old", 2)]
     assert audit(lake, "offsets_unique").rows == 0
-    lake.recompute("--rebuild", run="again", day="2026-01-03")
+    lake.curate("--rebuild", run="again", day="2026-01-03")
     assert lake.rows("curated.events", "event_id", "kafka_offset") == [("a", 0), ("b", 1), ("c", 4), ("d", 6), ("old", 2)]
 
 
 def test_published_events_are_not_read_from_raw_again(lake: LocalLake) -> None:
     lake.send(view("a", "2 10:00"), view("b", "2 10:01", price="5.00"))
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     # As after the retention of raw.
     lake.lake.replace("raw.clicks", lake.table("raw.clicks").where("false"))
     lake.send(view("c", "2 10:02"), view("a", "2 10:00"))
-    lake.nightly(run="two")
+    lake.publish_curated(run="two")
     assert lake.rows("curated.events", "event_id") == ["a", "b", "c"]
     assert lake.rows("curated.sessions", "events") == [3]
 
 
 def test_a_published_event_that_a_run_drops_fails_the_audit(lake: LocalLake) -> None:
     lake.send(view("a", "2 10:00"), view("b", "2 10:01"))
-    lake.nightly(run="one")
+    lake.publish_curated(run="one")
     lake.send(view("c", "2 10:02"))
-    lake.recompute(run="two")
+    lake.curate(run="two")
     lake.lake.replace("curated.events", lake.table("curated.events").where("event_id <> 'b'").localCheckpoint())
     result = audit(lake, "events_complete")
     assert [row["event_id"] for row in result.sample] == ["b"]
@@ -128,11 +128,11 @@ def test_a_published_event_that_a_run_drops_fails_the_audit(lake: LocalLake) -> 
 
 def test_a_rebuild_reads_the_day_from_raw(lake: LocalLake) -> None:
     lake.send(view("a", "2 10:00"), view("b", "2 10:01"), view("c", "3 10:01"))
-    lake.nightly(run="one", day="2026-01-03")
+    lake.publish_curated(run="one", day="2026-01-03")
     damaged = lake.table("curated.events").where("event_id <> 'b'").selectExpr("* EXCEPT (product_id)", "'damaged' AS product_id")
     lake.lake.replace("curated.events", damaged.localCheckpoint())
     lake.publish()
-    lake.recompute("--rebuild", run="two", day="2026-01-02")
+    lake.curate("--rebuild", run="two", day="2026-01-02")
     assert lake.rows("curated.events", "event_id", "product_id") == [("a", "p"), ("b", "p"), ("c", "damaged")]
 
 
@@ -146,5 +146,5 @@ def test_events_of_hundreds_of_days_in_one_batch_are_published(lake: LocalLake) 
     assert len(receipt.facts["days"]) == days
     assert lake.table("curated.events").count() == days
     lake.send(view("new", "2 10:00"))
-    lake.nightly(run="two")
+    lake.publish_curated(run="two")
     assert lake.table("curated.events").count() == days + 1

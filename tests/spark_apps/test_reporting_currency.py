@@ -98,11 +98,11 @@ def test_a_half_cent_is_rounded_up(lake: LocalLake) -> None:
 
 def test_rates_that_come_later_count_after_a_rebuild_of_the_day(lake: LocalLake) -> None:
     lake.send(purchase(2, "USD", "10.00"))
-    lake.nightly(run="one", day="2026-01-02")
+    lake.publish_unaudited(run="one", day="2026-01-02")
     assert revenue(lake) == {(2, "USD"): (None, None, None, None, None)}
     lake.insert("landing.currency_rates", *rates("USD", d2="0.85"))
     lake.send(purchase(3, "USD", "20.00"))
-    lake.nightly(run="two", day="2026-01-03")
+    lake.publish_unaudited(run="two", day="2026-01-03")
     assert revenue(lake)[2, "USD"] == (None, None, None, None, None)
     result = audits.run_audit(lake.lake, audits.read_audit(audits.FOLDER / "reporting_rates_known.sql"))
     assert [(row["day"], row["known_rate"], row["fix"]) for row in result.sample] == [("2026-01-02", "0.85000000", "rebuild the day")]
