@@ -26,7 +26,8 @@ USER_ID = "User id; it decides the variant of the rollout. Without it the stable
 
 Top = Annotated[int, Query(ge=1, le=MAX_ITEMS, description=TOP)]
 Seen = Annotated[bool, Query(description=SEEN)]
-IdInPath = Annotated[str, Path(max_length=MAX_ID_LENGTH)]
+# With `:path` in the route: an id may contain a slash.
+IdInPath = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH)]
 IdInBody = Annotated[str, Body(max_length=MAX_ID_LENGTH)]
 Json = dict[str, Any]
 ReadMetrics = Callable[[], Awaitable[MetricsByVariant]]
@@ -40,7 +41,7 @@ def build(recommender: Recommender, token: str, read_metrics: ReadMetrics) -> Fa
     authorized = [Depends(_check_token(token))]
 
     # The handlers are CPU-bound and never wait: async handlers save the hop to FastAPI's thread pool.
-    @app.get("/recommend/{user_id}", dependencies=authorized)
+    @app.get("/recommend/{user_id:path}", dependencies=authorized)
     async def recommend(user_id: IdInPath, k: Top = 20, seen: Seen = False) -> Json:
         """Recommend items for a user by the user's recent views.
 
@@ -58,7 +59,7 @@ def build(recommender: Recommender, token: str, read_metrics: ReadMetrics) -> Fa
         """Recommend items for the views of a session; an empty session of a known user uses the user's recent views."""
         return recommender.for_session(items, user_id, k, seen)
 
-    @app.get("/similar/{product_id}", dependencies=authorized)
+    @app.get("/similar/{product_id:path}", dependencies=authorized)
     async def similar(product_id: IdInPath, k: Top = 20) -> Json:
         """List items that visitors view together with this one, with their co-visitation weight as `score`."""
         return recommender.similar(product_id, k)

@@ -178,6 +178,9 @@ def test_without_a_model_there_is_a_response_and_without_the_token_a_401(shop: S
         assert unauthorized("/recommend/u-first")[0] == 401
         assert unauthorized("/healthz")[0] == 200
     assert shop.client("/recommend/u-first?k=0")[0] == 422
+    for path in ("/recommend/sso%2Facme%3A5512", "/similar/SKU%2012%2F34"):
+        status, response = shop.client(path)
+        assert (status, response["fallback"]) == (200, "no model yet"), path
 
 
 def test_a_record_of_the_recommendations_topic_is_served(shop: Shop) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
 from ray_apps.serving import http_api
+from ray_apps.serving.recommender import Recommender
 from tests.ray_apps import serving
 from tests.ray_apps.serving import FakeRolloutStore
 
@@ -29,7 +31,7 @@ def call(path: str, body: Any = None, token: str | None = TOKEN) -> tuple[int, A
     method, content = "GET", b""
     if body is not None:
         method, content = "POST", json.dumps(body).encode()
-    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
+    scope = {"type": "http", "method": method, "path": unquote(path), "query_string": query.encode(), "headers": headers}
     messages: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -77,6 +79,15 @@ def test_an_invalid_request_gets_422_with_the_invalid_value(path: str, body: Any
 @pytest.mark.parametrize(("path", "body"), [("/recommend/u?k=3", None), ("/recommend", {"items": [], "k": 3}), ("/similar/p", None)])
 def test_without_a_model_the_response_says_so(path: str, body: Any) -> None:
     assert call(path, body) == (200, {"items": [], "release": "", "model": "", "variant": "none", "fallback": "no model yet"})
+
+
+@pytest.mark.parametrize("id_", ["sso/acme:5512", "SKU 12/34", "müller@example.org", 'a"b', "/", "50%", "a?b#c", "variants"])
+@pytest.mark.parametrize("path", ["/recommend/", "/similar/"])
+def test_an_id_may_have_any_characters(monkeypatch: pytest.MonkeyPatch, path: str, id_: str) -> None:
+    for method in ("for_user", "similar"):
+        monkeypatch.setattr(Recommender, method, lambda self, given, *options: {"id": given})
+    assert call(path + quote(id_, safe="")) == (200, {"id": id_})
+    assert call(path)[0] == 422, "no id"
 
 
 def test_variants_returns_the_metrics_of_all_replicas() -> None:
