@@ -53,11 +53,16 @@ class SparkApplications:
         raise ApiException(status=404)
 
 
-def failing_task(monkeypatch: pytest.MonkeyPatch, applications: SparkApplications) -> DescriptiveFailureSparkOperator:
+POD_FAILED = AirflowException("Pod curate-driver returned a failure.")
+
+
+def failing_task(
+    monkeypatch: pytest.MonkeyPatch, applications: SparkApplications, error: Exception = POD_FAILED
+) -> DescriptiveFailureSparkOperator:
     """Returns a task whose driver pod fails."""
 
     def fail(self: Any, context: Any) -> None:
-        raise AirflowException("Pod curate-driver returned a failure.")
+        raise error
 
     monkeypatch.setattr(SparkKubernetesOperator, "execute", fail)
     task = DescriptiveFailureSparkOperator(task_id="curate", namespace="clickstream-spark", template_spec={})
@@ -75,6 +80,12 @@ def test_a_failure_has_the_error_message_of_the_application(monkeypatch: pytest.
     applications = SparkApplications({"state": "FAILED", "errorMessage": "driver container failed with ExitCode: 137, Reason: OOMKilled"})
     with pytest.raises(AirflowException, match=rf"{names.pod_name(*TRY)} is FAILED: .*OOMKilled"):
         failing_task(monkeypatch, applications).execute(context)
+
+
+def test_an_application_without_a_driver_is_reported_with_its_error_message(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
+    applications = SparkApplications({"state": "SUBMISSION_FAILED", "errorMessage": "no service account"})
+    with pytest.raises(AirflowException, match=rf"{names.pod_name(*TRY)} is SUBMISSION_FAILED: no service account"):
+        failing_task(monkeypatch, applications, ApiException(status=404)).execute(context)
 
 
 def test_without_an_error_message_the_failure_has_that_of_the_pod(monkeypatch: pytest.MonkeyPatch, context: Any) -> None:
@@ -193,6 +204,23 @@ def test_a_spark_app_runs_as_an_application_and_its_receipt_is_the_return_value(
     task.execute(tool_context)
     assert tool_context["ti"].pushed["return_value"]["facts"] == GOOD.facts
     assert kubernetes_api.names("sparkapplications") == [names.pod_name(*TRY)]
+
+
+def test_the_running_application_of_an_earlier_try_is_gone_before_the_next_starts(kubernetes_api: KubernetesApi, tool_context: Any) -> None:
+    earlier = names.pod_name(*TRY[:3], 1)
+    folder = "/apis/sparkoperator.k8s.io/v1beta2/namespaces/clickstream-spark/sparkapplications"
+    kubernetes_api.objects[f"{folder}/{earlier}"] = {"kind": "SparkApplication", "metadata": {"name": earlier}}
+    kubernetes_api.deletion_gets = 2
+    run_application(kubernetes_api, tool_context["ti"])
+    names_at_creation, create = [], kubernetes_api.on_create
+
+    def record(created: Object) -> None:
+        names_at_creation.append(kubernetes_api.names("sparkapplications"))
+        create(created)
+
+    kubernetes_api.on_create = record
+    kubernetes.build(Settings()).spark(SparkJob("curate", ()), task_id=TRY[2]).execute(tool_context)
+    assert names_at_creation[0] == [names.pod_name(*TRY)]
 
 
 def run_application(api: KubernetesApi, ti: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clickstream_contracts import names
-from tests.tools.replay_samples import LOG, Event, jsonl, own_mapping, purchase, replay_lines
+from tests.tools.replay_samples import LOG, Event, Replayed, jsonl, own_mapping, purchase, replay_lines
 from tools.common.command import UsageError
 from tools.replay import mapping as mappings
 from tools.replay import sources
@@ -41,6 +41,17 @@ def test_a_mapping_has_placeholders_of_its_own_and_the_next_column_is_read_inste
 
 def test_people_search_for_placeholders(tmp_path: Path) -> None:
     assert replay_lines(tmp_path, purchase(type="search", query="null")).columns("search_query") == [("null",)]
+
+
+def test_names_of_columns_and_keys_may_have_dots(tmp_path: Path) -> None:
+    path = tmp_path / "flat.csv"
+    path.write_text("at,type,properties.product_id,user.id,session.id\n2025-11-03T09:00:00Z,purchase,p-1,u-1,s-1\n")
+    fields = LOG | {"product_id": "properties.product_id", "user_id": "user.id", "session_id": "session.id"}
+    assert Replayed(path, own_mapping(tmp_path, fields=fields)).columns("product_id", "user_id", "session_id") == [("p-1", "u-1", "s-1")]
+    fields = LOG | {"product_id": "attributes.product.id", "user_id": "attributes.user.id", "session_id": "attributes.session.id"}
+    nested = {"session.id": "s-1", "user.id": "u-1", "product.id": "p-1", "product": {"id": "the longest name counts"}}
+    sample = replay_lines(tmp_path, purchase(attributes=nested), fields=fields)
+    assert sample.columns("product_id", "user_id", "session_id") == [("p-1", "u-1", "s-1")]
 
 
 @pytest.mark.parametrize(
