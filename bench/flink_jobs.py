@@ -67,7 +67,7 @@ def environment(settings: Settings, folder: str, stream: Stream = pipeline.STREA
 def earliest(settings: Settings, *tables: str) -> dict[str, Any]:
     """Returns what fills the statements of a stream whose source tables start at the earliest offset."""
     connection = connectors.one_line(connectors.kafka_connection(settings))
-    return {"startup": dict.fromkeys(tables, connectors.one_line(connectors.EARLIEST)), "kafka_connection": connection}
+    return {"startup": dict.fromkeys(tables, connectors.one_line(connectors.EARLIEST)), "kafka_connection": connection, "emit_from": 0}
 
 
 def source_only(settings: Settings, folder: str, format_: str) -> Any:

@@ -44,6 +44,7 @@ class Stream:
     topics: by Kafka source table of the statements that has a start position, the topic it reads.
     uses_lake: whether the statements use the Iceberg catalog `lake`.
     look_back_seconds: without state, read from so long before now; None reads from given offsets or the earliest one.
+    emit_seconds: of what it reads without state, the stream emits results only for the last so many seconds.
     checkpoint_factor: checkpoint interval in units of CLICKSTREAM_CHECKPOINT_SECONDS. A checkpoint costs the object store
         several requests even when the stream is idle.
     options: Flink options beside those of `session.job_options`.
@@ -55,6 +56,7 @@ class Stream:
     topics: dict[str, str]
     uses_lake: bool = True
     look_back_seconds: int | None = None
+    emit_seconds: int = 0
     checkpoint_factor: int = 1
     options: dict[str, str] = field(default_factory=dict)
     java_functions: tuple[str, ...] = ()
@@ -67,11 +69,12 @@ class Stream:
         texts = [self.render(settings), sizes, *options, *(path.read_text() for path in sources)]
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
-    def submission_values(self, settings: Settings, offsets: Offsets) -> dict[str, Any]:
+    def submission_values(self, settings: Settings, offsets: Offsets, without_state: bool = False) -> dict[str, Any]:
         """Returns what fills the Jinja expressions of the statements. A checkpoint or savepoint wins over the start position."""
         startup = {table: connectors.one_line(self._startup(offsets.get(topic, {}))) for table, topic in self.topics.items()}
         connection = connectors.one_line(connectors.kafka_connection(settings))
-        return vars(settings) | {"startup": startup, "kafka_connection": connection}
+        emit_from = int((time.time() - self.emit_seconds) * 1000) if without_state else 0
+        return vars(settings) | {"startup": startup, "kafka_connection": connection, "emit_from": emit_from}
 
     def _startup(self, offsets: dict[int, int]) -> Options:
         if self.look_back_seconds is not None:
@@ -92,7 +95,7 @@ class Stream:
             elif arguments.check:
                 self._checked(arguments.definition, settings)
             else:
-                self._submit(settings, arguments.definition, arguments.statements, arguments.offsets)
+                self._submit(settings, arguments)
         except DefinitionMismatch as error:
             return self._fail(error, names.DEFINITION_MISMATCH_EXIT_CODE)
         except ValueError as error:
@@ -103,7 +106,8 @@ class Stream:
         print(f"{self.name}: {error}", file=sys.stderr)
         return exit_code
 
-    def _submit(self, settings: Settings, definition: str, statements_uri: str, offsets: Offsets) -> None:
+    def _submit(self, settings: Settings, arguments: argparse.Namespace) -> None:
+        definition, statements_uri = arguments.definition, arguments.statements
         if not statements_uri:
             definition = self._checked(definition, settings)
         # PyFlink is imported only here: --print and --hash also run where it is not installed.
@@ -117,7 +121,7 @@ class Stream:
             text = self.render(settings)
         if self.uses_lake:
             lake.register_catalog(tables, settings)
-        job = session.statement_set(tables, text, self.submission_values(settings, offsets))
+        job = session.statement_set(tables, text, self.submission_values(settings, arguments.offsets, arguments.without_state))
         filesystem.write_text(f"s3://{settings.s3_bucket}/{names.saved_statements_key(self.name, definition)}", text)
         job.execute()
 
@@ -139,6 +143,7 @@ class Stream:
         parser.add_argument("--definition", default="", help="hash to run as; exit code 3 when this code makes another one")
         parser.add_argument("--statements", default="", help="URI of the saved statements of an earlier definition, to run those instead")
         parser.add_argument("--offsets", default="{}", type=_offsets, help='start offsets without state, as JSON: {"clicks.v1": {"0": 9}}')
+        parser.add_argument("--without-state", action="store_true", help="the job starts from no checkpoint and no savepoint")
         return parser
 
 

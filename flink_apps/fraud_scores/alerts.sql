@@ -9,24 +9,25 @@ FROM evaluated_events
 WHERE {{ pattern.name }}_part >= {{ review_from }}{{ ";" if loop.last else "\nUNION ALL" }}
 {% endfor %}
 
--- A candidate is suppressed when the same pattern, entity and decision had one within the suppression window before it. Of
--- candidates with the same timestamp the smallest event_id is the alert, whatever the order in which they were read.
+-- A candidate is suppressed when the same pattern, entity and decision had one on the same day (UTC) within the suppression window
+-- before it: an attack without a pause is one alert per day. Of candidates with the same timestamp the smallest event_id is the
+-- alert, whatever the order in which they were read.
 -- grain: one row per alert
 CREATE TEMPORARY VIEW first_alerts AS
 WITH decided AS (
-  SELECT *, CAST(ts AS TIMESTAMP_LTZ(3)) AS event_ts, IF(score >= {{ block_from }}, 'block', 'review') AS decision
+  SELECT *, CAST(ts AS TIMESTAMP_LTZ(3)) AS event_ts, CAST(ts AS DATE) AS `day`, IF(score >= {{ block_from }}, 'block', 'review') AS decision
   FROM candidate_alerts
 ),
 windowed AS (
   SELECT *, MIN(event_ts) OVER w AS first_ts, MIN(event_id) OVER w AS first_id
   FROM decided
   WINDOW w AS (
-    PARTITION BY `pattern`, entity, decision ORDER BY ts
+    PARTITION BY `pattern`, entity, decision, `day` ORDER BY ts
     RANGE BETWEEN INTERVAL '{{ alert_suppression_minutes }}' MINUTE PRECEDING AND CURRENT ROW
   )
 )
 SELECT * FROM windowed
-WHERE event_ts = first_ts AND event_id = first_id;
+WHERE event_ts = first_ts AND event_id = first_id AND event_ts >= {{ emit_from }};
 
 CREATE TEMPORARY TABLE alerts (
   alert_id STRING NOT NULL,

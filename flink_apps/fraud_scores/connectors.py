@@ -14,6 +14,7 @@ class Connectors:
 
     arrived_column: definition of the column that holds it; arrived: SQL of it as TIMESTAMP_LTZ(3).
     startup: start position of `records`, '' where the connector has none.
+    emit_from: SQL of the time in ms since 1970 before which events only fill the windows: they have no score and no alert.
     flagged_events: the events behind the alerts, None where only the alerts are written.
     """
 
@@ -21,6 +22,7 @@ class Connectors:
     arrived_column: str
     arrived: str
     startup: str
+    emit_from: str
     ticks: Options
     scores: Options
     alerts: Options
@@ -43,6 +45,7 @@ def kafka() -> Connectors:
         arrived_column="arrived TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         arrived="arrived",
         startup=connectors.startup("records"),
+        emit_from="{{ emit_from }}",
         # datagen emits the rows of one second in one burst, so more than one per second would not advance the watermark more evenly.
         ticks={"connector": "datagen", "rows-per-second": "1"},
         scores=_sink(names.FRAUD_SCORES_TOPIC, "event_id"),
@@ -51,13 +54,14 @@ def kafka() -> Connectors:
     )
 
 
-def files(events: Path, folder: Path) -> Connectors:
+def files(events: Path, folder: Path, emit_from: int = 0) -> Connectors:
     """Returns a file of JSON lines with their arrival as `arrived_ms`; results in folders of `folder`: scores, alerts, late, flagged."""
     return Connectors(
         records=connectors.json_files(events) | {"json.ignore-parse-errors": "true"},
         arrived_column="arrived_ms BIGINT",
         arrived="TO_TIMESTAMP_LTZ(arrived_ms, 3)",
         startup="",
+        emit_from=str(emit_from),
         ticks={"connector": "datagen", "number-of-rows": "1"},
         scores=connectors.json_files(folder / "scores"),
         alerts=connectors.json_files(folder / "alerts"),

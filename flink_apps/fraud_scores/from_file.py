@@ -24,6 +24,12 @@ def main(argv: list[str]) -> int:
         print(f"fraud_scores: cannot read the events {argv[0]}: no such file", file=sys.stderr)
         return 2
     events, folder = (Path(argument).resolve() for argument in argv[:2])
+    score(events, folder, argv[2] if len(argv) == 3 else "")
+    return 0
+
+
+def score(events: Path, folder: Path, rest_port: str = "", emit_from: int = 0) -> None:
+    """Run the job to its end. `emit_from`: events before this time in ms since 1970 only fill the windows."""
     settings = Settings.from_env()
     options = session.job_options(settings, names.FRAUD_SCORES_JOB, "file") | {
         "restart-strategy.type": "none",
@@ -32,11 +38,10 @@ def main(argv: list[str]) -> int:
         "execution.checkpointing.savepoint-dir": f"file://{folder}/checkpoints",
         # A file is read much faster than it was recorded: with rare watermarks no event would ever be late.
         "pipeline.auto-watermark-interval": "10ms",
-        **({"rest.port": argv[2], "rest.bind-address": "127.0.0.1", "metrics.fetcher.update-interval": "2s"} if len(argv) == 3 else {}),
+        **({"rest.port": rest_port, "rest.bind-address": "127.0.0.1", "metrics.fetcher.update-interval": "2s"} if rest_port else {}),
     }
-    text = pipeline.render(settings, connectors.files(events, folder))
+    text = pipeline.render(settings, connectors.files(events, folder, emit_from))
     session.statement_set(session.table_environment(options), text, {}).execute().wait()
-    return 0
 
 
 if __name__ == "__main__":

@@ -59,13 +59,16 @@ def _invalid_conditions(fields: dict[str, FieldText], arrived: str, settings: Se
         yield from (limit.condition for limit in field.limits)
 
 
-# Without state it reads as far back as its longest window, so that the first new events have complete windows.
+# Longer than a deployment takes: what the job before did not score has a score.
+EMIT_SECONDS = 30 * 60
+# Without state it first fills the windows of the events that it scores, and those of the alerts that suppress theirs.
 STREAM = Stream(
     names.FRAUD_SCORES_JOB,
     render,
     topics={"records": names.CLICKS_TOPIC},
     uses_lake=False,
-    look_back_seconds=rules().longest_seconds,
+    look_back_seconds=EMIT_SECONDS + 60 * rules().alert_suppression_minutes + rules().longest_seconds,
+    emit_seconds=EMIT_SECONDS,
     checkpoint_factor=3,
     # An event crosses one exchange per pattern; with the default of 100 ms it would wait half a second in network buffers.
     options={"execution.buffer-timeout.interval": "10ms", "pipeline.auto-watermark-interval": "100ms"},

@@ -5,6 +5,9 @@
 {% set event_columns %}
 event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, order_id, amount, ts
 {%- endset %}
+{% set emit_from %}
+TO_TIMESTAMP_LTZ({{ connectors.emit_from }}, 3)
+{%- endset %}
 {# The present time, evaluated after `column`. On its own, the planner would evaluate it before the windows. #}
 {% macro now_after(column) %}
 IF({{ column }} >= 0, CURRENT_ROW_TIMESTAMP(), CAST(NULL AS TIMESTAMP_LTZ(3)))
@@ -125,7 +128,7 @@ CREATE TEMPORARY TABLE scores (
 CREATE TEMPORARY VIEW scored_events AS
 SELECT *, GREATEST({{ part_columns }}) AS score
 FROM {{ risk_events_view }}
-WHERE event_type IN ({{ scored_events | literal }});
+WHERE event_type IN ({{ scored_events | literal }}) AND ts >= {{ emit_from }};
 
 -- grain: one row per on-time event whose type is scored
 INSERT INTO scores

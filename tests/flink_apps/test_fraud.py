@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from clickstream_contracts.fraud_rules import rules
+from flink_apps.fraud_scores.pipeline import STREAM as FRAUD_SCORES
 from tests.flink_apps.conftest import REPO
-from tests.flink_apps.fraud_oracle import MINUTE, SECOND, expected_parts
+from tests.flink_apps.fraud_oracle import MINUTE, SECOND, event_timestamp, expected_parts
 
 STREAM = "fraud_scores"
 TOOLS_PYTHON = REPO / ".venvs" / "tools" / "bin" / "python"
@@ -194,6 +195,34 @@ def test_one_attack_raises_at_most_one_alert_for_each_decision(results: Results)
     assert len(alerts) == len(set(alerts)) == len({row["alert_id"] for row in results["alerts"]})
     assert [row["event_id"] for row in results["alerts"] if row["entity"] == "u-same"] == ["same0"]
     assert {row["pattern"] for row in results["alerts"]} == {pattern.name for pattern in rules().patterns}
+
+
+START_WITHOUT_STATE = """
+import sys
+from pathlib import Path
+from flink_apps.fraud_scores import from_file
+from_file.score(Path(sys.argv[1]), Path(sys.argv[2]), emit_from=int(sys.argv[3]))
+"""
+
+
+def test_a_start_without_state_gives_the_scores_and_alerts_of_a_job_that_has_always_run(
+    events_file: Path, results: Results, flink_environment: dict[str, str], tmp_path: Path
+) -> None:
+    events = valid_events(events_file)
+    timestamps = {event["event_id"]: event_timestamp(event) for event in events}
+    emit_from = sorted(timestamps[row["event_id"]] for row in results["alerts"])[len(results["alerts"]) // 2]
+    assert FRAUD_SCORES.look_back_seconds is not None
+    read_from = emit_from - 1000 * (FRAUD_SCORES.look_back_seconds - FRAUD_SCORES.emit_seconds)
+    file = tmp_path / "events.json"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events if event["arrived_ms"] >= read_from))
+    command = [sys.executable, "-c", START_WITHOUT_STATE, str(file), str(tmp_path), str(emit_from)]
+    process = subprocess.run(command, env=flink_environment, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stderr[-3000:]
+    for name, key, when in (("scores", "event_id", "scored_at"), ("alerts", "alert_id", "raised_at")):
+        expected = {row[key]: row | {when: ""} for row in results[name] if timestamps[row["event_id"]] >= emit_from}
+        assert {row[key]: row | {when: ""} for row in json_lines(tmp_path / name)} == expected
+        assert len(expected) > 10
+    assert {row["decision"] for row in json_lines(tmp_path / "scores")} == {"allow", "review", "block"}
 
 
 def test_the_plan_has_no_python_operator_and_reads_the_topic_once(plan: str) -> None:

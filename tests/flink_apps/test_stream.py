@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,14 @@ def test_a_stream_starts_at_given_offsets_else_at_the_earliest() -> None:
 def test_a_stream_with_a_look_back_starts_at_a_timestamp_whatever_the_offsets() -> None:
     startup = FRAUD_SCORES.submission_values(SETTINGS, {names.CLICKS_TOPIC: {0: 7}})["startup"]["records"]
     assert startup.startswith("'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = '")
+
+
+def test_only_without_state_a_stream_emits_no_results_of_the_events_that_fill_its_windows() -> None:
+    values = FRAUD_SCORES.submission_values(SETTINGS, {}, without_state=True)
+    seconds = (1000 * time.time() - values["emit_from"]) / 1000
+    assert seconds == pytest.approx(FRAUD_SCORES.emit_seconds, abs=60)
+    assert f"ts >= TO_TIMESTAMP_LTZ({values['emit_from']}, 3)" in render_text(FRAUD_SCORES.render(SETTINGS), values)
+    assert FRAUD_SCORES.submission_values(SETTINGS, {})["emit_from"] == 0
 
 
 def test_comment_lines_and_empty_statements_are_no_statements() -> None:

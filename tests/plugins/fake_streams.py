@@ -51,6 +51,7 @@ class FakeCluster:
         definition = arguments[arguments.index("--definition") + 1]
         if "--statements" not in arguments:
             self.check_definition(driver, arguments)
+        assert ("--without-state" in arguments) == (restore is None)
         self.checkpoints = 0
         job = Job(f"job{len(self.starts)}", job_name(definition), "RUNNING")
         self.starts.append((definition, restore))

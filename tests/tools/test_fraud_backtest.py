@@ -68,6 +68,22 @@ def test_fast_users_of_a_year_old_file_are_named_also_at_its_end(tmp_path: Path)
     assert result["patterns"]["scraping_bot"]["events_with_entity"] == 0
 
 
+@pytest.mark.engine
+def test_an_attack_without_a_pause_raises_an_alert_on_each_day(tmp_path: Path) -> None:
+    def flagged(user: str, *minutes: int) -> list[Row]:
+        return [log_line(user, DAY + timedelta(minutes=minute, seconds=n)) for minute in minutes for n in range(6)]
+
+    # From the first evening to the third morning, flagged every 25 minutes.
+    attack = flagged("for three days", *range(18 * 60, 54 * 60, 25))
+    file = write_json_lines(tmp_path / "f.jsonl", attack + flagged("after 29 minutes", 0, 29) + flagged("after 31 minutes", 0, 31))
+    result = backtest(file, "--mapping", "jsonlog")
+    assert {entity["entity"]: entity["alerts"] for entity in result["flagged"]} == {
+        "for three days": 3,
+        "after 29 minutes": 1,
+        "after 31 minutes": 2,
+    }
+
+
 # A day of the simulated shop with attacks, as a file with a mapping of its own.
 
 

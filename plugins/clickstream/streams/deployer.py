@@ -145,6 +145,8 @@ class StreamDeployer:
     def _start(self, definition: str, position: StartPosition, statements: str | None = None) -> dict[str, Any]:
         LOG.info("Starting %s from %s", self._job_name(definition), position)
         arguments = [*self._module, "--definition", definition, "--offsets", json.dumps(position.offsets)]
+        if position.state is None:
+            arguments.append("--without-state")
         if statements:
             arguments += ["--statements", statements]
         job = self.cluster.run(self.driver, arguments, position.state)
