@@ -14,7 +14,7 @@ from tests.manifests.rendered import ROOT, Object, kustomize, objects, program
 
 CPU = "10m"
 # A request is also the pod's share of a busy CPU. Ray Serve answers shoppers while Spark runs, as with the overlay's own requests.
-CPU_OF_KIND = {"RayService": "250m"}
+CPU_OF_KIND = {"RayService": "40m"}
 
 
 def write(folder: Path, kubeconfig: str, tag: str = "") -> Path:
