@@ -11,6 +11,7 @@ from clickstream.operators.pin_main import PinMainSensor
 from clickstream.publication import publication_group, write_audit_publish
 from clickstream.runtime import ToolJob, runtime
 from clickstream.templates import (
+    CHANGE_TIME_ZONE,
     DAY,
     KEEP_BRANCH,
     LAST_DAY,
@@ -24,18 +25,21 @@ from clickstream.templates import (
     spark_job,
 )
 from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
 
 DOCS = """
 # Nightly run
 
-Scheduled at 02:00 UTC for the day before. It waits until the lake holds every Kafka record that was sent so far, pins main and writes to
-a branch of its own. **curated** and **marts** are recomputed for every day that has new events, late events included. The audits read the
-sealed branch; each audit is a query that must return no rows. If all pass, one merge publishes all tables at once, and the tag of the
-release triggers `clickstream_features`.
+Scheduled at 04:00 in the shop's time zone (`CLICKSTREAM_TIME_ZONE`) for the day before. It waits until the lake holds
+every Kafka record that was sent so far, pins main and writes to a branch of its own. **curated** and **marts** are recomputed for every day
+that has new events, late events included. The audits read the sealed branch; each audit is a query that must return no rows. If all pass,
+one merge publishes all tables at once, and the tag of the release triggers `clickstream_features`.
 
 | you want | do |
 |---|---|
 | to recompute a day without new events | trigger with *day* and *rebuild* |
+| to change the time zone of the days | change the setting, then trigger with *change time zone*, once: the run recomputes all days of all \
+tables and publishes them together |
 | to inspect the data of a failed audit | trigger with *keep the branch*; read it at `/iceberg/<branch>`; then \
 `./clickstream refs drop <branch>` |
 | to recompute many days | trigger with *first day* and *day*, the last one. The run recomputes and publishes the first *days per run* of \
@@ -52,6 +56,7 @@ clearing `audit` runs all audits again; `merge` merges only a commit whose audit
 not pass is an instance of `audit_result`, red or, if it only warns, green, with sample rows in its log. Fix the cause, then clear the run |
 | `curate` | no record has arrived since the last published run | the day has no event or few, unlike a week before: check the tracker \
 and `clickstream_streams`, then clear the run from `wait_for_lake`; if the shop was closed, do nothing |
+| `curate` | the days of the lake are those of ... | `CLICKSTREAM_TIME_ZONE` was changed: set it back, or trigger with *change time zone* |
 | `merge` | merge conflict | another writer changed the same table on main; `rerun` repeats the run from the new main, at most twice \
 (run ids `rerun1_...`, `rerun2_...`) |
 | `seal` | the commits of task ... are missing | earlier tasks were not cleared with the others; clear the run from `pin_main` |
@@ -71,14 +76,22 @@ PARAMS = {
         None, type=["null", "string"], format="date", title="First day", description="Rebuild all days from this one to the day."
     ),
     "days_per_run": Param(10, type="integer", minimum=1, maximum=31, title="Days per run", description="Of a range with a first day."),
+    "change_time_zone": Param(
+        False, type="boolean", title="Change time zone", description="Recompute all days in the new time zone of the setting."
+    ),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
 }
+
+# In no time zone do clocks skip this hour. Airflow would run a skipped one an hour later with the partition key of its own day.
+SCHEDULE = "0 4 * * *"
 
 with DAG(
     dag_id=names.NIGHTLY,
     doc_md=DOCS,
     # run_immediately=0: unpausing the DAG starts no run for the last schedule.
-    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d", run_immediately=timedelta(0)),
+    schedule=CronPartitionTimetable(
+        SCHEDULE, timezone=Settings.from_env().time_zone, run_offset=-1, key_format="%Y-%m-%d", run_immediately=timedelta(0)
+    ),
     catchup=False,
     max_active_runs=1,
     tags=[Tag.BATCH, Tag.LAKE],
@@ -95,7 +108,9 @@ with DAG(
     with publication_group():
         dimensions = runtime.spark(spark_job("dimensions"), task_id="dimensions", **writes)
         end_offsets = receipt_fact("wait_for_lake", "end_offsets")
-        curate = runtime.spark(spark_job("curate", "--end-offsets", end_offsets, REBUILD, REBUILD_FROM), task_id="curate", **writes)
+        curate = runtime.spark(
+            spark_job("curate", "--end-offsets", end_offsets, REBUILD, REBUILD_FROM, CHANGE_TIME_ZONE), task_id="curate", **writes
+        )
         marts = runtime.spark(spark_job("marts", f"--days={receipt_days('curate')}"), task_id="marts", **writes)
         audit = runtime.spark(spark_job("audits", "--namespaces=raw,curated,marts", ref=SEALED_BRANCH), task_id="audit", **on_spark)
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from clickstream_contracts.settings import Settings
 
 MAX_TIMESTAMP_MS: Final = 253_402_300_799_999  # end of 9999-12-31, the last day that every reader of the lake can show
 MAX_SHOWN: Final = 80
+# Senders that compute with doubles write 19.990000000000002 for 19.99: what so many further decimals do not show is no part of a number.
+NOISE_DECIMALS: Final = 4
 DECIMAL: Final = re.compile(r"decimal\(([0-9]+),([0-9]+)\)")
 
 
@@ -104,12 +106,32 @@ def _range_reason(field: Field, value: float | Decimal) -> str | None:
 
 
 def _decimal_reason(field: Field, value: float | Decimal) -> str | None:
-    digits = _whole_digits(field.type)
-    return None if digits is None or abs(value) < 10**digits else f"has more than {digits} digits"
+    size = decimal_size(field.type)
+    if size is None:
+        return None
+    digits, decimals = size
+    if abs(value) >= 10**digits:
+        return f"has more than {digits} digits"
+    return more_decimals(decimals) if has_more_decimals(value, decimals) else None
+
+
+def more_decimals(decimals: int) -> str:
+    """Returns the reason of a number with more decimals than its column, in the words of the quarantine."""
+    return f"has more than {decimals} decimals"
+
+
+def has_more_decimals(value: float | Decimal, decimals: int) -> bool:
+    """Returns whether a number would lose something but floating-point noise when it is rounded to so many decimals."""
+    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    return _rounded(exact, decimals + NOISE_DECIMALS) != _rounded(exact, decimals)
+
+
+def _rounded(value: Decimal, decimals: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 @cache
-def _whole_digits(type_: str) -> int | None:
-    """Returns the digits before the point of a decimal, None for other types."""
+def decimal_size(type_: str) -> tuple[int, int] | None:
+    """Returns the digits of a decimal before and after its point, None for other types."""
     match = DECIMAL.fullmatch(type_)
-    return int(match[1]) - int(match[2]) if match else None
+    return (int(match[1]) - int(match[2]), int(match[2])) if match else None

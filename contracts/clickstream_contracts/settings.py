@@ -5,10 +5,12 @@ the settings named `*_file` hold the path of a file with the secret.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+
+from clickstream_contracts.time_zones import time_zone
 
 PREFIX = "CLICKSTREAM_"
 
@@ -17,9 +19,18 @@ class SettingsError(ValueError):
     """A setting is unknown or its value cannot be used; the text names the setting, the value and the fix."""
 
 
-def setting(default: str | int, help: str, choices: tuple[str, ...] = (), minimum: int | None = None) -> Any:
-    """Returns a dataclass field whose metadata holds the help text, the allowed values and the minimum."""
-    return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum})
+def setting(
+    default: str | int,
+    help: str,
+    choices: tuple[str, ...] = (),
+    minimum: int | None = None,
+    check: Callable[[str], object] | None = None,
+) -> Any:
+    """Returns a dataclass field whose metadata holds the help text, the allowed values, the minimum and a check.
+
+    check: raises ValueError for a value that cannot be used.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum, "check": check})
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,12 @@ class Settings:
     )
     airflow_retention_days: int = setting(30, "Days that Airflow's runs, task instances and logs are kept.", minimum=1)
 
+    time_zone: str = setting(
+        "UTC",
+        "Time zone of the shop, like Europe/Berlin: its midnight ends the days of the curated tables and the marts, and the nightly run"
+        " starts at its 04:00. To change it later, see docs/runbook.md.",
+        check=time_zone,
+    )
     event_max_bytes: int = setting(1_000_000, "A Kafka record with more bytes goes to quarantine as too_large.", minimum=1)
     event_earliest: str = setting("2000-01-01", "An event_time before this day goes to quarantine as time_out_of_range.")
     event_future_minutes: int = setting(1440, "An event_time later than its arrival by more minutes goes to quarantine.", minimum=0)
@@ -194,7 +211,7 @@ def _parse(key: str, spec: Any, text: str) -> str | int:
     if choices and text not in choices:
         raise SettingsError(f"{key}={text!r}: use one of {', '.join(choices)}")
     if spec.type is not int and spec.type != "int":
-        return text
+        return _checked(key, text, spec.metadata["check"])
     try:
         number = int(text)
     except ValueError:
@@ -202,6 +219,15 @@ def _parse(key: str, spec: Any, text: str) -> str | int:
     if minimum is not None and number < minimum:
         raise SettingsError(f"{key}={text!r}: use at least {minimum}")
     return number
+
+
+def _checked(key: str, text: str, check: Callable[[str], object] | None) -> str:
+    try:
+        if check:
+            check(text)
+    except ValueError as error:
+        raise SettingsError(f"{key}: {error}") from None
+    return text
 
 
 def read_env_file(path: Path) -> dict[str, str]:

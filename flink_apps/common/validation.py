@@ -5,7 +5,7 @@ Both streams that validate clicks use them. Each gives the SQL expression of eve
 
 from dataclasses import dataclass
 
-from clickstream_contracts.event_limits import MAX_TIMESTAMP_MS, earliest_ms
+from clickstream_contracts.event_limits import MAX_TIMESTAMP_MS, NOISE_DECIMALS, decimal_size, earliest_ms, more_decimals
 from clickstream_contracts.render import flink_type
 from clickstream_contracts.schema import Field
 from clickstream_contracts.settings import Settings
@@ -15,6 +15,8 @@ from flink_apps.common.sql import literal
 # decimal takes minutes.
 NOT_A_NUMBER = "[^0-9.eE+-]|[eE].*[0-9]{3}"
 MAX_NUMBER_LENGTH = 40
+# Only such a text can have more than two decimals; most prices are not parsed a second time.
+LONG_FRACTION = "[.][0-9]{3}|[eE]"
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ class FieldText:
             number = bigint(self.text)
             return f"CASE WHEN {number} BETWEEN 0 AND {MAX_TIMESTAMP_MS} THEN CAST(TO_TIMESTAMP_LTZ({number}, 3) AS {type_}) END"
         if self._is_fraction:
-            plain = f"CHAR_LENGTH({self.text}) <= {MAX_NUMBER_LENGTH} AND NOT REGEXP({self.text}, '{NOT_A_NUMBER}')"
-            return f"CASE WHEN {plain} THEN TRY_CAST({self.text} AS {type_}) END"
+            return self._plain_number(type_)
         return f"TRY_CAST({self.text} AS {type_})"
 
     @property
@@ -88,7 +89,16 @@ class FieldText:
             limits.append(Limit(f"{self.value} NOT BETWEEN {lowest} AND {highest}", f"is not from {lowest} to {highest}"))
         elif lowest is not None:
             limits.append(Limit(f"{self.value} < {lowest}", f"is below {lowest}"))
+        size = decimal_size(self.type)
+        if size is not None:
+            with_noise = self._plain_number(f"DECIMAL({sum(size) + NOISE_DECIMALS},{size[1] + NOISE_DECIMALS})")
+            limits.append(Limit(f"REGEXP({self.text}, '{LONG_FRACTION}') AND {with_noise} <> {self.value}", more_decimals(size[1])))
         return limits
+
+    def _plain_number(self, type_: str) -> str:
+        """The text as a number of an SQL type, NULL where it is none."""
+        plain = f"CHAR_LENGTH({self.text}) <= {MAX_NUMBER_LENGTH} AND NOT REGEXP({self.text}, '{NOT_A_NUMBER}')"
+        return f"CASE WHEN {plain} THEN TRY_CAST({self.text} AS {type_}) END"
 
     @property
     def _is_fraction(self) -> bool:

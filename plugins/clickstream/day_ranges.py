@@ -1,10 +1,18 @@
-"""The days of a nightly run that is part of a longer range: a range is recomputed by several runs, one after the other."""
+"""The days of a nightly run: that of a time, and those of a range, which is recomputed by several runs, one after the other."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from clickstream_contracts.time_zones import time_zone
+
+
+def shop_day(moment: datetime, days_before: int = 0) -> str:
+    """Returns the day of a moment in the shop's time zone, or one so many days before it."""
+    local = moment.astimezone(time_zone(Settings.from_env().time_zone))
+    return (local.date() - timedelta(days=days_before)).isoformat()
 
 
 def run_day(params: Mapping[str, Any], last_day: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from clickstream.day_ranges import next_first_day, run_day
+from clickstream.day_ranges import next_first_day, run_day, shop_day
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.task_names import run_branch
 from clickstream_contracts import names
@@ -34,6 +34,7 @@ MACROS = {
     "names": names,
     "run_branch": run_branch,
     "run_day": run_day,
+    "shop_day": shop_day,
     "next_first_day": next_first_day,
     "event_extra": event_extra,
     "fraud_rules": rules,
@@ -45,12 +46,12 @@ def jinja(expression: str) -> str:
     return "{{ " + expression + " }}"
 
 
-DAY_BEFORE_RUN_EXPRESSION = "(dag_run.run_after - macros.timedelta(days=1)).strftime('%Y-%m-%d')"
+DAY_BEFORE_RUN_EXPRESSION = "shop_day(dag_run.run_after, days_before=1)"
 # The parameter `day` comes first, then the run's partition key; a manual run without either takes the day before it.
 # A rerun is a triggered run, without partition key and asset event: it has both as parameters.
 PARTITION_EXPRESSION = "params.get('partition') or dag_run.partition_key"
 LAST_DAY_EXPRESSION = f"names.checked_day(params.day or {PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION})"
-TODAY_EXPRESSION = f"{PARTITION_EXPRESSION} or dag_run.run_after.strftime('%Y-%m-%d')"
+TODAY_EXPRESSION = f"{PARTITION_EXPRESSION} or shop_day(dag_run.run_after)"
 MODEL_EXPRESSION = "params.model or event_extra(triggering_asset_events, 'model_sha256')"
 
 OF_RERUN = {
@@ -68,6 +69,7 @@ TODAY = jinja(TODAY_EXPRESSION)
 UNTIL = jinja("'--until=' ~ names.checked_day(params.day) if params.day else ''")
 REBUILD = jinja("'--rebuild' if params.rebuild or params.first_day else ''")
 REBUILD_FROM = jinja("'--rebuild-from=' ~ names.checked_day(params.first_day) if params.first_day else ''")
+CHANGE_TIME_ZONE = jinja("'--change-time-zone' if params.change_time_zone else ''")
 KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
 FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
 MODEL = jinja(MODEL_EXPRESSION)

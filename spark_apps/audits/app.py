@@ -15,6 +15,7 @@ from clickstream_contracts import covisitation, currencies, names
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.schema import tables
+from spark_apps.common import shop_days
 from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, error_summary, run_app
 from spark_apps.common.lake import Lake, open_lake
 
@@ -129,6 +130,7 @@ def template_values(day: date, lowest_start: int) -> dict[str, Any]:
 
 def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
     """Run the audits, four at a time. Raises AppFailed if one fails."""
+    shop_days.require_same_zone(lake, args, APP)
     values = template_values(*newest_run(lake, args.day))
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda audit: run_audit(lake, audit, values), select_audits(folder, args.namespaces)))

@@ -1,5 +1,5 @@
 -- severity: error
--- meaning: an event whose event_day is not the UTC day of its event_time
+-- meaning: an event whose event_day is not the day of its event_time in the shop's time zone
 -- owner: lake
 SELECT event_id, event_time, event_day
 FROM {{ table('curated.events') }}

@@ -48,7 +48,7 @@ def argument_parser(app: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"spark_apps.{app}", description=description, allow_abbrev=False)
     parser.add_argument("--ref", required=True, help="Nessie branch to work on")
     parser.add_argument("--run", required=True, help="id of the run, stored in the receipt and the ledger")
-    parser.add_argument("--day", required=True, type=day, help="UTC day of the run, YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=day, help="day of the run in the shop's time zone, YYYY-MM-DD")
     parser.add_argument("--receipt", required=True, type=receipt_uri, help="URI of the receipt to write: s3:// or file://")
     return parser
 

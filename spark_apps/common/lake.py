@@ -15,7 +15,7 @@ from clickstream_contracts import lake_clients, names
 from clickstream_contracts.schema import tables
 from clickstream_contracts.settings import Settings
 from spark_apps.common import sql
-from spark_apps.common.session import CATALOG, open_session
+from spark_apps.common.session import CATALOG, TIME_ZONE, open_session
 
 RECREATIONS = "landing.topic_recreations"
 CONTINUED_OFFSETS = Path(__file__).with_name("continued_offsets.sql")
@@ -77,6 +77,15 @@ class Lake:
     def __init__(self, spark: SparkSession, catalog: Catalog) -> None:
         self.spark = spark
         self.catalog = catalog
+
+    @property
+    def time_zone(self) -> str:
+        """The zone of the shop's days."""
+        return self.spark.conf.get(TIME_ZONE) or ""
+
+    def properties(self, name: str) -> dict[str, str]:
+        """Returns the properties of a table by its name in Spark SQL."""
+        return {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
 
     def sql(self, path: Path, **values: Any) -> DataFrame:
         """Returns the result of an .sql file, rendered with `values` (see spark_apps.common.sql)."""
@@ -168,4 +177,4 @@ def content(frame: DataFrame) -> DataFrame:
 def open_lake(settings: Settings, ref: str, app: str) -> Lake:
     """Open a session whose catalog reads and writes the Nessie reference `ref`."""
     catalog = NessieCatalog(settings, ref)
-    return Lake(open_session(app, catalog.conf()), catalog)
+    return Lake(open_session(app, settings.time_zone, catalog.conf()), catalog)

@@ -6,8 +6,8 @@ from pyspark.sql import SparkSession
 
 # Name of the Iceberg catalog in Spark.
 CATALOG = "nessie"
+TIME_ZONE = "spark.sql.session.timeZone"
 SESSION_CONF = {
-    "spark.sql.session.timeZone": "UTC",
     # Few partitions: a day of a shop is small, and adaptive execution (AQE) can merge partitions but not add any.
     "spark.sql.shuffle.partitions": "4",
     # An audit should return no row, so its LIMIT reads all partitions in one job instead of one, then four, then sixteen.
@@ -19,6 +19,9 @@ SESSION_CONF = {
 }
 
 
-def open_session(app: str, catalog_conf: Mapping[str, str]) -> SparkSession:
-    """Returns a session of the Spark Connect server in SPARK_REMOTE or, without it, of a Spark driver in this process."""
-    return SparkSession.builder.appName(app).config(map={**SESSION_CONF, **catalog_conf}).getOrCreate()
+def open_session(app: str, time_zone: str, catalog_conf: Mapping[str, str]) -> SparkSession:
+    """Returns a session of the Spark Connect server in SPARK_REMOTE or, without it, of a Spark driver in this process.
+
+    time_zone: that of the shop. `CAST(time AS DATE)` is the day of a time in it.
+    """
+    return SparkSession.builder.appName(app).config(map={**SESSION_CONF, TIME_ZONE: time_zone, **catalog_conf}).getOrCreate()

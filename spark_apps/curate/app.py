@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
+from spark_apps.common import shop_days
 from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.curate.events import events
@@ -60,15 +61,18 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     """Recompute the affected days; returns the days written by table, and the sums of the run's ledger rows."""
     offsets = ledger.unpublished_offsets(lake, args.end_offsets)
     rebuilt_days = days_to_rebuild(args)
-    if not (offsets.has_records or rebuilt_days):
+    rezoned_days = days_of_changed_zone(lake, args)
+    if not (offsets.has_records or rebuilt_days or rezoned_days):
         check_freshness(lake, args)
     outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
-    if not (offsets.has_records or outdated_days or rebuilt_days):
+    if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days):
         return {}, {}
+    if offsets.first_run or rezoned_days:
+        shop_days.record_zone(lake)
     ledger.register_offset_ranges(lake, offsets)
     events.register_new_clicks(lake, offsets.lowest_start)
     events.register_arrived_clicks(lake, offsets.lowest_start, rebuilt_days)
-    affected_days = {*rebuilt_days, *(events.new_click_days(lake) if offsets.has_records else [])}
+    affected_days = {*rebuilt_days, *rezoned_days, *(events.new_click_days(lake) if offsets.has_records else [])}
     days_by_table: DaysByTable = {}
     if affected_days or outdated_days:
         days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
@@ -76,6 +80,14 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
         return days_by_table, {}
     # The ledger is written last: an attempt that fails before has accounted for nothing.
     return days_by_table, ledger.write_ledger(lake, offsets, args.run, args.day)
+
+
+def days_of_changed_zone(lake: Lake, args: argparse.Namespace) -> list[date]:
+    """Returns all days, if the time zone of the setting is not that of the published days; raises AppFailed without --change-time-zone."""
+    zone = shop_days.published_zone(lake)
+    if not args.change_time_zone:
+        shop_days.refuse_other_zone(lake, args, APP, zone)
+    return [] if zone == lake.time_zone else events.all_days(lake)
 
 
 def days_to_rebuild(args: argparse.Namespace) -> list[date]:
@@ -124,6 +136,7 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--end-offsets", required=True, type=end_offsets, help='JSON of end offsets by Kafka partition, like {"0": 1200}')
     parser.add_argument("--rebuild", action="store_true", help="recompute the run's day even without new clicks for it")
     parser.add_argument("--rebuild-from", type=day, help="recompute all days from this one to the run's day, YYYY-MM-DD")
+    parser.add_argument("--change-time-zone", action="store_true", help="if the time zone of the setting is new, recompute all days in it")
     return parser
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clickstream_contracts import covisitation
 from clickstream_contracts.receipt import Receipt
+from spark_apps.common import shop_days
 from spark_apps.common.cli import LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.features import item_neighbours
@@ -29,6 +30,7 @@ def window(lake: Lake, args: argparse.Namespace) -> tuple[date, date]:
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Compute both tables; a table whose content is unchanged is not written."""
+    shop_days.require_same_zone(lake, args, APP)
     since, until = window(lake, args)
     sessions = lake.refresh(SESSIONS, lake.sql(SQL / "training_sessions.sql", since=since, until=until))
     # item_neighbours reads the training sessions that were just written.

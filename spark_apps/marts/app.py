@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from clickstream_contracts import currencies, names
 from clickstream_contracts.receipt import Receipt
+from spark_apps.common import shop_days
 from spark_apps.common.cli import LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.marts import late_scores
@@ -67,6 +68,7 @@ def write_days(lake: Lake, table: str, rows: DataFrame, chosen_days: list[date])
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Compute the marts of the days, and of days that are complete since the published run; none without any."""
+    shop_days.require_same_zone(lake, args, APP)
     written: dict[str, DataFrame] = {}
     complete = complete_days(lake, args.day)
     mart_days = sorted({*args.days, *complete.newly})

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -50,6 +51,8 @@ def test_an_event_without_optional_fields_and_with_nulls_breaks_no_limit() -> No
         ("quantity", 10**400, "quantity: is not from 0 to 10000"),
         ("quantity", 1.5, "quantity: is no long"),
         ("price", True, "price: is no decimal(18,2)"),
+        ("price", 1.234, "price: has more than 2 decimals"),
+        ("price", Decimal("0.001"), "price: has more than 2 decimals"),
         ("price", float("nan"), "price: is no decimal(18,2)"),
         ("latitude", float("-inf"), "latitude: is no double"),
         ("user_id", 5, "user_id: is no text"),

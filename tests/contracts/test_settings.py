@@ -17,6 +17,8 @@ def test_defaults_survive_the_round_trip_through_the_environment() -> None:
         ({"CLICKSTREAM_KAFKA": "x"}, "unknown setting CLICKSTREAM_KAFKA: docs/settings.md"),
         ({"CLICKSTREAM_RUNTIME": "docker"}, "CLICKSTREAM_RUNTIME='docker': use one of local, kubernetes"),
         ({"CLICKSTREAM_KAFKA_PORT": "many"}, "CLICKSTREAM_KAFKA_PORT='many': use a whole number"),
+        ({"CLICKSTREAM_TIME_ZONE": "Berlin"}, "CLICKSTREAM_TIME_ZONE: unknown time zone 'Berlin': use a name like Europe/Berlin"),
+        ({"CLICKSTREAM_TIME_ZONE": "../secrets"}, "CLICKSTREAM_TIME_ZONE: unknown time zone"),
         ({"CLICKSTREAM_CHECKPOINT_SECONDS": "0"}, "CLICKSTREAM_CHECKPOINT_SECONDS='0': use at least 1"),
     ],
 )

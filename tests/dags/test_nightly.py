@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clickstream_contracts import names
-from tests.dags import rendering
+from tests.dags import graph, rendering
 
 BRANCH = "etl_clickstream_nightly_manual_2026-01-03T02_00_00_00_00"
 XCOMS = {
@@ -144,14 +144,50 @@ def test_the_branch_is_kept_only_as_a_parameter(bag: Any) -> None:
 
 
 def test_a_scheduled_run_has_the_day_before_as_its_partition_key(bag: Any) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
     from airflow.timetables.base import TimeRestriction
     from pendulum import datetime as pendulum_datetime
 
-    dag = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags[names.NIGHTLY]))
     restriction = TimeRestriction(earliest=pendulum_datetime(2026, 1, 3), latest=None, catchup=True)
-    info = dag.timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
-    assert (info.run_after, info.partition_key) == (pendulum_datetime(2026, 1, 3, 2), "2026-01-02")
+    info = timetable(bag).next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+    assert (info.run_after, info.partition_key) == (pendulum_datetime(2026, 1, 3, 4), "2026-01-02")
+
+
+def timetable(bag: Any) -> Any:
+    """Returns the scheduler's timetable of the DAG."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(bag.dags[names.NIGHTLY])).timetable
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_the_nights_of_a_year_compute_each_day_of_the_shop_once_after_its_end(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import datetime as pendulum_datetime
+
+    monkeypatch.setenv("CLICKSTREAM_TIME_ZONE", zone)
+    of_zone = timetable(graph.load("local"))
+    restriction = TimeRestriction(earliest=pendulum_datetime(2026, 1, 3), latest=None, catchup=True)
+    info, nights = None, {}
+    for _ in range(365):
+        info = of_zone.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction)
+        nights[info.partition_key] = info.run_after.in_timezone(zone)
+    first = min(nights)
+    assert sorted(nights) == days_between(first, str(date.fromisoformat(first) + timedelta(days=364)))
+    assert {(str(start.date() - timedelta(days=1)) == day, start.hour) for day, start in nights.items()} == {(True, 4)}
+
+
+def test_a_manual_run_takes_the_day_of_the_shop_before_it(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Rendered at 2026-01-03T09:00 UTC.
+    for zone, day in (("UTC", "2026-01-02"), ("Pacific/Kiritimati", "2026-01-02"), ("Pacific/Pago_Pago", "2026-01-01")):
+        monkeypatch.setenv("CLICKSTREAM_TIME_ZONE", zone)
+        assert render(bag, "tag", partition_key=None).day == day
+
+
+def test_the_time_zone_is_changed_only_as_a_parameter(bag: Any) -> None:
+    for change in (True, False):
+        task = render(bag, "curate", change_time_zone=change)
+        task.add_arguments([])
+        assert ("--change-time-zone" in rendering.arguments(task)) == change
 
 
 def test_on_kubernetes_a_spark_app_is_a_restricted_spark_application_with_a_ttl(bags: dict[str, Any]) -> None:

@@ -74,6 +74,7 @@ SELECT
     WHEN CHAR_LENGTH(fields[7]) > 128 THEN CONCAT('bad_value|product_id: ''', SUBSTRING(fields[7] FROM 1 FOR 80), ''' is longer than 128')
     WHEN TRY_CAST(fields[8] AS BIGINT) NOT BETWEEN 0 AND 10000 THEN CONCAT('bad_value|quantity: ''', SUBSTRING(fields[8] FROM 1 FOR 80), ''' is not from 0 to 10000')
     WHEN CASE WHEN CHAR_LENGTH(fields[9]) <= 40 AND NOT REGEXP(fields[9], '[^0-9.eE+-]|[eE].*[0-9]{3}') THEN TRY_CAST(fields[9] AS DECIMAL(18,2)) END NOT BETWEEN 0 AND 1000000000 THEN CONCAT('bad_value|price: ''', SUBSTRING(fields[9] FROM 1 FOR 80), ''' is not from 0 to 1000000000')
+    WHEN REGEXP(fields[9], '[.][0-9]{3}|[eE]') AND CASE WHEN CHAR_LENGTH(fields[9]) <= 40 AND NOT REGEXP(fields[9], '[^0-9.eE+-]|[eE].*[0-9]{3}') THEN TRY_CAST(fields[9] AS DECIMAL(22,6)) END <> CASE WHEN CHAR_LENGTH(fields[9]) <= 40 AND NOT REGEXP(fields[9], '[^0-9.eE+-]|[eE].*[0-9]{3}') THEN TRY_CAST(fields[9] AS DECIMAL(18,2)) END THEN CONCAT('bad_value|price: ''', SUBSTRING(fields[9] FROM 1 FOR 80), ''' has more than 2 decimals')
     WHEN CHAR_LENGTH(fields[10]) > 3 THEN CONCAT('bad_value|currency: ''', SUBSTRING(fields[10] FROM 1 FOR 80), ''' is longer than 3')
     WHEN CHAR_LENGTH(fields[11]) > 128 THEN CONCAT('bad_value|order_id: ''', SUBSTRING(fields[11] FROM 1 FOR 80), ''' is longer than 128')
     WHEN CHAR_LENGTH(fields[12]) > 128 THEN CONCAT('bad_value|payment_token: ''', SUBSTRING(fields[12] FROM 1 FOR 80), ''' is longer than 128')

@@ -8,7 +8,7 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from spark_apps.common.session import CATALOG, SESSION_CONF
+from spark_apps.common.session import CATALOG, SESSION_CONF, TIME_ZONE
 from tests.spark_apps.local_lake import LocalLake
 
 JARS = Path(__file__).parents[2] / ".jars" / "spark"
@@ -39,7 +39,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    for key, value in {**SESSION_CONF, **local_conf, **small_data_conf}.items():
+    for key, value in {**SESSION_CONF, TIME_ZONE: "UTC", **local_conf, **small_data_conf}.items():
         conf.set(key, value)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     yield session

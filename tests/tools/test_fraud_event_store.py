@@ -1,8 +1,10 @@
 """Past events on disk, and the days of a backtest."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,7 +38,17 @@ def test_an_event_that_is_there_twice_counts_twice_or_once(tmp_path: Path, each_
     lines, content = stored(tmp_path, events, each_once)
     assert [line["event_time"] for line in lines] == times
     assert content.events == len([time for time in times if time >= 5])
-    assert content.days == {0}
+    assert content.quarter_hours == {0}
+
+
+def test_days_are_those_of_the_shop() -> None:
+    berlin = parse_days("2026-03-28..2026-03-29", ZoneInfo("Europe/Berlin"))
+    assert berlin is not None
+    start = datetime(2026, 3, 27, 23, tzinfo=UTC).timestamp() * 1000
+    assert (berlin.start_ms, berlin.end_ms) == (start, start + 47 * 3_600_000)
+    assert [str(berlin.day_of(time)) for time in (berlin.start_ms, berlin.end_ms - 1, berlin.end_ms)] == [
+        "2026-03-28", "2026-03-29", "2026-03-30"
+    ]  # fmt: skip
 
 
 def test_days_are_one_or_a_range() -> None:

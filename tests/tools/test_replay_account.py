@@ -79,6 +79,8 @@ def test_the_account_on_the_screen_has_each_reason_with_its_first_line(tmp_path:
         ({"quantity": "34012345000000001800"}, "quantity: is not from 0 to 10000"),
         ({"quantity": 34012345000000001800}, "quantity: is not from 0 to 10000"),
         ({"price": 10**30}, "price: is not from 0 to 1000000000"),
+        ({"price": 1.234, "currency": "KWD"}, "price: has more than 2 decimals"),
+        ({"price": "0.8555"}, "price: has more than 2 decimals"),
         ({"price": -1}, "price: is not from 0 to 1000000000"),
         ({"timestamp": "99999999999999999999999"}, "event_time: not a time"),
         ({"timestamp": "1999-12-31T23:59:59Z"}, "event_time: is before 2000-01-01 (CLICKSTREAM_EVENT_EARLIEST)"),

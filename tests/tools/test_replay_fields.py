@@ -1,7 +1,6 @@
 """Fields of a mapping: ids, placeholders, joined and hashed columns, visitors and sessions, and the errors of wrong mappings."""
 
 import io
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from tools.replay import mapping as mappings
 from tools.replay import sources
 from tools.replay.account import Account
 from tools.replay.events import Products, map_lines
-from tools.replay.gaps import gaps_of
 
 
 @pytest.mark.parametrize(
@@ -139,17 +137,6 @@ def test_events_without_visitor_are_sent_and_counted(tmp_path: Path) -> None:
         "of a purchase or refund without price": 1,
         "of a purchase or refund without currency": 1,
     }
-
-
-def test_prices_that_the_lake_rounds_are_counted(tmp_path: Path) -> None:
-    lines = (
-        purchase(price=1.234, currency="KWD"),
-        purchase(order="2", price="0.8550"),
-        purchase(order="3", price=19.99),
-        purchase(order="4", price=19.9),
-    )
-    counts = Counter(gap for event in replay_lines(tmp_path, *lines).events for gap in gaps_of(event))
-    assert counts["of a purchase or refund whose price the lake rounds to 2 decimals"] == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.settings import Settings
+from clickstream_contracts.time_zones import time_zone
 from tools.common.command import FAILURE, UsageError, current_settings, new_app, report_errors, run_app
 from tools.fraud import flink_process
 from tools.fraud.event_store import Content, EventStore
@@ -29,6 +30,7 @@ app = new_app(__doc__)
 # Entities of a pattern that are printed.
 LIMIT = 20
 WIDTH = 160
+QUARTER_HOUR_MS = 900_000
 Json = dict[str, Any]
 
 
@@ -87,7 +89,7 @@ def _working_folder(settings: Settings) -> Iterator[Path]:
 def _events_of(source: str, mapping: str, reject_file: IO[str]) -> tuple[Iterable[Event], Days | None]:
     """Returns the events of a file, or those of days of the lake and the days. Raises UsageError."""
     path = Path(source)
-    days = None if path.exists() else parse_days(source)
+    days = None if path.exists() else parse_days(source, time_zone(current_settings().time_zone))
     if days is not None:
         if mapping:
             raise UsageError(f"--mapping {mapping}: is for a file, and {days} are days of the lake: leave it out")
@@ -161,7 +163,7 @@ def _summary(source: str, events: Iterable[Event], days: Days | None, result: Ba
     if isinstance(events, FileEvents):
         numbers["file"] = events.summary()
     if days is not None:
-        numbers["days_without_events"] = [str(day) for day in _each_day(days) if (day - date(1970, 1, 1)).days not in content.days]
+        numbers["days_without_events"] = _days_without_events(days, content.quarter_hours)
     return numbers
 
 
@@ -176,8 +178,10 @@ def _pattern_numbers(pattern: str, entity: str, result: Backtest) -> Json:
     }
 
 
-def _each_day(days: Days) -> Iterator[date]:
-    return (days.first + timedelta(days=number) for number in range((days.last - days.first).days + 1))
+def _days_without_events(days: Days, quarter_hours: frozenset[int]) -> list[str]:
+    # In every time zone a day begins with a quarter of an hour of UTC.
+    with_events = {days.day_of(number * QUARTER_HOUR_MS) for number in quarter_hours}
+    return [str(day) for day in days.all() if day not in with_events]
 
 
 def _flagged_json(entity: Flagged) -> Json:

@@ -21,7 +21,7 @@ SMALLEST_TIME = -(2**63)
 
 @dataclass(frozen=True)
 class Content:
-    """What a store holds: numbers of events, their first and last time (ms since 1970), and the days (since 1970) that have events.
+    """What a store holds: numbers of events, their first and last time (ms since 1970), and the quarters of an hour with events.
 
     repeated: events whose event_id another one has; scored: payments and sign-ins; with_entity: by column, events that have a value.
     """
@@ -31,7 +31,7 @@ class Content:
     scored: int
     first: int
     last: int
-    days: frozenset[int]
+    quarter_hours: frozenset[int]
     with_entity: dict[str, int]
 
 
@@ -81,7 +81,7 @@ class EventStore:
             scored=scored,
             first=first,
             last=last,
-            days=frozenset(day for (day,) in self._database.execute(_statement("event_days"), first_counted)),
+            quarter_hours=frozenset(number for (number,) in self._database.execute(_statement("event_quarter_hours"), first_counted)),
             with_entity=dict(zip(entities, with_entity, strict=True)),
         )
 

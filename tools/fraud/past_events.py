@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from time import time as clock
 from typing import IO, Any
@@ -14,6 +14,7 @@ from clickstream_contracts import names, schema
 from clickstream_contracts.event_limits import EventLimits
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.settings import Settings
+from clickstream_contracts.time_zones import day_start
 from tools.common.command import UsageError
 from tools.lake.catalog import open_catalog
 from tools.replay import sources
@@ -68,36 +69,48 @@ def open_file(path: Path, mapping: str, settings: Settings, reject_file: IO[str]
 
 @dataclass(frozen=True)
 class Days:
-    """Whole days in UTC, the last one included."""
+    """Whole days of the shop, the last one included."""
 
     first: date
     last: date
+    zone: tzinfo = UTC
 
     @property
     def start_ms(self) -> int:
-        return _ms(self.first)
+        return self._ms(self.first)
 
     @property
     def end_ms(self) -> int:
         """The first moment after the days."""
-        return _ms(self.last + timedelta(days=1))
+        return self._ms(self.last + timedelta(days=1))
 
     @property
     def look_back_ms(self) -> int:
         """How far before the first day to begin: its first events have complete windows, and their alerts are suppressed as usual."""
         return 1000 * (rules().longest_seconds + 60 * rules().alert_suppression_minutes)
 
+    def all(self) -> Iterator[date]:
+        """Yields each day."""
+        return (self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1))
+
+    def day_of(self, milliseconds: int) -> date:
+        """Returns the day of a time (ms since 1970)."""
+        return datetime.fromtimestamp(milliseconds / 1000, self.zone).date()
+
+    def _ms(self, day: date) -> int:
+        return _epoch_ms(day_start(day, self.zone))
+
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
 
 
-def parse_days(text: str) -> Days | None:
-    """Returns the days of `2026-01-01` or `2026-01-01..2026-01-07`; None for any other text. Raises UsageError if there is no such day."""
+def parse_days(text: str, zone: tzinfo = UTC) -> Days | None:
+    """Returns the days of `2026-01-01` or `2026-01-01..2026-01-07`; None for any other text. Raises UsageError for what is no day."""
     match = DAY_RANGE.fullmatch(text)
     if match is None:
         return None
     try:
-        days = Days(date.fromisoformat(match[1]), date.fromisoformat(match[2] or match[1]))
+        days = Days(date.fromisoformat(match[1]), date.fromisoformat(match[2] or match[1]), zone)
         _moments(days)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{text}: {error}: give days like 2026-01-01..2026-01-07") from None
@@ -131,10 +144,6 @@ def _event(row: dict[str, Any]) -> Event:
     """Returns an event of click.v1 from a row of the lake."""
     event = {name: value for name, value in row.items() if value is not None}
     return event | {"event_time": _epoch_ms(row["event_time"]), "schema_version": names.EVENT_VERSION}
-
-
-def _ms(day: date) -> int:
-    return _epoch_ms(datetime.combine(day, time(), UTC))
 
 
 def _epoch_ms(moment: datetime) -> int:

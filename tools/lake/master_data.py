@@ -56,7 +56,7 @@ def _as_column(states: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(len(states), field.type)
     column = states[field.name]
     if pa.types.is_decimal(field.type) and not pa.types.is_null(column.type):
-        # A cast from double to decimal(18,2) fails for values with more than two decimals.
+        # A cast from double to decimal(18,2) fails for floating-point noise, such as 19.990000000000002.
         column = pc.round(column, 2)
     return column.cast(field.type)
 

@@ -1,6 +1,5 @@
 """Reads files of users, products and currency rates: the columns of the landing tables, or those that a mapping names."""
 
-import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from clickstream_contracts import schema
+from clickstream_contracts.event_limits import decimal_size, has_more_decimals, more_decimals
 from tools.common.command import UsageError
 from tools.replay import field_rule, sources
 from tools.replay.convert import RejectedLine, shown
@@ -21,7 +21,8 @@ State = dict[str, Any]
 UPDATED_AT: Final = "updated_at"
 # The updated_at of a state without a date: it always held. A fixed date keeps a second load from adding it again.
 ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
-DECIMAL: Final = re.compile(r"decimal\((\d+),(\d+)\)")
+# A rate is a quotient; prices are exact.
+ROUNDED_FIELDS: Final = frozenset({"rate"})
 ARROW_TYPES: Final = {"timestamptz": pa.timestamp("us", tz="UTC"), "date": pa.date32(), "boolean": pa.bool_()}
 
 
@@ -102,7 +103,7 @@ def _state(line: Line, rules: tuple[FieldRule, ...], contract: schema.Contract, 
 
 
 def _typed(value: Any, field: schema.Field) -> Any:
-    """Returns a converted value as Arrow takes it. Times are in milliseconds since 1970, prices are rounded as those of events.
+    """Returns a converted value as Arrow takes it. Times are in milliseconds since 1970, of a price only floating-point noise is rounded.
 
     Raises RejectedLine if the table cannot hold the value.
     """
@@ -113,7 +114,7 @@ def _typed(value: Any, field: schema.Field) -> Any:
             return datetime.fromtimestamp(value / 1000, UTC)
         if field.type == "boolean" and not isinstance(value, bool):
             raise ValueError
-        typed = _rounded(value, field.type) if field.type.startswith("decimal") else value
+        typed = _decimal(value, field) if field.type.startswith("decimal") else value
     except (ValueError, ArithmeticError, OSError):
         problem = "neither true nor false" if field.type == "boolean" else "out of range"
         raise RejectedLine(f"{field.name}: {problem}", shown(value)) from None
@@ -122,22 +123,18 @@ def _typed(value: Any, field: schema.Field) -> Any:
     return typed
 
 
-def _rounded(value: float, type_: str) -> Decimal:
-    precision, scale = _precision_and_scale(type_)
+def _decimal(value: float, field: schema.Field) -> Decimal:
+    digits, scale = decimal_size(field.type) or (0, 0)
+    if field.name not in ROUNDED_FIELDS and has_more_decimals(value, scale):
+        raise RejectedLine(f"{field.name}: {more_decimals(scale)}", shown(value))
     rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
-    if abs(rounded) >= Decimal(10) ** (precision - scale):
+    if abs(rounded) >= Decimal(10) ** digits:
         raise ValueError
     return rounded
-
-
-def _precision_and_scale(type_: str) -> tuple[int, int]:
-    match = DECIMAL.fullmatch(type_)
-    if match is None:
-        raise AssertionError(f"{type_} is no decimal type")
-    return int(match[1]), int(match[2])
 
 
 def _type(field: schema.Field) -> pa.DataType:
     if field.type in ARROW_TYPES:
         return ARROW_TYPES[field.type]
-    return pa.decimal128(*_precision_and_scale(field.type)) if field.type.startswith("decimal") else pa.string()
+    size = decimal_size(field.type)
+    return pa.decimal128(sum(size), size[1]) if size else pa.string()

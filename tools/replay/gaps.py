@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from clickstream_contracts import names, schema
+from clickstream_contracts import names
 
 Event = dict[str, Any]
 PAYMENTS: Final = ("purchase", "refund")
-PRICE_DECIMALS: Final = int(schema.event().field("price").type.removesuffix(")").split(",")[1])
 
 
 def gaps_of(event: Event) -> Iterator[str]:
@@ -18,5 +17,3 @@ def gaps_of(event: Event) -> Iterator[str]:
         yield "in an unknown session"
     if event["event_type"] in PAYMENTS:
         yield from (f"of a purchase or refund without {field}" for field in ("price", "currency", "order_id") if field not in event)
-        if round(event.get("price", 0), PRICE_DECIMALS) != event.get("price", 0):
-            yield f"of a purchase or refund whose price the lake rounds to {PRICE_DECIMALS} decimals"

@@ -1,14 +1,14 @@
 """Reads mappings from YAML: the bundled ones by name, a user's own by path."""
 
 from collections.abc import Mapping as AnyMapping
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
 from clickstream_contracts import schema
+from clickstream_contracts.time_zones import time_zone
 from tools.common.command import UsageError
 from tools.replay import field_rule, placeholders, reading_options
 from tools.replay.elements import ListRule
@@ -191,9 +191,7 @@ def _texts(value: Any, location: str) -> frozenset[str]:
 
 def _zone(name: Any, file: str) -> tzinfo:
     """Returns the time zone of times that name none. Raises UsageError for an unknown name."""
-    if name == "UTC":
-        return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise UsageError(f"{file}: zone: unknown time zone {name!r}: use a name like Europe/Berlin") from None
+        return time_zone(str(name))
+    except ValueError as error:
+        raise UsageError(f"{file}: zone: {error}") from None

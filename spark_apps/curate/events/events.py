@@ -23,7 +23,12 @@ def register_new_clicks(lake: Lake, lowest_start: int) -> None:
 def register_arrived_clicks(lake: Lake, lowest_start: int, rebuilt_days: list[date]) -> None:
     """Register the view `arrived_clicks`: the new clicks with all their columns, and all clicks of the days to rebuild."""
     columns = click_columns()
-    lake.view(SQL / "arrived_clicks.sql", click_columns=columns, lowest_start=lowest_start, rebuilt_ranges=time_ranges(rebuilt_days))
+    lake.view(
+        SQL / "arrived_clicks.sql",
+        click_columns=columns,
+        lowest_start=lowest_start,
+        rebuilt_ranges=time_ranges(rebuilt_days, lake.time_zone),
+    )
 
 
 def click_columns() -> list[str]:
@@ -34,6 +39,11 @@ def click_columns() -> list[str]:
 def new_click_days(lake: Lake) -> list[date]:
     """Returns the event days of the new clicks."""
     return lake.column(SQL / "new_click_days.sql")
+
+
+def all_days(lake: Lake) -> list[date]:
+    """Returns the days of all published events, in the time zone in which they were published and in that of the setting."""
+    return lake.column(SQL / "all_days.sql")
 
 
 def outdated_version_days(lake: Lake) -> list[date]:

@@ -26,7 +26,7 @@ class OrderDays:
 def write_orders(lake: Lake, days: list[date]) -> OrderDays:
     """Recompute the orders with events on the days, and their lines."""
     lake.view(SQL / "order_ids_of_days.sql", days=days)
-    lake.view(SQL / "affected_orders.sql", ranges=time_ranges(days)).cache()
+    lake.view(SQL / "affected_orders.sql", ranges=time_ranges(days, lake.time_zone)).cache()
     read_days = sorted({*days, *lake.column(SQL / "affected_order_days.sql")})
     lake.view(SQL / "order_lines.sql", days=days, read_days=read_days).cache()
     lake.view(SQL / "orders.sql").cache()

@@ -14,7 +14,7 @@ TABLE = "curated.sessions"
 
 def write_sessions(lake: Lake, days: list[date]) -> list[date]:
     """Recompute the sessions with events on the days; returns the days of the sessions that changed."""
-    ranges = time_ranges(days)
+    ranges = time_ranges(days, lake.time_zone)
     lake.view(SQL / "affected_sessions.sql", ranges=ranges, since=ranges[0][0]).cache()
     affected_days = lake.column(SQL / "affected_session_days.sql")
     lake.view(SQL / "sessions.sql", days=days, read_days=sorted({*days, *affected_days})).cache()

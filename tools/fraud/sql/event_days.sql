@@ -1,1 +1,0 @@
-SELECT DISTINCT time / 86400000 FROM events WHERE time >= :start

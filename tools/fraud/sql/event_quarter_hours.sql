@@ -1,0 +1,1 @@
+SELECT DISTINCT time / 900000 FROM events WHERE time >= :start
