@@ -115,6 +115,8 @@ def _typed(value: Any, field: schema.Field) -> Any:
         if field.type == "boolean" and not isinstance(value, bool):
             raise ValueError
         typed = _decimal(value, field) if field.type.startswith("decimal") else value
+    except RejectedLine:
+        raise
     except (ValueError, ArithmeticError, OSError):
         problem = "neither true nor false" if field.type == "boolean" else "out of range"
         raise RejectedLine(f"{field.name}: {problem}", shown(value)) from None
