@@ -19,7 +19,7 @@ UPDATE events SET event_type = 'repeat' WHERE event_id IN (
 -- grain: one row per session
 CREATE TABLE sessions AS
 WITH session_starts AS (
-    SELECT *, coalesce(event_time - lag(event_time) OVER by_time > INTERVAL 30 MINUTE, true)::INT AS starts_session
+    SELECT *, coalesce(event_time - lag(event_time) OVER by_time > {{ session_pause }}, true)::INT AS starts_session
     FROM events
     WINDOW by_time AS (PARTITION BY session_id ORDER BY event_time)
 ), numbered AS (

@@ -1,6 +1,6 @@
 """Renders SQL files with Jinja2: the one template language of all SQL in the project.
 
-An undefined variable is an error (StrictUndefined). Nothing is escaped: values are bound by an engine's own `literal`
+An undefined variable is an error (StrictUndefined). Every template has `session_pause`, the interval after which a session ends. Nothing is escaped: values are bound by an engine's own `literal`
 filter, and table names come from the contracts. The environment is sandboxed: a saved definition of a Flink job is read
 from the object store, and a template must not be able to reach Python's internals.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
+
+from clickstream_contracts import sessions
 
 Filters = Mapping[str, Callable[..., str]]
 
@@ -33,6 +35,7 @@ def environment(*folders: Path, filters: Filters | None = None) -> jinja2.Enviro
         keep_trailing_newline=False,
     )
     jinja.filters.update(filters or {})
+    jinja.globals["session_pause"] = f"INTERVAL '{sessions.PAUSE_MINUTES}' MINUTE"
     return jinja
 
 

@@ -1,5 +1,5 @@
 -- severity: error
--- meaning: a session that begins within 30 minutes of the end of another with the same session_id
+-- meaning: a session that begins before the pause after another with the same session_id is over
 -- owner: lake
 WITH with_previous AS (
     SELECT
@@ -13,4 +13,4 @@ WITH with_previous AS (
 )
 SELECT session_key, session_id, started_at, ended_at, previous_end
 FROM with_previous
-WHERE started_at <= previous_end + INTERVAL 30 MINUTES OR ended_at < started_at
+WHERE started_at <= previous_end + {{ session_pause }} OR ended_at < started_at

@@ -1,5 +1,5 @@
 -- severity: error
--- meaning: a session of the newest days whose start, end, day or counts differ from its events, or whose events have a pause of more than 30 minutes
+-- meaning: a session of the newest days whose start, end, day or counts differ from its events, or whose events have the pause that ends a session
 -- owner: lake
 -- Only the newest days: cutting all history into sessions each night would cost more than the run itself. A session that
 -- began before the first of them is left out on both sides.
@@ -10,7 +10,7 @@ WITH with_previous AS (
 ), with_start AS (
     SELECT
         *,
-        max(CASE WHEN previous_time IS NULL OR event_time > previous_time + INTERVAL 30 MINUTES THEN event_time END)
+        max(CASE WHEN previous_time IS NULL OR event_time > previous_time + {{ session_pause }} THEN event_time END)
             OVER (PARTITION BY session_id ORDER BY event_time) AS started_at
     FROM with_previous
 ), expected AS (

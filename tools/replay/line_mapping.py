@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from clickstream_contracts import sessions
 from tools.common.command import UsageError
 from tools.replay import elements, order_lines
 from tools.replay.convert import NoEvent, RejectedLine
@@ -36,7 +37,7 @@ class Mapping:
     currency_rates: tuple[FieldRule, ...] = ()
     lists: tuple[ListRule, ...] = ()
     multi_row: MultiRow | None = None
-    session_gap_minutes: int = 30
+    session_gap_minutes: int = sessions.PAUSE_MINUTES
     reading: ReadingOptions = field(default_factory=ReadingOptions)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from clickstream_contracts import schema
+from clickstream_contracts import schema, sessions
 from clickstream_contracts.time_zones import time_zone
 from tools.common.command import UsageError
 from tools.replay import field_rule, placeholders, reading_options
@@ -72,7 +72,7 @@ def parse(content: Any, name: str, file: str) -> Mapping:
         currency_rates=parser.master_data(content, "currency_rates"),
         lists=_lists(content.get("each", {}), file),
         multi_row=_multi_row(content.get("multi_row"), file),
-        session_gap_minutes=_minutes(content.get("session_gap_minutes", 30), file),
+        session_gap_minutes=_minutes(content.get("session_gap_minutes", sessions.PAUSE_MINUTES), file),
         reading=reading_options.parse(content, file),
     )
 

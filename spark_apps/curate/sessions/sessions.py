@@ -1,4 +1,4 @@
-"""Computes curated.sessions: the events of a session_id, split after pauses of more than 30 minutes."""
+"""Computes curated.sessions: the events of a session_id, split after pauses, and at midnight if they never pause."""
 
 from datetime import date
 from pathlib import Path

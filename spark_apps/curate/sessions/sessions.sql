@@ -22,7 +22,7 @@ WITH session_events AS (
 ), numbered AS (
     SELECT
         *,
-        sum(CASE WHEN previous_time IS NULL OR event_time > previous_time + INTERVAL 30 MINUTES THEN 1 ELSE 0 END)
+        sum(CASE WHEN previous_time IS NULL OR event_time > previous_time + {{ session_pause }} THEN 1 ELSE 0 END)
             OVER (PARTITION BY session_id ORDER BY time_order ROWS UNBOUNDED PRECEDING) AS session_number
     FROM with_previous
 ), grouped AS (
