@@ -1,6 +1,7 @@
 """Renders SQL files with Jinja2: the one template language of all SQL in the project.
 
-An undefined variable is an error (StrictUndefined). Every template has `session_pause`, the interval after which a session ends. Nothing is escaped: values are bound by an engine's own `literal`
+`session_pause` is defined in every template: the pause that ends a session, as an interval.
+An undefined variable is an error (StrictUndefined). Nothing is escaped: values are bound by an engine's own `literal`
 filter, and table names come from the contracts. The environment is sandboxed: a saved definition of a Flink job is read
 from the object store, and a template must not be able to reach Python's internals.
 """

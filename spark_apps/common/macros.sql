@@ -17,6 +17,14 @@ coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".q
 nullif(upper(trim({{ events }}.currency)), '')
 {%- endmacro %}
 
+{# The part of a visit that an event is in: a visit without a pause since `visit_start` is one session up to the midnight of the
+   first day that it fills (it began in the day's first {{ session_pause }} or before), then one session a day. Null in the first part. #}
+{% macro visit_part(visit_start, event_time) -%}
+CASE
+    WHEN {{ visit_start }} <= CAST({{ event_time }} AS DATE) - INTERVAL 1 DAY + {{ session_pause }} THEN CAST({{ event_time }} AS DATE)
+END
+{%- endmacro %}
+
 {# The offset range of the newest run in each partition. `table` is the function of the template. #}
 {% macro newest_offsets(table) -%}
 SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset

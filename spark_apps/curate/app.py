@@ -1,4 +1,4 @@
-"""Curates the clicks that arrived since the last published run: events, sessions, orders and the ingest ledger.
+"""Curates the clicks that arrived since the last published run: events, sessions, orders, users of devices and the ingest ledger.
 
 Input is raw and what main has published, never the tables of the run's branch: a second attempt on the same branch gives
 the same result as the first.
@@ -9,6 +9,7 @@ import json
 from datetime import date, timedelta
 from typing import Any
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from clickstream_contracts import names
@@ -16,6 +17,7 @@ from clickstream_contracts.receipt import Receipt
 from spark_apps.common import shop_days
 from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
+from spark_apps.curate.device_users import device_users
 from spark_apps.curate.events import events
 from spark_apps.curate.ledger import ledger
 from spark_apps.curate.orders import orders
@@ -111,20 +113,27 @@ def _write_days(lake: Lake, affected_days: list[date], outdated_days: list[date]
         order_days = orders.write_orders(lake, days)
         days_by_table[orders.TABLE], days_by_table[orders.LINES_TABLE] = order_days.orders, order_days.lines
         days_by_table[sessions.TABLE] = sessions.write_sessions(lake, sorted({*days, *order_days.recounted}))
+        days_by_table[device_users.TABLE] = days if device_users.write_device_users(lake, days) else []
     return days_by_table
+
+
+def written_rows(lake: Lake, table: str, days: list[date]) -> DataFrame:
+    """Returns a table's rows of the days; all rows of a table without days, which is written as a whole."""
+    rows = lake.table(table)
+    return rows.where(F.col(DAY_COLUMNS[table]).isin(days)) if table in DAY_COLUMNS else rows
 
 
 def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Curate; the content hashes of the receipt cover the days written."""
     days_by_table, counts = curate(lake, args)
-    written = {table: lake.table(table).where(F.col(DAY_COLUMNS[table]).isin(days)) for table, days in days_by_table.items() if days}
+    written = {table: written_rows(lake, table, days) for table, days in days_by_table.items() if days}
     all_days = {str(day) for days in days_by_table.values() for day in days}
     facts: dict[str, Any] = {"days": sorted(all_days), "end_offsets": args.end_offsets}
     return Receipt(
         app=APP,
         run=args.run,
         inputs={"ref": args.ref},
-        rows=lake.row_counts([*DAY_COLUMNS, ledger.TABLE]),
+        rows=lake.row_counts([*DAY_COLUMNS, device_users.TABLE, ledger.TABLE]),
         content=lake.contents(written),
         facts=facts | counts,
     )

@@ -3,7 +3,7 @@
 import itertools
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,16 @@ def at(text: str) -> datetime:
     hour, minute, *second = time_of_day.split(":")
     seconds = float(second[0]) if second else 0
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=int(day) - 1, hours=int(hour), minutes=int(minute), seconds=seconds)
+
+
+def text(moment: datetime) -> str:
+    """Returns the text of a time for `at`."""
+    return f"{(moment - at('1 00:00')).days + 1} {moment:%H:%M:%S}"
+
+
+def days_of(events: list[dict[str, Any]]) -> list[date]:
+    """Returns the days of the events, sorted."""
+    return sorted({at(event["event_time"]).date() for event in events})
 
 
 @dataclass
@@ -109,6 +119,19 @@ class LocalLake:
     def send(self, *events: dict[str, Any]) -> None:
         """Write events to raw.clicks as the stream does; each arrives one second after the one before it."""
         self.insert("raw.clicks", *(self._raw_click(event) for event in events))
+
+    def set_events(self, events: list[dict[str, Any]]) -> None:
+        """Write these events, and no others, to curated.events."""
+        columns = {"ingested_at": FIRST_ARRIVAL, "kafka_partition": 0, "schema_version": 1}
+        times = [at(event["event_time"]) for event in events]
+        self.spark.sql(f"DELETE FROM {self.catalog.name('curated.events')}")
+        self.insert(
+            "curated.events",
+            *(
+                event | columns | {"kafka_offset": offset, "event_time": time, "event_day": time.date()}
+                for offset, (event, time) in enumerate(zip(events, times, strict=True))
+            ),
+        )
 
     def _raw_click(self, event: dict[str, Any]) -> dict[str, Any]:
         partition = event.pop("partition", 0)

@@ -22,7 +22,7 @@ ARGUMENTS = ["--ref", "b", "--run", "r", "--day", "2026-01-02", "--receipt", "fi
 @pytest.fixture(scope="module")
 def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = LocalLake(spark, 950, tmp_path_factory.mktemp("correct"))
-    columns = {"product_id": "p1", "user_id": "u1", "price": "5.00", "quantity": 1, "currency": "EUR", "order_id": "o1"}
+    columns = {"product_id": "p1", "user_id": "u1", "device_id": "d0", "price": "5.00", "quantity": 1, "currency": "EUR", "order_id": "o1"}
     lake.insert("landing.users", {"user_id": "u1", "country": "DE", "updated_at": at("1 00:00")})
     lake.insert("landing.users", {"user_id": "u1", "country": "FR", "updated_at": at("3 00:00")})
     lake.insert("landing.products", {"product_id": "p1", "category": "shoes", "updated_at": at("1 00:00")})
@@ -142,6 +142,9 @@ PLANTED: list[tuple[str, str, Change]] = [
     ("reporting_amounts_match_rate", "marts.revenue_daily", set_columns(currency="reporting_currency")),
     ("reporting_rates_known", "landing.currency_rates", where("currency <> 'EUR'")),
     ("sessions_match_events", "curated.sessions", set_columns(ended_at="ended_at + INTERVAL 1 MINUTE")),
+    ("device_users_match_events", "curated.device_users", where("false")),
+    ("device_users_match_events", "curated.device_users", set_columns(last_seen="last_seen + INTERVAL 1 MINUTE")),
+    ("device_users_match_events", "curated.device_users", set_columns(events="events + 1")),
     ("product_revenue_matches_lines", "marts.product_revenue_daily", set_columns(revenue="revenue + 1")),
     ("products_match_events", "marts.product_daily", set_columns(views="views + 1")),
     ("retention_bounded", "marts.retention_weekly", set_columns(retention="1.5")),

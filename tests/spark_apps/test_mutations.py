@@ -15,7 +15,7 @@ from tests.spark_apps.planted import Change, doubled, plant, set_columns, where
 
 
 def event(event_id: str, event_type: str, when: str, session: str = "s1", **more: Any) -> dict[str, Any]:
-    return {"event_id": event_id, "event_type": event_type, "event_time": when, "session_id": session, "user_id": "u1"} | more
+    return {"event_id": event_id, "event_type": event_type, "event_time": when, "session_id": session, "user_id": "u1", "device_id": "d1"} | more
 
 
 def payment(event_id: str, event_type: str, when: str, order: str, product: str, price: int, **more: Any) -> dict[str, Any]:
@@ -88,6 +88,8 @@ MUTATIONS: dict[str, tuple[str, Change, str]] = {
     "two sessions are glued": ("curated.sessions", with_glued_sessions, "sessions_match_events"),
     "a session is on another day": ("curated.sessions", set_columns(session_day="session_day + INTERVAL 1 DAY"), "sessions_match_events"),
     "a session has another's cart": ("curated.sessions", set_columns(carts="1L - carts"), "sessions_cover_events"),
+    "two users of a device are swapped": ("curated.device_users", swapped("user_id", "u1", "u2"), "device_users_match_events"),
+    "a device is another's": ("curated.device_users", set_columns(device_id="'d2'"), "device_users_match_events"),
     "an order line is dropped": ("curated.order_lines", where("event_id <> 'p2'"), "order_lines_match_events"),
     "two products of lines are swapped": ("curated.order_lines", swapped("product_id", "cup", "pot"), "order_lines_match_events"),
     "a line is booked in another currency": ("curated.order_lines", swapped("currency", "EUR", "JPY"), "order_lines_match_events"),

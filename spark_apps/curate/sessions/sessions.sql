@@ -19,11 +19,11 @@ WITH session_events AS (
 ), with_previous AS (
     SELECT *, lag(event_time) OVER (PARTITION BY session_id ORDER BY time_order) AS previous_time
     FROM session_events
-), numbered AS (
+), with_visit AS (
     SELECT
         *,
-        sum(CASE WHEN previous_time IS NULL OR event_time > previous_time + {{ session_pause }} THEN 1 ELSE 0 END)
-            OVER (PARTITION BY session_id ORDER BY time_order ROWS UNBOUNDED PRECEDING) AS session_number
+        max(CASE WHEN previous_time IS NULL OR event_time > previous_time + {{ session_pause }} THEN event_time END)
+            OVER (PARTITION BY session_id ORDER BY time_order ROWS UNBOUNDED PRECEDING) AS visit_start
     FROM with_previous
 ), grouped AS (
     SELECT
@@ -40,8 +40,8 @@ WITH session_events AS (
         array_sort(
             collect_list(CASE WHEN is_purchase THEN struct(time_order, event_currency AS currency, coalesce(event_amount, 0) AS amount) END)
         ) AS purchase_list
-    FROM numbered
-    GROUP BY session_id, session_number
+    FROM with_visit
+    GROUP BY session_id, visit_start, {{ macros.visit_part("visit_start", "event_time") }}
 )
 SELECT
     concat(session_id, '@', unix_millis(started_at)) AS session_key,

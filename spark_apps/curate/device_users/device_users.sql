@@ -1,0 +1,21 @@
+-- grain: one row per device and user
+-- The published pairs with the changes of the days. A pair with withdrawn events is counted again, on all its days.
+WITH withdrawn_pairs AS (
+    SELECT device_id, user_id FROM changed_pairs WHERE withdrawn
+), parts AS (
+    SELECT device_id, user_id, first_seen, last_seen, events
+    FROM {{ published('curated.device_users') }}
+    LEFT ANTI JOIN withdrawn_pairs USING (device_id, user_id)
+    UNION ALL
+    SELECT device_id, user_id, first_seen, last_seen, more_events FROM changed_pairs WHERE NOT withdrawn
+{% if since %}
+    UNION ALL
+    SELECT device_id, user_id, event_time, event_time, 1
+    FROM {{ table('curated.events') }}
+    LEFT SEMI JOIN withdrawn_pairs USING (device_id, user_id)
+    WHERE event_day BETWEEN {{ since | literal }} AND {{ until | literal }}
+{% endif %}
+)
+SELECT device_id, user_id, min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(events) AS events
+FROM parts
+GROUP BY device_id, user_id
