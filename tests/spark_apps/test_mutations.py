@@ -15,7 +15,14 @@ from tests.spark_apps.planted import Change, doubled, plant, set_columns, where
 
 
 def event(event_id: str, event_type: str, when: str, session: str = "s1", **more: Any) -> dict[str, Any]:
-    return {"event_id": event_id, "event_type": event_type, "event_time": when, "session_id": session, "user_id": "u1", "device_id": "d1"} | more
+    return {
+        "event_id": event_id,
+        "event_type": event_type,
+        "event_time": when,
+        "session_id": session,
+        "user_id": "u1",
+        "device_id": "d1",
+    } | more
 
 
 def payment(event_id: str, event_type: str, when: str, order: str, product: str, price: int, **more: Any) -> dict[str, Any]:

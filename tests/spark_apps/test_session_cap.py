@@ -16,7 +16,7 @@ from tests.spark_apps.local_lake import LocalLake, at, days_of, text
 
 PAUSE = timedelta(minutes=PAUSE_MINUTES)
 DAY = timedelta(days=1)
-NIGHTS = 4
+NIGHTS = 3
 AUDITS = ("sessions_match_events", "sessions_disjoint", "sessions_cover_events")
 Event = dict[str, Any]
 Session = tuple[str, datetime, datetime, int]
@@ -144,7 +144,7 @@ def random_events(rng: random.Random) -> list[Event]:
     return events
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_nights_in_any_order_give_the_sessions_of_a_full_rebuild(new_lake: Callable[[], LocalLake], seed: int) -> None:
     rng = random.Random(seed)
     waiting, arrived = random_events(rng), []
