@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from clickstream_contracts import schema, sessions, sql_templates
+from clickstream_contracts import sessions, sql_templates
 from clickstream_contracts.sessions import PAUSE_MINUTES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bench", "contracts", "dags", "flink_apps", "plugins", "ray_apps", "spark_apps", "tools")
-PAUSE = re.compile(rf"\b{PAUSE_MINUTES}['\"]?[ _]*min|minutes?(: int)? *[=:] *{PAUSE_MINUTES}\b|gap\w*['\"]?(: int)?[,:= ]+{PAUSE_MINUTES}\b", re.I)
+NUMBER = str(PAUSE_MINUTES)
+PAUSE = re.compile(
+    rf"\b{NUMBER}['\"]?[ _]*min"  # INTERVAL '30' MINUTE, 30 min
+    rf"|(minutes|gap|pause)\w*['\"]?(: int)?[,:= ]+{NUMBER}\b",  # minutes=30, gap_minutes: int = 30, get("gap_minutes", 30)
+    re.IGNORECASE,
+)
 
 
 def files_about_sessions() -> list[Path]:
@@ -25,7 +30,7 @@ def test_the_pause_stands_in_no_other_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["INTERVAL 30 MINUTES", "INTERVAL '30' MINUTE", "timedelta(minutes=30)", "gap_minutes: int = 30", 'get("session_gap_minutes", 30)']
+    "text", ["INTERVAL 30 MINUTES", "INTERVAL '30' MINUTE", "minutes=30)", "gap_minutes: int = 30", 'get("session_gap_minutes", 30)']
 )
 def test_a_literal_is_recognised(text: str) -> None:
     assert PAUSE.search(text)

@@ -85,7 +85,8 @@ def test_a_run_without_sign_ins_writes_nothing(lake: LocalLake) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_nights_in_any_order_give_the_pairs_of_all_events(new_lake: Callable[[], LocalLake], seed: int) -> None:
     rng = random.Random(seed)
-    lake, arrived = new_lake(), []
+    lake = new_lake()
+    arrived: list[Event] = []
     for night in range(4):
         withdrawn = rng.sample(arrived, len(arrived) // 4)
         new = [random_event(rng, 1000 * night + number) for number in range(rng.randint(3, 20))]

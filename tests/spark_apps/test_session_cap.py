@@ -147,7 +147,8 @@ def random_events(rng: random.Random) -> list[Event]:
 @pytest.mark.parametrize("seed", range(2))
 def test_nights_in_any_order_give_the_sessions_of_a_full_rebuild(new_lake: Callable[[], LocalLake], seed: int) -> None:
     rng = random.Random(seed)
-    waiting, arrived = random_events(rng), []
+    waiting = random_events(rng)
+    arrived: list[Event] = []
     nightly, rebuilt = new_lake(), new_lake()
     for night in range(NIGHTS):
         # Whole days arrive late, and single events; some events are withdrawn.
