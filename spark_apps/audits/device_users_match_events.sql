@@ -2,10 +2,11 @@
 -- meaning: a device and user of the newest days that are missing, listed twice, or whose first, last or number of events is wrong
 -- owner: lake
 -- Only the newest days are read: of a pair that was seen before them, the earlier events are not counted.
+{% import "macros.sql" as macros %}
 WITH recent AS (
     SELECT device_id, user_id, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events
-    FROM {{ table('curated.events') }}
-    WHERE event_day >= {{ recent_since | literal }} AND device_id IS NOT NULL AND user_id IS NOT NULL
+    FROM {{ table('curated.events') }} AS e
+    WHERE event_day >= {{ recent_since | literal }} AND device_id IS NOT NULL AND {{ macros.has_user("e") }}
     GROUP BY device_id, user_id
 ), pairs AS (
     SELECT *, count(*) OVER (PARTITION BY device_id, user_id) AS times

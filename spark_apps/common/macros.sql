@@ -17,6 +17,11 @@ coalesce({{ events }}.amount, {{ formulas.amount(events ~ ".price", events ~ ".q
 nullif(upper(trim({{ events }}.currency)), '')
 {%- endmacro %}
 
+{# Whether an event is of a user who is signed in: a failed sign-in names the user that somebody tried. #}
+{% macro has_user(events) -%}
+({{ events }}.user_id IS NOT NULL AND {{ events }}.event_type <> 'login_failed')
+{%- endmacro %}
+
 {# The part of a visit that an event is in: a visit without a pause since `visit_start` is one session up to the midnight of the
    first day that it fills (it began in the day's first {{ session_pause }} or before), then one session a day. Null in the first part. #}
 {% macro visit_part(visit_start, event_time) -%}

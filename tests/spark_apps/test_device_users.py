@@ -15,7 +15,7 @@ Event = dict[str, Any]
 COLUMNS = ("device_id", "user_id", "first_seen", "last_seen", "events")
 EXPECTED = """
     SELECT device_id, user_id, min(event_time), max(event_time), count(*)
-    FROM {events} WHERE device_id IS NOT NULL AND user_id IS NOT NULL GROUP BY ALL
+    FROM {events} WHERE device_id IS NOT NULL AND user_id IS NOT NULL AND event_type <> 'login_failed' GROUP BY ALL
 """
 
 
@@ -29,7 +29,8 @@ def pairs(lake: LocalLake) -> list[tuple[str, str, int]]:
 
 def random_event(rng: random.Random, number: int) -> Event:
     device, user = rng.choice(["d1", "d2", "d3", None]), rng.choice(["u1", "u2", "u3", None])
-    return event(f"e{number}", text(at("1 00:00") + timedelta(minutes=rng.randrange(10 * 24 * 60))), device, user)
+    kind = rng.choice(["page_view", "login_failed"])
+    return event(f"e{number}", text(at("1 00:00") + timedelta(minutes=rng.randrange(10 * 24 * 60))), device, user, kind)
 
 
 SESSION = ("session_id", "events", "device_id", "user_id")
@@ -42,6 +43,7 @@ def first_night(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLa
         event("a", "2 10:00", "d1", None, session="sign_in"),
         event("b", "2 10:05", "d1", "u1", session="sign_in", kind="login"),
         event("c", "2 10:10", "d1", "u1", session="sign_in"),
+        event("e", "2 10:12", "d1", "victim", session="sign_in", kind="login_failed"),
         event("f", "2 11:00", "tablet", "u1", session="family"),
         event("g", "2 11:05", "tablet", "u2", session="family"),
         event("h", "2 11:06", "tablet", None, session="family"),
@@ -54,7 +56,7 @@ def first_night(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLa
 
 def test_a_session_survives_a_sign_in_and_its_newest_user_is_its_user(first_night: LocalLake) -> None:
     sessions = first_night.rows("curated.sessions", *SESSION)
-    assert sessions == [("family", 3, "tablet", "u2"), ("late", 2, "d2", None), ("sign_in", 3, "d1", "u1")]
+    assert sessions == [("family", 3, "tablet", "u2"), ("late", 2, "d2", None), ("sign_in", 4, "d1", "u1")]
 
 
 def test_a_device_has_a_row_for_each_user_with_the_events_that_name_the_user(first_night: LocalLake) -> None:

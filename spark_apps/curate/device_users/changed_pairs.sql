@@ -1,11 +1,16 @@
 -- grain: one row per device and user whose events of the days have changed
 -- The first and the last of their events of the days, and how many more there are than published. Without days: of all events.
-{% set on_days = "event_day IN (" ~ (days | literal) ~ ")" if days else "true" %}
+{% import "macros.sql" as macros %}
+{% set on_days = "e.event_day IN (" ~ (days | literal) ~ ")" if days else "true" %}
 WITH day_events AS (
-    SELECT device_id, user_id, event_time, true AS is_new FROM {{ table('curated.events') }} WHERE {{ on_days }}
+    SELECT device_id, user_id, event_time, true AS is_new
+    FROM {{ table('curated.events') }} AS e
+    WHERE {{ on_days }} AND device_id IS NOT NULL AND {{ macros.has_user("e") }}
 {% if days %}
     UNION ALL
-    SELECT device_id, user_id, event_time, false FROM {{ published('curated.events') }} WHERE {{ on_days }}
+    SELECT device_id, user_id, event_time, false
+    FROM {{ published('curated.events') }} AS e
+    WHERE {{ on_days }} AND device_id IS NOT NULL AND {{ macros.has_user("e") }}
 {% endif %}
 ), pairs AS (
     SELECT
@@ -17,7 +22,6 @@ WITH day_events AS (
         min(CASE WHEN NOT is_new THEN event_time END) AS published_first,
         max(CASE WHEN NOT is_new THEN event_time END) AS published_last
     FROM day_events
-    WHERE device_id IS NOT NULL AND user_id IS NOT NULL
     GROUP BY device_id, user_id
 )
 SELECT

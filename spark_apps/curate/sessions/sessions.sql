@@ -7,6 +7,7 @@ WITH session_events AS (
         {{ macros.amount_of("e") }} AS event_amount,
         coalesce({{ macros.currency_of("e") }}, '') AS event_currency,
         struct(e.event_time, e.ingested_at, e.kafka_partition, e.kafka_offset) AS time_order,
+        {{ macros.has_user("e") }} AS has_user,
         e.event_type = 'purchase' AND x.event_id IS NULL AS is_purchase
     FROM {{ table('curated.events') }} AS e
     LEFT JOIN affected_sessions AS a
@@ -30,7 +31,7 @@ WITH session_events AS (
         session_id,
         min(event_time) AS started_at,
         max(event_time) AS ended_at,
-        max_by(user_id, CASE WHEN user_id IS NOT NULL THEN time_order END) AS user_id,
+        max_by(user_id, CASE WHEN has_user THEN time_order END) AS user_id,
         min_by(device_id, CASE WHEN device_id IS NOT NULL THEN time_order END) AS device_id,
         count(*) AS events,
         count_if(event_type = 'view_item') AS views,
