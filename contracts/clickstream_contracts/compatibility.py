@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clickstream_contracts.event_limits import decimal_size
 from clickstream_contracts.schema import Contract, Field
 
 # By contract: its `keys`, its `partitioning`, and by field name the facts of its `fields`.
@@ -83,7 +84,7 @@ def _field_changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> lis
     if new is None:
         return ["dropped or renamed"]
     lines = []
-    if old["type"] != new["type"]:
+    if old["type"] != new["type"] and not _is_wider_decimal(old["type"], new["type"]):
         lines.append(f"type {old['type']} became {new['type']}")
     new_choices = new.get("choices")
     if new_choices is not None:
@@ -95,6 +96,14 @@ def _field_changes(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> lis
     if new["required"] and not old["required"]:
         lines.append("was optional and became required")
     return lines + _narrowed_limits(old, new)
+
+
+def _is_wider_decimal(old: str, new: str) -> bool:
+    """Whether a decimal has more digits before its point and as many after it, which Iceberg changes in place."""
+    sizes = [decimal_size(type_) for type_ in (old, new)]
+    if sizes[0] is None or sizes[1] is None:
+        return False
+    return sizes[1][0] > sizes[0][0] and sizes[1][1] == sizes[0][1]
 
 
 def _narrowed_limits(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 -- severity: error
 -- meaning: a day whose sessions, stages or conversion in the funnel differ from those of curated.sessions
 -- owner: marts
+{% import "macros.sql" as macros %}
 WITH expected AS (
     SELECT
         session_day AS day,
@@ -10,7 +11,8 @@ WITH expected AS (
         count_if(checkouts + purchases > 0) AS checkout,
         count_if(purchases > 0) AS purchased,
         count_if(startswith(session_id, {{ unknown_session | literal }})) AS unknown
-    FROM {{ table('curated.sessions') }}
+    FROM {{ table('curated.sessions') }} AS s
+    WHERE {{ macros.is_visit("s") }}
     GROUP BY session_day
 ), mart AS (
     SELECT *, count(*) OVER (PARTITION BY day) AS times FROM {{ table('marts.funnel_daily') }}

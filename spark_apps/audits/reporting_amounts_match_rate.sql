@@ -1,12 +1,12 @@
 -- severity: error
 -- meaning: a day and currency whose reporting amounts are not its amounts x its rate, or whose rate is missing, 0 or, for the reporting currency, not 1
 -- owner: marts
--- Without try_cast: an amount with too many digits for the column is null in the mart.
+-- An amount of more than 18 digits is not converted: it is null in the mart.
 WITH expected AS (
     SELECT
         *,
-        CAST(revenue AS DECIMAL(20, 2)) * reporting_rate AS exact_revenue,
-        CAST(refunded AS DECIMAL(20, 2)) * reporting_rate AS exact_refunded
+        try_cast(revenue AS DECIMAL(20, 2)) * reporting_rate AS exact_revenue,
+        try_cast(refunded AS DECIMAL(20, 2)) * reporting_rate AS exact_refunded
     FROM {{ table('marts.revenue_daily') }}
 )
 SELECT day, currency, revenue, refunded, reporting_currency, reporting_rate, reporting_revenue, reporting_refunded, reporting_net_revenue

@@ -22,7 +22,8 @@ WITH with_previous AS (
         count(*) AS events,
         count_if(event_type = 'view_item') AS views,
         count_if(event_type = 'add_to_cart') AS carts,
-        count_if(event_type = 'begin_checkout') AS checkouts
+        count_if(event_type = 'begin_checkout') AS checkouts,
+        count_if(event_type = 'refund') AS refunds
     FROM with_visit
     GROUP BY session_id, visit_start, {{ macros.visit_part("visit_start", "event_time") }}
     HAVING CAST(min(event_time) AS DATE) >= {{ recent_since | literal }}
@@ -44,6 +45,6 @@ FROM sessions AS s
 FULL OUTER JOIN expected AS e ON e.session_id = s.session_id AND e.started_at = s.started_at
 WHERE NOT coalesce(
     s.times = 1 AND s.session_day = CAST(s.started_at AS DATE) AND s.ended_at = e.ended_at AND s.events = e.events AND s.views = e.views
-        AND s.carts = e.carts AND s.checkouts = e.checkouts,
+        AND s.carts = e.carts AND s.checkouts = e.checkouts AND coalesce(s.refunds, e.refunds) = e.refunds,
     false
 )

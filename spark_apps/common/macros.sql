@@ -22,6 +22,11 @@ nullif(upper(trim({{ events }}.currency)), '')
 ({{ events }}.user_id IS NOT NULL AND {{ events }}.event_type <> 'login_failed')
 {%- endmacro %}
 
+{# Whether a session is a visit of the shop: a refund is entered by its staff, and is no visitor who buys nothing. #}
+{% macro is_visit(sessions) -%}
+{{ sessions }}.events > coalesce({{ sessions }}.refunds, 0)
+{%- endmacro %}
+
 {# The part of a visit that an event is in: a visit without a pause since `visit_start` is one session up to the midnight of the
    first day that it fills (it began in the day's first {{ session_pause }} or before), then one session a day. Null in the first part. #}
 {% macro visit_part(visit_start, event_time) -%}
@@ -54,5 +59,5 @@ coalesce(
 
 {# An amount in the reporting currency, rounded half up to two decimals; null without a rate, and if the result has too many digits. #}
 {% macro converted(amount, rate) -%}
-try_cast(round({{ amount }} * {{ rate }}, 2) AS DECIMAL(18, 2))
+try_cast(round(try_cast({{ amount }} AS DECIMAL(20, 2)) * {{ rate }}, 2) AS DECIMAL(38, 2))
 {%- endmacro %}

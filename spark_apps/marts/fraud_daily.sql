@@ -42,6 +42,6 @@ SELECT
     count_if(late) AS late,
     count_if(decision = 'review') AS reviewed,
     count_if(decision = 'block') AS blocked,
-    CAST(coalesce(sum(amount_blocked), 0) AS DECIMAL(18, 2)) AS amount_blocked
+    CAST(coalesce(sum(amount_blocked), 0) AS DECIMAL(38, 2)) AS amount_blocked
 FROM scores_and_alerts
 GROUP BY day, pattern

@@ -1,6 +1,8 @@
 -- grain: one row per day
 -- A session that reached a stage counts in the stages before it too: a one-click purchase counts as carted.
+-- A session of refunds alone is no visit.
 -- An event of no known session, user or device has a session of its own: `unknown` counts these.
+{% import "macros.sql" as macros %}
 WITH reached AS (
     SELECT
         session_day AS day,
@@ -9,8 +11,8 @@ WITH reached AS (
         checkouts + purchases > 0 AS checkout,
         carts + checkouts + purchases > 0 AS carted,
         views + carts + checkouts + purchases > 0 AS viewed
-    FROM {{ table('curated.sessions') }}
-    WHERE session_day IN ({{ days | literal }})
+    FROM {{ table('curated.sessions') }} AS s
+    WHERE session_day IN ({{ days | literal }}) AND {{ macros.is_visit("s") }}
 )
 SELECT
     day,

@@ -47,7 +47,7 @@ SELECT
     coalesce(b.carts, 0) AS carts,
     coalesce(p.purchases, 0) AS purchases,
     coalesce(p.items, 0) AS items,
-    CAST(coalesce(p.revenue, 0) AS DECIMAL(18, 2)) AS revenue,
+    CAST(coalesce(p.revenue, 0) AS DECIMAL(38, 2)) AS revenue,
     p.currency,
     p.currencies,
     day <= {{ complete_until | literal }} AS is_complete

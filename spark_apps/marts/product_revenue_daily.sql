@@ -5,7 +5,7 @@ SELECT
     currency,
     count(*) AS purchases,
     sum(pieces) AS items,
-    CAST(sum(amount) AS DECIMAL(18, 2)) AS revenue,
+    CAST(sum(amount) AS DECIMAL(38, 2)) AS revenue,
     day <= {{ complete_until | literal }} AS is_complete
 FROM purchases
 GROUP BY day, product_id, currency

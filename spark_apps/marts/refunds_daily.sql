@@ -5,7 +5,7 @@ SELECT
     currency,
     count(*) AS refunds,
     count(DISTINCT order_id) AS orders,
-    CAST(coalesce(sum(amount), 0) AS DECIMAL(18, 2)) AS refunded,
+    CAST(coalesce(sum(amount), 0) AS DECIMAL(38, 2)) AS refunded,
     line_day <= {{ complete_until | literal }} AS is_complete
 FROM {{ table('curated.order_lines') }}
 WHERE line_day IN ({{ days | literal }}) AND event_type = 'refund' AND counted

@@ -40,9 +40,9 @@ WITH chosen_orders AS (
         count_if(is_order) AS orders,
         count(DISTINCT buyer) AS buyers,
         sum(items) AS items,
-        CAST(sum(revenue) AS DECIMAL(18, 2)) AS revenue,
-        CAST(sum(refunded) AS DECIMAL(18, 2)) AS refunded,
-        CAST(sum(revenue) - sum(refunded) AS DECIMAL(18, 2)) AS net_revenue,
+        CAST(sum(revenue) AS DECIMAL(38, 2)) AS revenue,
+        CAST(sum(refunded) AS DECIMAL(38, 2)) AS refunded,
+        CAST(sum(revenue) - sum(refunded) AS DECIMAL(38, 2)) AS net_revenue,
         sum(repeats) AS repeats
     FROM amounts
     GROUP BY order_day, currency
@@ -86,5 +86,5 @@ SELECT
     reporting_rate,
     reporting_revenue,
     reporting_refunded,
-    CAST(reporting_revenue - reporting_refunded AS DECIMAL(18, 2)) AS reporting_net_revenue
+    CAST(reporting_revenue - reporting_refunded AS DECIMAL(38, 2)) AS reporting_net_revenue
 FROM converted

@@ -50,6 +50,7 @@ def test_an_optional_field_a_new_table_and_wider_limits_are_additions() -> None:
     new["raw.clicks"]["fields"]["colour"] = {"type": "string", "required": False}
     new["raw.more"] = {"keys": [], "partitioning": [], "fields": {}}
     widen_limits(new["raw.clicks"])
+    new["raw.clicks"]["fields"]["price"]["type"] = "decimal(38,2)"
     assert compatibility.breaking_changes(BASE, new) == []
 
 
@@ -59,6 +60,8 @@ def test_an_optional_field_a_new_table_and_wider_limits_are_additions() -> None:
         (lambda fields: fields.pop("price"), "raw.clicks.price: dropped or renamed"),
         (lambda fields: fields.update(cost=fields.pop("price")), "raw.clicks.price: dropped or renamed"),
         (lambda fields: fields["price"].update(type="double"), "raw.clicks.price: type decimal(18,2) became double"),
+        (lambda fields: fields["price"].update(type="decimal(16,2)"), "raw.clicks.price: type decimal(18,2) became decimal(16,2)"),
+        (lambda fields: fields["price"].update(type="decimal(38,4)"), "raw.clicks.price: type decimal(18,2) became decimal(38,4)"),
         (lambda fields: fields["price"].update(required=True), "raw.clicks.price: was optional and became required"),
         (lambda fields: fields["name"].update(required=False), "raw.clicks.name: was required and became optional"),
         (lambda fields: fields.update(x={"type": "int", "required": True}), "raw.clicks.x: a new field must be optional"),

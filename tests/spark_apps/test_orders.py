@@ -207,6 +207,25 @@ def test_a_new_table_of_refunds_has_the_days_of_earlier_runs(lake: LocalLake) ->
     assert rows(lake, "marts.refunds_daily", "string(day)", "string(refunded)") == [("2026-01-03", "49.90")]
 
 
+def test_a_session_of_refunds_alone_is_no_visit(lake: LocalLake) -> None:
+    lake.send(
+        line("a", "o1"),
+        line("r", "o1", "2 15:00", "refund", session_id="back-office"),
+        line("s", "o1", "3 15:00", "refund", session_id="back-office"),
+    )
+    lake.nightly(day="2026-01-03")
+    assert rows(lake, "curated.sessions", "session_id", "events", "refunds")[:2] == [("back-office", 1, 1), ("back-office", 1, 1)]
+    assert rows(lake, "marts.funnel_daily", "string(day)", "sessions", "purchased", "conversion") == [("2026-01-02", 1, 1, 1.0)]
+
+
+def test_sums_of_more_than_sixteen_digits_do_not_stop_the_run(lake: LocalLake) -> None:
+    dear = {"price": 1_000_000_000, "quantity": 10_000}
+    lake.send(*(line(f"d{n}", f"o{n % 2}", product_id=f"p{n}", **dear) for n in range(1001)))
+    lake.send(line("rest", "o0", "2 12:00", "refund", price=None, product_id=None, quantity=None))
+    lake.nightly()
+    assert rows(lake, "marts.revenue_daily", "string(revenue)") == [("10010000000000000.00",)]
+
+
 def as_earlier_release(lake: LocalLake) -> None:
     """Rewrite the published tables as the release without order lines left them: each repeat counts, and new columns are null."""
     for table in ("curated.order_lines", "marts.product_revenue_daily"):
@@ -214,7 +233,13 @@ def as_earlier_release(lake: LocalLake) -> None:
     of_o1 = "IF(order_id = 'o1', 2, 1)"
     rewrite(lake, "curated.orders", lines=of_o1, items=of_o1, revenue="49.90 * lines", currencies="NULL", repeats="NULL", device_id="NULL")
     rewrite(
-        lake, "curated.sessions", purchases="IF(session_id = 's-o1', 2, 1)", revenue="49.90 * purchases", currency="NULL", currencies="NULL"
+        lake,
+        "curated.sessions",
+        purchases="IF(session_id = 's-o1', 2, 1)",
+        revenue="49.90 * purchases",
+        currency="NULL",
+        currencies="NULL",
+        refunds="NULL",
     )
     rewrite(lake, "marts.product_daily", purchases="3", items="3", revenue="149.70", currency="NULL", currencies="NULL", is_complete="NULL")
     rewrite(lake, "marts.revenue_daily", items="3", buyers="0", revenue="149.70", net_revenue="149.70", is_complete="NULL", repeats="NULL")

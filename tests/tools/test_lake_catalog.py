@@ -1,6 +1,8 @@
-"""Tables of an existing lake get the partitioning of the contracts; what they hold stays readable."""
+"""Tables of an existing lake get the partitioning and the wider decimals of the contracts; what they hold stays readable."""
 
+import json
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -59,3 +61,23 @@ def test_a_table_that_was_partitioned_by_the_day_of_the_event_is_from_now_on_par
     table = open_catalog(settings).load_table(CLICKS)
     assert len(table.scan().to_arrow()) == 105
     assert [field.name for field in table.spec().fields] == ["ingested_at_day"]
+
+
+def test_sums_of_an_earlier_release_get_more_digits_and_keep_their_values(storage: Settings) -> None:
+    orders = schema.tables()["curated.orders"]
+    catalog = open_catalog(storage)
+    catalog.drop_table(orders.id)
+    released = Schema.model_validate(
+        json.loads(
+            json.dumps(render.iceberg_schema(orders)).replace("decimal(38,2)", "decimal(18,2)").replace("decimal(38, 2)", "decimal(18, 2)")
+        )
+    )
+    catalog.create_table(orders.id, released, properties={"format-version": "2"})
+    at = {"order_day": ARRIVAL.date(), "ordered_at": ARRIVAL, "last_at": ARRIVAL}
+    order = {field.name: {"long": 1, "int": 1, "string": "s"}.get(field.type) for field in orders.fields if field.required} | at
+    append(catalog.load_table(orders.id), [order | {"revenue": Decimal("12.34"), "refunded": Decimal(0)}])
+    for _ in range(2):
+        create_table(open_catalog(storage), orders)
+    append(open_catalog(storage).load_table(orders.id), [order | {"revenue": Decimal("1e20"), "refunded": Decimal(0)}])
+    rows = open_catalog(storage).load_table(orders.id).scan().to_arrow()
+    assert sorted(rows["revenue"].to_pylist()) == [Decimal("12.34"), Decimal("1e20")]

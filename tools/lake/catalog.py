@@ -6,6 +6,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField,
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import parse_transform
+from pyiceberg.types import DecimalType
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts import names, render, schema
@@ -45,7 +46,7 @@ def partition_spec(contract: schema.Contract, table_schema: Schema) -> Partition
 
 
 def create_table(catalog: RestCatalog, contract: schema.Contract) -> None:
-    """Create a table. An existing one gets the fields that the contract gained since, and the contract's partitioning.
+    """Create a table. An existing one gets the fields that the contract gained since, its wider decimals and its partitioning.
 
     Data files that were written with another partitioning stay as they are.
     """
@@ -60,6 +61,7 @@ def create_table(catalog: RestCatalog, contract: schema.Contract) -> None:
     except TableAlreadyExistsError:
         table = catalog.load_table(contract.id)
         _add_new_columns(table, table_schema)
+        _widen_decimals(table, table_schema)
         _change_partitioning(table, contract)
 
 
@@ -71,6 +73,20 @@ def _add_new_columns(table: Table, contract_schema: Schema) -> None:
     with table.update_schema() as update:
         for field in new_fields:
             update.add_column(field.name, field.field_type, field.doc)
+
+
+def _widen_decimals(table: Table, contract_schema: Schema) -> None:
+    existing = {field.name: field.field_type for field in table.schema().fields}
+    wider = [
+        field
+        for field in contract_schema.fields
+        if isinstance(field.field_type, DecimalType) and str(existing[field.name]) != str(field.field_type)
+    ]
+    if not wider:
+        return
+    with table.update_schema() as update:
+        for field in wider:
+            update.update_column(field.name, field.field_type)
 
 
 def _change_partitioning(table: Table, contract: schema.Contract) -> None:

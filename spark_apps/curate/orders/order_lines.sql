@@ -79,7 +79,7 @@ SELECT
     pieces AS quantity,
     line_price AS price,
     line_currency AS currency,
-    CAST(CASE WHEN refunds_the_rest THEN greatest(coalesce(rest, 0), 0) ELSE line_amount END AS DECIMAL(18, 2)) AS amount,
+    CAST(CASE WHEN refunds_the_rest THEN greatest(coalesce(rest, 0), 0) ELSE line_amount END AS DECIMAL(38, 2)) AS amount,
     reason IS NULL AS counted,
     reason,
     CASE WHEN reason = 'repeat' THEN first_copy END AS repeat_of,

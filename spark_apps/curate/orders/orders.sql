@@ -19,8 +19,8 @@ SELECT
     order_currency AS currency,
     count_if(counted AND is_purchase) AS lines,
     coalesce(sum(CASE WHEN counted AND is_purchase THEN quantity END), 0) AS items,
-    CAST(coalesce(sum(CASE WHEN counted AND is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(18, 2)) AS revenue,
-    CAST(coalesce(sum(CASE WHEN counted AND NOT is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(18, 2)) AS refunded,
+    CAST(coalesce(sum(CASE WHEN counted AND is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(38, 2)) AS revenue,
+    CAST(coalesce(sum(CASE WHEN counted AND NOT is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(38, 2)) AS refunded,
     min_by(device_id, CASE WHEN device_id IS NOT NULL THEN time_order END) AS device_id,
     count(DISTINCT CASE WHEN counted THEN currency END) AS currencies,
     count_if(NOT counted) AS repeats

@@ -38,6 +38,7 @@ WITH session_events AS (
         count_if(event_type = 'add_to_cart') AS carts,
         count_if(event_type = 'begin_checkout') AS checkouts,
         count_if(is_purchase) AS purchases,
+        count_if(event_type = 'refund') AS refunds,
         array_sort(
             collect_list(CASE WHEN is_purchase THEN struct(time_order, event_currency AS currency, coalesce(event_amount, 0) AS amount) END)
         ) AS purchase_list
@@ -57,13 +58,12 @@ SELECT
     carts,
     checkouts,
     purchases,
-    CAST(
-        aggregate(
-            filter(purchase_list, purchase -> purchase.currency = get(purchase_list, 0).currency),
-            CAST(0 AS DECIMAL(38, 2)),
-            (total, purchase) -> CAST(total + purchase.amount AS DECIMAL(38, 2))
-        ) AS DECIMAL(18, 2)
+    aggregate(
+        filter(purchase_list, purchase -> purchase.currency = get(purchase_list, 0).currency),
+        CAST(0 AS DECIMAL(38, 2)),
+        (total, purchase) -> CAST(total + purchase.amount AS DECIMAL(38, 2))
     ) AS revenue,
     get(purchase_list, 0).currency AS currency,
-    nullif(CAST(size(array_distinct(transform(purchase_list, purchase -> purchase.currency))) AS BIGINT), 0) AS currencies
+    nullif(CAST(size(array_distinct(transform(purchase_list, purchase -> purchase.currency))) AS BIGINT), 0) AS currencies,
+    refunds
 FROM grouped
