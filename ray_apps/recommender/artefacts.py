@@ -191,7 +191,8 @@ def _retriever(file: str) -> str:
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    # Not compressed: builds of zlib compress the same arrays to different bytes, and the model would have another sha256.
+    np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 

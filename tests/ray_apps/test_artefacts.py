@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from clickstream_contracts.model_artefact import FORMAT, MANIFEST, ArtefactError
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate
 from ray_apps.recommender import artefacts, ranker, retrievers
-from ray_apps.recommender.artefacts import REQUIRED_FILES, Artefact, Manifest
+from ray_apps.recommender.artefacts import REQUIRED_FILES, SESSIONS, Artefact, Manifest
 from ray_apps.recommender.evaluation import evaluate
 from ray_apps.recommender.metrics import TOP
 from ray_apps.recommender.ranker import Recipe
@@ -88,6 +89,13 @@ def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ArtefactError, match=f"{name}: cannot be read"):
         artefacts.read(DISK, str(copy))
+
+
+def test_the_bytes_of_the_arrays_do_not_depend_on_the_compression_of_a_machine(written: Path) -> None:
+    with zipfile.ZipFile(written / SESSIONS) as archive:
+        entries = archive.infolist()
+    assert entries
+    assert {(entry.compress_type, entry.date_time) for entry in entries} == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))}
 
 
 def test_a_model_with_another_sha256_than_expected_is_refused(written: Path) -> None:
