@@ -16,6 +16,7 @@ The checksums and the format are in `clickstream_contracts.model_artefact`: a ro
 import io
 import json
 import logging
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
@@ -190,9 +191,16 @@ def _retriever(file: str) -> str:
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:
+    """Returns the arrays in the format of numpy.savez, as the same bytes with each Python and zlib: the model's sha256 covers them.
+
+    numpy.savez itself asks for ZIP64 headers, which versions of Python write differently; builds of zlib compress differently.
+    """
     file = io.BytesIO()
-    # Not compressed: builds of zlib compress the same arrays to different bytes, and the model would have another sha256.
-    np.savez(file, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.asanyarray(values), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), entry.getvalue())
     return file.getvalue()
 
 
