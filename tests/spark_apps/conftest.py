@@ -1,7 +1,6 @@
 """One local Spark session for all tests, and a lake of its own for each test."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from spark_apps.common.session import CATALOG, SESSION_CONF, TIME_ZONE
 from tests.spark_apps.local_lake import LocalLake
 
 JARS = Path(__file__).parents[2] / ".jars" / "spark"
-LAKE_NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +47,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture
 def new_lake(spark: SparkSession, tmp_path: Path) -> Callable[[], LocalLake]:
     """Returns a function that makes a lake with every table of the contract, empty and published."""
-    return lambda: LocalLake(spark, next(LAKE_NUMBERS), tmp_path)
+    return lambda: LocalLake(spark, tmp_path)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from spark_apps.dimensions import app as dimensions
 from spark_apps.marts import app as marts
 
 SPARK_TABLES = [table for table in tables() if table.split(".")[0] in ("curated", "marts", "features")]
+LAKE_NUMBERS = itertools.count(1)
 FIRST_ARRIVAL = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -75,8 +76,9 @@ class LocalLake:
     """Sends events into raw tables, runs the apps and reads the result."""
 
     spark: SparkSession
-    number: int
     folder: Path
+    # Its tables have names of their own in the catalog that all tests share.
+    number: int = field(default_factory=lambda: next(LAKE_NUMBERS))
     offsets: dict[int, int] = field(default_factory=lambda: {0: 0, 1: 0})
     receipts: list[Receipt] = field(default_factory=list)
     run_numbers: Any = field(default_factory=lambda: itertools.count(1))

@@ -21,7 +21,7 @@ ARGUMENTS = ["--ref", "b", "--run", "r", "--day", "2026-01-02", "--receipt", "fi
 
 @pytest.fixture(scope="module")
 def correct_lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = LocalLake(spark, 950, tmp_path_factory.mktemp("correct"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("correct"))
     columns = {"product_id": "p1", "user_id": "u1", "device_id": "d0", "price": "5.00", "quantity": 1, "currency": "EUR", "order_id": "o1"}
     lake.insert("landing.users", {"user_id": "u1", "country": "DE", "updated_at": at("1 00:00")})
     lake.insert("landing.users", {"user_id": "u1", "country": "FR", "updated_at": at("3 00:00")})

@@ -65,7 +65,7 @@ def test_a_run_without_new_records_fails_for_a_day_with_few_events_or_none(lake:
 
 @pytest.fixture(scope="module")
 def weeks(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 970, tmp_path_factory.mktemp("weeks"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("weeks"))
     ledger: dict[str, Any] = {
         "run": "r",
         "kafka_partition": 0,

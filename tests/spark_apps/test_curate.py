@@ -67,7 +67,7 @@ def correction() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def three_runs(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 900, tmp_path_factory.mktemp("three_runs"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("three_runs"))
     lake.insert("landing.users", *users())
     lake.insert("landing.products", *products())
     lake.send(*first_events())
@@ -83,7 +83,7 @@ def three_runs(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLak
 
 @pytest.fixture(scope="module")
 def one_run(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 901, tmp_path_factory.mktemp("one_run"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("one_run"))
     lake.insert("landing.users", *users())
     lake.insert("landing.products", *products(), correction())
     lake.send(*first_events())

@@ -38,7 +38,7 @@ SESSION = ("session_id", "events", "device_id", "user_id")
 
 @pytest.fixture(scope="module")
 def first_night(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 970, tmp_path_factory.mktemp("sign_ins"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("sign_ins"))
     lake.send(
         event("a", "2 10:00", "d1", None, session="sign_in"),
         event("b", "2 10:05", "d1", "u1", session="sign_in", kind="login"),

@@ -68,7 +68,7 @@ def events() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def shop(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 910, tmp_path_factory.mktemp("orders"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("orders"))
     lake.send(*events())
     lake.nightly(day="2026-01-02")
     return lake

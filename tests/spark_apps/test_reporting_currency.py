@@ -36,7 +36,7 @@ def revenue(lake: LocalLake) -> dict[tuple[int, str], Row]:
 
 @pytest.fixture(scope="module")
 def shop(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
-    lake = LocalLake(spark, 920, tmp_path_factory.mktemp("rates"))
+    lake = LocalLake(spark, tmp_path_factory.mktemp("rates"))
     lake.insert(
         "landing.currency_rates",
         *rates("USD", d2="0.85", d4="0.86", d20="0.99"),
