@@ -1,10 +1,13 @@
 """The Iceberg catalog at a Nessie ref, and the tables as the contracts define them."""
 
-from pyiceberg.catalog.rest import RestCatalog
+import json
+
+from pyiceberg.catalog.rest import Endpoints, RestCatalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.transforms import parse_transform
 from pyiceberg.types import DecimalType
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
@@ -19,6 +22,10 @@ FIRST_PARTITION_FIELD_ID = 1000
 retry_conflicts = retry(
     retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(5), wait=wait_random(0, 1), reraise=True
 )
+
+
+class SchemaError(RuntimeError):
+    """The catalog refuses the columns of a contract; the text names the table and its answer."""
 
 
 def open_catalog(settings: Settings, ref: str = names.MAIN) -> RestCatalog:
@@ -60,33 +67,44 @@ def create_table(catalog: RestCatalog, contract: schema.Contract) -> None:
         )
     except TableAlreadyExistsError:
         table = catalog.load_table(contract.id)
-        _add_new_columns(table, table_schema)
-        _widen_decimals(table, table_schema)
+        _change_columns(catalog, table, table_schema)
         _change_partitioning(table, contract)
 
 
-def _add_new_columns(table: Table, contract_schema: Schema) -> None:
-    existing = {field.name for field in table.schema().fields}
-    new_fields = [field for field in contract_schema.fields if field.name not in existing]
-    if not new_fields:
-        return
-    with table.update_schema() as update:
-        for field in new_fields:
-            update.add_column(field.name, field.field_type, field.doc)
-
-
-def _widen_decimals(table: Table, contract_schema: Schema) -> None:
+def _change_columns(catalog: RestCatalog, table: Table, contract_schema: Schema) -> None:
+    """Add the columns that the table lacks, and widen decimals that have fewer digits than the contract's."""
     existing = {field.name: field.field_type for field in table.schema().fields}
+    update = table.update_schema()
+    new_fields = [field for field in contract_schema.fields if field.name not in existing]
     wider = [
-        field
-        for field in contract_schema.fields
-        if isinstance(field.field_type, DecimalType) and str(existing[field.name]) != str(field.field_type)
+        f for f in contract_schema.fields if isinstance(f.field_type, DecimalType) and existing.get(f.name, f.field_type) != f.field_type
     ]
-    if not wider:
-        return
-    with table.update_schema() as update:
-        for field in wider:
-            update.update_column(field.name, field.field_type)
+    for field in new_fields:
+        update.add_column(field.name, field.field_type, field.doc)
+    for field in wider:
+        update.update_column(field.name, field.field_type)
+    if new_fields or wider:
+        _commit_schema(catalog, table, update)
+
+
+def _commit_schema(catalog: RestCatalog, table: Table, update: UpdateSchema) -> None:
+    """Commit a changed schema. PyIceberg sends no `last-column-id`, without which Nessie answers HTTP 400.
+
+    Raises SchemaError if the catalog refuses it.
+    """
+    updates, requirements = update._commit()
+    changes = [json.loads(each.model_dump_json()) for each in updates]
+    for change in changes:
+        if change["action"] == "add-schema":
+            change["last-column-id"] = max(table.metadata.last_column_id, Schema.model_validate(change["schema"]).highest_field_id)
+    body = {"requirements": [json.loads(each.model_dump_json()) for each in requirements], "updates": changes}
+    address = catalog.url(Endpoints.update_table, prefixed=True, **catalog._split_identifier_for_path(table.name()))
+    response = catalog._session.post(address, json=body)
+    if not response.ok:
+        raise SchemaError(
+            f"{'.'.join(table.name())}: the catalog refuses the new columns: HTTP {response.status_code} {response.text[:300]}"
+        )
+    table.refresh()
 
 
 def _change_partitioning(table: Table, contract: schema.Contract) -> None:
