@@ -36,11 +36,15 @@ STREAMS = "clickstream_streams"
 TRAIN = "clickstream_train"
 ROLLOUT = "clickstream_rollout"
 ROLLBACK = "clickstream_rollback"
+COMPACTION = "clickstream_compaction"
+MAINTENANCE = "clickstream_maintenance"
 BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
 MAX_RERUNS = 2
 # Key prefix in the bucket of the logs of Airflow's tasks in Kubernetes.
 TASK_LOG_PREFIX = "airflow/logs"
+# Key in the bucket of the record of dropped tags.
+DROPPED_TAGS_KEY = "maintenance/dropped_tags.json"
 
 QUARANTINE_REASONS = (
     "not_json",

@@ -1,21 +1,16 @@
 """What the lake holds at given commits: the rows of each table, the files that its tables name, and Kafka's end offsets."""
 
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
-from pyiceberg.io import FileIO, load_file_io
-from pyiceberg.manifest import ManifestFile
-from pyiceberg.table import StaticTable
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
 from tools.lake import catalog, nessie
+from tools.lake.table_files import THREADS, TableReader, object_key
 
-THREADS = 8
 # Hash by full name, refs/heads/... or refs/tags/..., as Nessie's version store names them.
 Refs = dict[str, str]
 # Rows by table, by full name of the ref.
@@ -38,65 +33,21 @@ class LakeState:
 
 def read(settings: Settings, refs: Refs) -> LakeState:
     """Read the state of the lake at the commits of `refs`. Reads metadata and manifests, no data file."""
-    locations = {ref: _metadata_locations(settings, f"{short_name(ref)}@{commit}") for ref, commit in refs.items()}
-    reader = _Reader(settings)
+    locations = {ref: nessie.metadata_locations(settings, commit) for ref, commit in refs.items()}
+    reader = TableReader(settings)
     distinct = sorted({location for tables in locations.values() for location in tables.values()})
     with ThreadPoolExecutor(THREADS) as pool:
         tables = dict(zip(distinct, pool.map(reader.table, distinct), strict=True))
         manifests = {manifest.manifest_path: manifest for table in tables.values() for manifest in table.manifests}
         data_files = [path for paths in pool.map(reader.data_files, manifests.values()) for path in paths]
     rows = {ref: {name: tables[location].rows for name, location in by_table.items()} for ref, by_table in locations.items()}
-    lists = (path for table in tables.values() for path in table.manifest_lists)
-    return LakeState(rows, frozenset(_keys(settings, [*distinct, *lists, *manifests, *data_files])))
+    metadata_files = (path for table in tables.values() for path in table.files)
+    return LakeState(rows, frozenset(object_key(settings, path) for path in (*metadata_files, *data_files)))
 
 
 def short_name(ref: str) -> str:
     """Returns the name of a ref without refs/heads/ or refs/tags/."""
     return ref.split("/", 2)[2]
-
-
-def _metadata_locations(settings: Settings, ref: str) -> dict[str, str]:
-    """Returns the metadata file of each table at a ref."""
-    locations: dict[str, str] = {}
-    parameters = {"content": "true"}
-    while True:
-        page = nessie.request(settings, "GET", f"trees/{quote(ref, safe='@')}/entries", params=parameters)
-        contents = [(entry["name"]["elements"], entry["content"]) for entry in page["entries"] if entry["type"] == "ICEBERG_TABLE"]
-        locations |= {".".join(elements): content["metadataLocation"] for elements, content in contents}
-        if not page["hasMore"]:
-            return locations
-        parameters = {"content": "true", "page-token": page["token"]}
-
-
-@dataclass(frozen=True)
-class _Table:
-    rows: int
-    manifest_lists: list[str]
-    manifests: list[ManifestFile]
-
-
-class _Reader:
-    """Reads metadata files and manifests; each is immutable and read once."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._properties = settings.pyiceberg()
-        self._io: FileIO = load_file_io(self._properties)
-
-    def table(self, location: str) -> _Table:
-        """Returns the rows and the manifests of the current snapshot of a table."""
-        snapshot = StaticTable.from_metadata(location, self._properties).current_snapshot()
-        if snapshot is None:
-            return _Table(0, [], [])
-        rows = int(snapshot.summary["total-records"] or 0) if snapshot.summary else 0
-        return _Table(rows, [snapshot.manifest_list], snapshot.manifests(self._io))
-
-    def data_files(self, manifest: ManifestFile) -> list[str]:
-        """Returns the data files and delete files of a manifest."""
-        return [entry.data_file.file_path for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True)]
-
-
-def _keys(settings: Settings, paths: Iterable[str]) -> Iterator[str]:
-    return (path.split("://", 1)[1].removeprefix(f"{settings.s3_bucket}/") for path in paths)
 
 
 def end_offsets(settings: Settings, ref: str = names.MAIN) -> dict[str, dict[int, int]]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from tools.backup import manifest
 from tools.backup.objects import OBJECTS
 from tools.backup.storage import Storage
+from tools.common.retention import newest_of_periods
 
 
 def kept(ids: list[str], daily: int, weekly: int) -> set[str]:
@@ -12,15 +13,9 @@ def kept(ids: list[str], daily: int, weekly: int) -> set[str]:
 
     All backups of the newest day, and the newest one of each of the newest `daily` days and `weekly` ISO weeks that have a backup.
     """
-    days: dict[str, list[str]] = {}
-    weeks: dict[str, list[str]] = {}
-    for backup in sorted(ids):
-        time = datetime.strptime(backup, "%Y%m%dT%H%M%SZ")
-        days.setdefault(f"{time:%Y%m%d}", []).append(backup)
-        weeks.setdefault(f"{time:%G%V}", []).append(backup)
-    newest_days, newest_weeks = sorted(days, reverse=True)[:daily], sorted(weeks, reverse=True)[:weekly]
-    newest = {days[day][-1] for day in newest_days} | {weeks[week][-1] for week in newest_weeks}
-    return newest | set(days[newest_days[0]] if newest_days else ())
+    days = {backup: datetime.strptime(backup, "%Y%m%dT%H%M%SZ").date() for backup in sorted(ids)}
+    newest_day = max(days.values(), default=None)
+    return newest_of_periods(days, daily, weekly) | {backup for backup, day in days.items() if day == newest_day}
 
 
 def prune(storage: Storage, daily: int, weekly: int) -> list[str]:

@@ -8,8 +8,8 @@ SCHEMES = ("s3://", "file:///")
 
 
 def checked_uri(uri: str) -> str:
-    """Returns the address of a receipt. Raises BadParameter unless it is an s3:// or file:/// address."""
-    if not uri.startswith(SCHEMES):
+    """Returns the address of a receipt, '' if none was given. Raises BadParameter unless it is an s3:// or file:/// address."""
+    if uri and not uri.startswith(SCHEMES):
         raise typer.BadParameter(f"{uri!r} is no s3:// or file:/// address, e.g. s3://lake/receipts/check.json or file:///tmp/check.json")
     return uri
 
@@ -19,6 +19,7 @@ def run_name(uri: str) -> str:
     return uri.rsplit("/", 2)[-2]
 
 
-ReceiptUri = Annotated[
-    str, typer.Option("--receipt", callback=checked_uri, help="Address of the receipt to write, s3://... or file:///...")
-]
+_OPTION = typer.Option("--receipt", callback=checked_uri, help="Address of the receipt to write, s3://... or file:///...")
+ReceiptUri = Annotated[str, _OPTION]
+# Of a command that is also run by hand.
+OptionalReceiptUri = Annotated[str, _OPTION]

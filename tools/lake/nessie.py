@@ -1,5 +1,6 @@
-"""Nessie REST API v2 for the tools: references, commits, differences between two refs, dropping a branch."""
+"""Nessie REST API v2 for the tools: references, commits, tables of a commit, differences between two refs, dropping a reference."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -45,9 +46,21 @@ def _message(response: httpx.Response) -> str:
         return response.text or f"HTTP {response.status_code}"
 
 
-def references(settings: Settings, kind: str) -> list[dict[str, str]]:
-    """Returns name and hash of all references of a kind, BRANCH or TAG."""
-    return [reference for reference in request(settings, "GET", "trees")["references"] if reference["type"] == kind]
+def _pages(settings: Settings, path: str, key: str, **params: Any) -> Iterator[Json]:
+    """Yields the items of a listing that Nessie returns in pages."""
+    token = ""
+    while True:
+        page = request(settings, "GET", path, params=params | ({"page-token": token} if token else {}))
+        yield from page[key]
+        if not page.get("hasMore"):
+            return
+        token = page["token"]
+
+
+def references(settings: Settings, kind: str, *, details: bool = False) -> list[Json]:
+    """Returns `name` and `hash` of all references of a kind, BRANCH or TAG; `details` adds the commit, `metadata.commitMetaOfHEAD`."""
+    fetch = {"fetch": "ALL"} if details else {}
+    return list(_pages(settings, "trees", "references", filter=f"refType == '{kind}'", **fetch))
 
 
 def commit_hash(settings: Settings, ref: str = names.MAIN) -> str:
@@ -61,6 +74,19 @@ def commits(settings: Settings, ref: str, limit: int) -> list[Json]:
     return [entry["commitMeta"] for entry in entries]
 
 
+def history(settings: Settings, ref: str) -> Iterator[Json]:
+    """Yields the commits of a ref with their `commitMeta` and `operations`, the newest first."""
+    return _pages(settings, f"trees/{ref}/history", "logEntries", fetch="ALL")
+
+
+def metadata_locations(settings: Settings, commit: str) -> dict[str, str]:
+    """Returns the address of the metadata file of each table at a commit, by the table's name."""
+    entries = _pages(settings, f"trees/@{commit}/entries", "entries", content="true")
+    return {
+        ".".join(entry["name"]["elements"]): entry["content"]["metadataLocation"] for entry in entries if entry["type"] == "ICEBERG_TABLE"
+    }
+
+
 def changed_tables(settings: Settings, left: str, right: str) -> list[str]:
     """Returns the names of the tables that differ between two refs."""
     diffs = request(settings, "GET", f"trees/{left}/diff/{right}")["diffs"]
@@ -69,4 +95,9 @@ def changed_tables(settings: Settings, left: str, right: str) -> list[str]:
 
 def drop_branch(settings: Settings, branch: str) -> None:
     """Delete a branch at the commit it points at now; fails if it has got another commit meanwhile."""
-    request(settings, "DELETE", f"trees/{branch}@{commit_hash(settings, branch)}", params={"type": "BRANCH"})
+    drop(settings, "BRANCH", branch, commit_hash(settings, branch))
+
+
+def drop(settings: Settings, kind: str, name: str, commit: str) -> None:
+    """Delete a BRANCH or TAG that points at a commit; fails if it points at another one."""
+    request(settings, "DELETE", f"trees/{name}@{commit}", params={"type": kind})

@@ -1,0 +1,122 @@
+"""Maintain the lake. Without --apply a command only prints what it would do.
+
+All commands are safe beside running streams, a nightly run and a reader of a kept tag.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.settings import Settings
+from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
+from tools.common.receipt_option import OptionalReceiptUri, run_name
+from tools.lake import catalog, nessie
+from tools.lake.object_store import write_text
+from tools.maintenance import compaction, stream_state, unreferenced_files
+from tools.maintenance import tags as lake_tags
+
+app = new_app(__doc__)
+HOUR = timedelta(hours=1)
+Apply = Annotated[bool, typer.Option("--apply", help="Do it. Without this option nothing is changed.")]
+MinAge = Annotated[int, typer.Option("--min-age-hours", help="Only what is older than so many hours.")]
+
+
+@app.command()
+@report_errors(nessie.NessieUnreachable, compaction.CompactionError)
+def compact(
+    apply: Apply = False,
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be repeated. Default: all that streams write.")] = None,
+    receipt: OptionalReceiptUri = "",
+) -> None:
+    """Rewrite the small files of closed arrival hours and days into few, sorted by Kafka partition and offset."""
+    settings, started = current_settings(), time.monotonic()
+    unknown = set(table or ()) - set(compaction.stream_tables())
+    if unknown:
+        raise UsageError(f"{', '.join(sorted(unknown))}: no stream writes it; use one of {', '.join(compaction.stream_tables())}")
+    main, facts, rows = catalog.open_catalog(settings), {}, {}
+    for name in table or compaction.stream_tables():
+        result = compaction.compact(main, name, datetime.now(UTC), apply=apply)
+        facts[name], rows[name] = vars(result), result.rows
+        typer.echo(
+            f"{name}: {_done(apply, 'rewrote')} {result.files} files with {result.rows:,} rows and {result.bytes:,} bytes"
+            f" into {result.new_files}, {result.commits} commits"
+        )
+    _write_receipt(settings, receipt, "compact", started, {"applied": apply, "tables": facts}, rows)
+
+
+@app.command()
+@report_errors(nessie.NessieUnreachable)
+def tags(apply: Apply = False, receipt: OptionalReceiptUri = "") -> None:
+    """Drop the tags that the policy (tools/maintenance/tags.yaml) does not keep; tags that models and rollouts name are kept."""
+    settings, started = current_settings(), time.monotonic()
+    existing = lake_tags.current(settings)
+    dropped = lake_tags.dropped_by_policy(existing, lake_tags.named_tags(settings), lake_tags.policy()["kinds"])
+    for tag in dropped:
+        typer.echo(f"{_done(apply, 'dropped')} {tag.name} at {tag.commit}")
+    if apply:
+        lake_tags.drop(settings, dropped)
+    typer.echo(f"{len(existing) - len(dropped)} of {len(existing)} tags are kept")
+    facts = {"applied": apply, "tags": len(existing), "dropped": {tag.name: tag.commit for tag in dropped}}
+    _write_receipt(settings, receipt, "tags", started, facts)
+
+
+@app.command()
+@report_errors(nessie.NessieUnreachable)
+def collect(
+    apply: Apply = False, min_age_hours: MinAge = int(unreferenced_files.MIN_AGE / HOUR), receipt: OptionalReceiptUri = ""
+) -> None:
+    """Delete the files of tables that no branch, tag, recent commit of main or model needs."""
+    settings, started = current_settings(), time.monotonic()
+    least = int(unreferenced_files.LEAST_MIN_AGE / HOUR)
+    if apply and min_age_hours < least:
+        raise UsageError(f"--min-age-hours {min_age_hours}: use at least {least}: younger files may be about to be committed or read")
+    found = unreferenced_files.find(settings, datetime.now(UTC), min_age_hours * HOUR)
+    for folder, counts in found.facts().items():
+        typer.echo(f"{folder}: {counts['files']} files, {counts['bytes']:,} bytes")
+    if apply:
+        unreferenced_files.delete(settings, found)
+    typer.echo(
+        f"{_done(apply, 'deleted')} {found.count} files with {found.bytes:,} bytes, of {found.compared} files older than {min_age_hours} hours"
+    )
+    facts = {"applied": apply, "compared": found.compared, "files": found.count, "bytes": found.bytes, "tables": found.facts()}
+    _write_receipt(settings, receipt, "collect", started, facts)
+
+
+@app.command("stream-state")
+@report_errors()
+def clean_stream_state(
+    apply: Apply = False, min_age_hours: MinAge = int(stream_state.MIN_AGE / HOUR), receipt: OptionalReceiptUri = ""
+) -> None:
+    """Delete checkpoints and savepoints of the streams that no job uses and none will be started from."""
+    settings, started = current_settings(), time.monotonic()
+    if apply and min_age_hours < 1:
+        raise UsageError(f"--min-age-hours {min_age_hours}: use at least 1")
+    folders = stream_state.find(settings, datetime.now(UTC), min_age_hours * HOUR)
+    facts = {}
+    for folder, files in folders.items():
+        facts[folder] = {"files": len(files), "bytes": sum(file.size for file in files)}
+        typer.echo(f"{folder}: {len(files)} files, {facts[folder]['bytes']:,} bytes")
+    if apply:
+        stream_state.delete(settings, folders)
+    typer.echo(f"{_done(apply, 'deleted')} {len(folders)} folders of checkpoints and savepoints")
+    _write_receipt(settings, receipt, "stream_state", started, {"applied": apply, "folders": facts})
+
+
+def _done(apply: bool, verb: str) -> str:
+    return verb if apply else f"would have {verb}"
+
+
+def _write_receipt(
+    settings: Settings, uri: str, step: str, started: float, facts: dict[str, Any], rows: dict[str, int] | None = None
+) -> None:
+    if uri:
+        seconds = round(time.monotonic() - started, 1)
+        document = Receipt(app=f"maintenance_{step}", run=run_name(uri), rows=rows or {}, facts=facts, seconds=seconds)
+        write_text(settings, uri, document.to_json())
+
+
+if __name__ == "__main__":
+    run_app(app)

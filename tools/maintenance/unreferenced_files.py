@@ -1,0 +1,175 @@
+"""Collects the files of tables that no branch, no tag, no recent commit of main and no pinned commit needs.
+
+The bucket is listed first and the references are read afterwards: a file that is written or committed meanwhile is not a candidate.
+Nothing else in the bucket is a candidate either: receipts, models, logs and the state of streams have other folders. A run that is
+killed has deleted some files that nobody needs; the next one deletes the others.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pyiceberg.catalog.rest import RestCatalog
+
+from clickstream_contracts import names, schema
+from clickstream_contracts.settings import Settings
+from tools.lake import catalog, nessie
+from tools.lake.object_store import s3_client
+from tools.lake.table_files import THREADS, TableFiles, TableReader, object_key
+from tools.maintenance import compaction, tags
+
+# A run reads a commit of main that it pinned up to 12 hours before, for some hours; a backup copies files for some hours.
+MIN_AGE = timedelta(hours=48)
+LEAST_MIN_AGE = timedelta(hours=24)
+DELETED_AT_ONCE = 1000
+READ_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Unreferenced:
+    """Files that nobody needs: keys and sizes by table folder, and the number of files that were compared."""
+
+    files: Mapping[str, dict[str, int]]
+    compared: int
+
+    @property
+    def count(self) -> int:
+        return sum(len(sizes) for sizes in self.files.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for sizes in self.files.values() for size in sizes.values())
+
+    def facts(self) -> dict[str, dict[str, int]]:
+        """Returns count and bytes by table folder."""
+        return {folder: {"files": len(sizes), "bytes": sum(sizes.values())} for folder, sizes in sorted(self.files.items())}
+
+
+def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> Unreferenced:
+    """Returns the files that are older than `min_age` and that nobody needs.
+
+    Raises FileNotFoundError if a branch, a tag or a pinned commit needs a file that does not exist: the lake is damaged.
+    """
+    cutoff = now - min_age
+    # What a stream wrote since its last commit is named only by its checkpoint. It is committed when the stream is restored.
+    candidates = _Candidates(_list(settings, cutoff, stream_cutoffs(catalog.open_catalog(settings), settings, min_age)))
+    compared = len(candidates.sizes)
+    if not compared:
+        return Unreferenced({}, 0)
+    kept = _kept_locations(settings, cutoff)
+    history = set(_history_locations(settings, cutoff)) - kept
+    with ThreadPoolExecutor(THREADS) as pool:
+        marker = _Marker(TableReader(settings), settings, candidates, pool)
+        marker.mark(kept)
+        marker.mark(history, may_be_missing=True)
+    return Unreferenced(candidates.by_folder(), compared)
+
+
+def delete(settings: Settings, unreferenced: Unreferenced) -> None:
+    """Delete the files. Raises OSError if the object store refuses one."""
+    client = s3_client(settings)
+    keys = [key for sizes in unreferenced.files.values() for key in sizes]
+    for start in range(0, len(keys), DELETED_AT_ONCE):
+        objects = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
+        response = client.delete_objects(Bucket=settings.s3_bucket, Delete={"Objects": objects, "Quiet": True})
+        for error in response.get("Errors", ()):
+            raise OSError(f"s3://{settings.s3_bucket}/{error['Key']} was not deleted: {error['Code']} {error.get('Message', '')}")
+
+
+def stream_cutoffs(main: RestCatalog, settings: Settings, min_age: timedelta) -> dict[str, datetime]:
+    """Returns, for the folder of each table that a stream writes, the time of writing before which files may be collected."""
+    cutoffs = {}
+    for name in compaction.stream_tables():
+        table = main.load_table(name)
+        snapshot = table.current_snapshot()
+        committed_at = compaction.stream_committed_at_ms(snapshot) / 1000 if snapshot else 0
+        cutoffs[object_key(settings, table.location())] = datetime.fromtimestamp(committed_at, UTC) - min_age
+    return cutoffs
+
+
+def _list(settings: Settings, cutoff: datetime, stream_cutoffs: Mapping[str, datetime]) -> Iterator[tuple[str, int]]:
+    """Yields key and size of the files of tables that are older than the cutoff."""
+    client = s3_client(settings)
+    for namespace in sorted({contract.namespace for contract in schema.tables().values()}):
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=f"{namespace}/")
+        for item in (item for page in pages for item in page.get("Contents", ())):
+            folder = _folder(item["Key"])
+            if folder and item["LastModified"] < min(cutoff, stream_cutoffs.get(folder, cutoff)):
+                yield item["Key"], item["Size"]
+
+
+def _folder(key: str) -> str:
+    """Returns the folder of the table that a file belongs to, e.g. `raw/clicks_0e9f...`; '' if it is no file of a table."""
+    match = re.match(r"([^/]+/[^/]+)/(data|metadata)/.*[^/]$", key)
+    return match[1] if match else ""
+
+
+def _kept_locations(settings: Settings, cutoff: datetime) -> set[str]:
+    """Returns the metadata files of all branches and tags, of tags that were dropped since the cutoff, and of the models' data."""
+    commits = {reference["hash"] for kind in ("BRANCH", "TAG") for reference in nessie.references(settings, kind)}
+    commits |= tags.recently_dropped(settings, cutoff) | tags.commits_of_models(settings)
+    return {location for commit in commits for location in nessie.metadata_locations(settings, commit).values()}
+
+
+def _history_locations(settings: Settings, cutoff: datetime) -> Iterator[str]:
+    """Yields the metadata files of all commits of main since the cutoff, and of the one before them."""
+    for entry in nessie.history(settings, names.MAIN):
+        if datetime.fromisoformat(entry["commitMeta"]["commitTime"]) < cutoff:
+            yield from nessie.metadata_locations(settings, entry["commitMeta"]["hash"]).values()
+            return
+        for operation in entry["operations"] or ():
+            if operation["type"] == "PUT" and operation["content"]["type"] == "ICEBERG_TABLE":
+                yield operation["content"]["metadataLocation"]
+
+
+@dataclass
+class _Candidates:
+    """The files that are not known to be needed yet: size by key."""
+
+    sizes: dict[str, int]
+
+    def __init__(self, files: Iterable[tuple[str, int]]) -> None:
+        self.sizes = dict(files)
+
+    def by_folder(self) -> dict[str, dict[str, int]]:
+        folders: dict[str, dict[str, int]] = defaultdict(dict)
+        for key, size in self.sizes.items():
+            folders[_folder(key)][key] = size
+        return dict(folders)
+
+
+@dataclass
+class _Marker:
+    """Removes the files that tables need from the candidates. Each manifest is read once."""
+
+    reader: TableReader
+    settings: Settings
+    candidates: _Candidates
+    pool: ThreadPoolExecutor
+    _read_manifests: set[str] = field(default_factory=set)
+
+    def mark(self, locations: Iterable[str], *, may_be_missing: bool = False) -> None:
+        """Mark the files of tables. `may_be_missing`: skip those of old commits whose files were collected before."""
+        ordered = sorted(locations)
+        for start in range(0, len(ordered), READ_AT_ONCE):
+            some = ordered[start : start + READ_AT_ONCE]
+            tables = list(self.pool.map(lambda location: self._table(location, may_be_missing), some))
+            new = {each.manifest_path: each for table in tables for each in table.manifests if each.manifest_path not in self._read_manifests}
+            self._read_manifests |= new.keys()
+            for addresses in (*(table.files for table in tables), *self.pool.map(self.reader.data_files, new.values())):
+                self._keep(addresses)
+
+    def _table(self, location: str, may_be_missing: bool) -> TableFiles:
+        try:
+            return self.reader.table(location)
+        except FileNotFoundError:
+            if not may_be_missing:
+                raise
+            return TableFiles(0, [], [])
+
+    def _keep(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            self.candidates.sizes.pop(object_key(self.settings, address), None)
