@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from confluent_kafka.error import KafkaError
 
 from clickstream_contracts import kafka_clients, names
 from clickstream_contracts.settings import Settings
-from tools.kafka.client import SendError, topic_partitions
+from tools.kafka.client import SendError, connection_failure, topic_partitions
 
 # Larger than the limit of the stream clicks_to_lake: a record that is too large reaches the quarantine instead of being refused.
 MAX_RECORD_BYTES = 10_485_760
@@ -73,3 +73,26 @@ def _too_few_replicas(settings: Settings, topic: str, replicas: Mapping[int, int
         f"topic {topic} has {fewest} of CLICKSTREAM_KAFKA_REPLICATION_FACTOR={settings.kafka_replication_factor} replicas:"
         " add replicas with kafka-reassign-partitions.sh, then set min.insync.replicas with kafka-configs.sh"
     )
+
+
+def retention_ms(settings: Settings) -> dict[str, int]:
+    """Returns the time after which Kafka deletes the records of each topic, -1 for never. Raises SendError if Kafka refuses to say."""
+    admin = AdminClient(kafka_clients.librdkafka(settings))
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in names.TOPICS]
+    try:
+        futures = admin.describe_configs(resources, request_timeout=30)
+        configs = {resource.name: future.result() for resource, future in futures.items()}
+    except KafkaException as error:
+        raise SendError(connection_failure(settings, error.args[0].str())) from None
+    return {
+        topic: -1 if config["cleanup.policy"].value == "compact" else int(config["retention.ms"].value) for topic, config in configs.items()
+    }
+
+
+def too_short_retention(retention: Mapping[str, int]) -> list[str]:
+    """Returns a line for each topic whose records are deleted earlier than the project expects."""
+    return [
+        f"topic {topic} deletes records after {actual / HOUR_MS:g} hours: set retention.ms={WEEK_MS} with kafka-configs.sh"
+        for topic, actual in sorted(retention.items())
+        if 0 <= actual < WEEK_MS
+    ]

@@ -13,6 +13,8 @@ from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.common.receipt_option import OptionalReceiptUri, run_name
+from tools.kafka import topics
+from tools.kafka.client import SendError
 from tools.lake import catalog, nessie
 from tools.lake.object_store import write_text
 from tools.maintenance import compaction, stream_state, unreferenced_files
@@ -105,16 +107,31 @@ def clean_stream_state(
     _write_receipt(settings, receipt, "stream_state", started, {"applied": apply, "folders": facts})
 
 
+@app.command()
+@report_errors(SendError)
+def kafka(receipt: OptionalReceiptUri = "") -> None:
+    """Print after how many hours Kafka deletes the records of each topic; exit code 1 if one is shorter than the project expects."""
+    settings, started = current_settings(), time.monotonic()
+    retention = topics.retention_ms(settings)
+    for topic, milliseconds in sorted(retention.items()):
+        typer.echo(f"{topic}: {'never' if milliseconds < 0 else f'{milliseconds / topics.HOUR_MS:g} hours'}")
+    problems = topics.too_short_retention(retention)
+    _write_receipt(settings, receipt, "kafka", started, {"retention_ms": retention}, error="; ".join(problems))
+    for problem in problems:
+        typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(1 if problems else 0)
+
+
 def _done(apply: bool, verb: str) -> str:
     return verb if apply else f"would have {verb}"
 
 
 def _write_receipt(
-    settings: Settings, uri: str, step: str, started: float, facts: dict[str, Any], rows: dict[str, int] | None = None
+    settings: Settings, uri: str, step: str, started: float, facts: dict[str, Any], rows: dict[str, int] | None = None, error: str = ""
 ) -> None:
     if uri:
         seconds = round(time.monotonic() - started, 1)
-        document = Receipt(app=f"maintenance_{step}", run=run_name(uri), rows=rows or {}, facts=facts, seconds=seconds)
+        document = Receipt(app=f"maintenance_{step}", run=run_name(uri), rows=rows or {}, facts=facts, error=error, seconds=seconds)
         write_text(settings, uri, document.to_json())
 
 

@@ -1,0 +1,32 @@
+"""The DAGs of maintenance and compaction: their tools change something unless the run is a dry run."""
+
+from typing import Any
+
+import pytest
+
+from clickstream_contracts import names
+from tests.dags import rendering
+
+COMMANDS = {"tags": "tags", "collect": "collect", "stream_state": "stream-state"}
+
+
+def arguments(dag: Any, task_id: str, **params: Any) -> list[str]:
+    task = rendering.render(dag, task_id, {}, None, **params)
+    assert rendering.unrendered(task) == []
+    task.add_arguments(["--receipt", "file:///r"])
+    return rendering.arguments(task)
+
+
+@pytest.mark.parametrize(("dry_run", "options"), [(False, ["--apply"]), (True, [])])
+@pytest.mark.parametrize("task_id", COMMANDS)
+def test_a_dry_run_deletes_nothing(bag: Any, task_id: str, dry_run: bool, options: list[str]) -> None:
+    expected = [COMMANDS[task_id], *options, "--receipt", "file:///r"]
+    assert arguments(bag.dags[names.MAINTENANCE], task_id, dry_run=dry_run) == expected
+
+
+def test_files_are_collected_after_the_tags_were_dropped(bag: Any) -> None:
+    assert bag.dags[names.MAINTENANCE].get_task("collect").upstream_task_ids == {"tags"}
+
+
+def test_the_compaction_is_no_dry_run(bag: Any) -> None:
+    assert arguments(bag.dags[names.COMPACTION], "compact") == ["compact", "--apply", "--receipt", "file:///r"]
