@@ -12,10 +12,10 @@ DOCS = """
 Scheduled at 04:40 UTC. The receipt of each task lists what it deleted. No task disturbs a stream, another run or a reader of a kept tag.
 
 - **tags** drops the tags that the policy in `tools/maintenance/tags.yaml` does not keep. Tags that a model or a rollout names are kept.
-- **collect** deletes the files of tables that no branch, no tag, no commit of main of the last 48 hours and no model's data needs, and that
+- **collect** deletes the files of tables that no branch, no tag, no commit of main of the last 48 hours and no model's data needs, if they
   are older than 48 hours. The files of a dropped tag stay for 48 hours more.
-- **stream_state** deletes checkpoints and savepoints that are older than a week, unless they are a stream's newest or the savepoint that the
-  last good definition remembers.
+- **stream_state** deletes checkpoints and savepoints that are older than a week, except the newest of each stream and the savepoint that
+  the last good definition remembers.
 - **kafka** fails if a topic deletes records earlier than the project expects. Kafka itself deletes what is older.
 
 Trigger with *dry run* to see what would be deleted. Old runs and logs of Airflow are removed by `python -m clickstream.cleanup`, a CronJob
@@ -47,9 +47,7 @@ with DAG(
 ):
     tags = runtime.tool(ToolJob("maintenance", ("tags", APPLY)), task_id="tags")
     # Takes long on a large lake: in the pool of the Spark tasks it takes none of the slots that urgent tasks need.
-    collect = runtime.tool(
-        ToolJob("maintenance", ("collect", APPLY)), task_id="collect", pool=SPARK_POOL, **task_defaults(minutes=120)
-    )
+    collect = runtime.tool(ToolJob("maintenance", ("collect", APPLY)), task_id="collect", pool=SPARK_POOL, **task_defaults(minutes=120))
     runtime.tool(ToolJob("maintenance", ("stream-state", APPLY)), task_id="stream_state")
     runtime.tool(ToolJob("maintenance", ("kafka",)), task_id="kafka")
     tags >> collect

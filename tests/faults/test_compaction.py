@@ -69,7 +69,8 @@ class Stream:
         return f"s3://{self.settings.s3_bucket}/{newest['Key'].removesuffix('/_metadata')}"
 
     def send(self, seconds: int, seed: int) -> "subprocess.Popen[str]":
-        options = ("--rate", "300", "--seconds", str(seconds), "--seed", str(seed), "--users", "2000", "--products", "500", "--broken", "0.02")
+        pace = ("--rate", "300", "--seconds", str(seconds), "--seed", str(seed))
+        options = (*pace, "--users", "2000", "--products", "500", "--broken", "0.02")
         return subprocess.Popen([sys.executable, "-m", "tools.shop", "live", *options], cwd=ROOT, env=self.shop.env, text=True)
 
     def require_balance(self) -> None:

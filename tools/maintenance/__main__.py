@@ -67,22 +67,19 @@ def tags(apply: Apply = False, receipt: OptionalReceiptUri = "") -> None:
 
 @app.command()
 @report_errors(nessie.NessieUnreachable)
-def collect(
-    apply: Apply = False, min_age_hours: MinAge = int(unreferenced_files.MIN_AGE / HOUR), receipt: OptionalReceiptUri = ""
-) -> None:
+def collect(apply: Apply = False, min_age_hours: MinAge = int(unreferenced_files.MIN_AGE / HOUR), receipt: OptionalReceiptUri = "") -> None:
     """Delete the files of tables that no branch, tag, recent commit of main or model needs."""
     settings, started = current_settings(), time.monotonic()
     least = int(unreferenced_files.LEAST_MIN_AGE / HOUR)
     if apply and min_age_hours < least:
         raise UsageError(f"--min-age-hours {min_age_hours}: use at least {least}: younger files may be about to be committed or read")
     found = unreferenced_files.find(settings, datetime.now(UTC), min_age_hours * HOUR)
-    for folder, counts in found.facts().items():
-        typer.echo(f"{folder}: {counts['files']} files, {counts['bytes']:,} bytes")
+    for folder, sizes in found.files.items():
+        typer.echo(f"{folder}: {len(sizes)} files, {sum(sizes.values()):,} bytes")
     if apply:
         unreferenced_files.delete(settings, found)
-    typer.echo(
-        f"{_done(apply, 'deleted')} {found.count} files with {found.bytes:,} bytes, of {found.compared} files older than {min_age_hours} hours"
-    )
+    counts = f"{found.count} files with {found.bytes:,} bytes, of {found.compared} files older than {min_age_hours} hours"
+    typer.echo(f"{_done(apply, 'deleted')} {counts}")
     facts = {"applied": apply, "compared": found.compared, "files": found.count, "bytes": found.bytes, "tables": found.facts()}
     _write_receipt(settings, receipt, "collect", started, facts)
 

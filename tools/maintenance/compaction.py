@@ -132,9 +132,7 @@ def _positions(table: Table, file: DataFile) -> pa.Table:
         return pq.read_table(stream, columns=[PARTITION, OFFSET])
 
 
-@retry(
-    retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(COMMIT_ATTEMPTS), wait=wait_random(0, 1), reraise=True
-)
+@retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(COMMIT_ATTEMPTS), wait=wait_random(0, 1), reraise=True)
 def _commit(catalog: RestCatalog, name: str, rewrites: list[Rewrite]) -> bool:
     """Replace files in one commit; returns False if another compaction has replaced one of them already.
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
+from pyiceberg.types import TimestamptzType
 
 ARRIVAL = "ingested_at"
 # Time after the end of an hour in which records that arrived in it can still be committed by a stream without delay.
@@ -41,12 +42,15 @@ class ArrivalFile:
 
 def read_bounds(files: Iterable[DataFile], schema: Schema) -> Iterator[ArrivalFile]:
     """Yields the files that have bounds of the arrival."""
-    field = schema.find_field(ARRIVAL)
+    field_id = schema.find_field(ARRIVAL).field_id
     for file in files:
-        bounds = [(values or {}).get(field.field_id) for values in (file.lower_bounds, file.upper_bounds)]
-        if None not in bounds:
-            first, last = (datetime.fromtimestamp(from_bytes(field.field_type, value) / 1_000_000, UTC) for value in bounds if value)
-            yield ArrivalFile(file, first, last)
+        first, last = ((bounds or {}).get(field_id) for bounds in (file.lower_bounds, file.upper_bounds))
+        if first is not None and last is not None:
+            yield ArrivalFile(file, _time(first), _time(last))
+
+
+def _time(bound: bytes) -> datetime:
+    return datetime.fromtimestamp(int(from_bytes(TimestamptzType(), bound)) / 1_000_000, UTC)
 
 
 def groups(files: Iterable[ArrivalFile], target_bytes: int, now: datetime) -> list[list[DataFile]]:

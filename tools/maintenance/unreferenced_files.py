@@ -157,9 +157,10 @@ class _Marker:
         for start in range(0, len(ordered), READ_AT_ONCE):
             some = ordered[start : start + READ_AT_ONCE]
             tables = list(self.pool.map(lambda location: self._table(location, may_be_missing), some))
-            new = {each.manifest_path: each for table in tables for each in table.manifests if each.manifest_path not in self._read_manifests}
-            self._read_manifests |= new.keys()
-            for addresses in (*(table.files for table in tables), *self.pool.map(self.reader.data_files, new.values())):
+            manifests = {each.manifest_path: each for table in tables for each in table.manifests}
+            new = [manifest for path, manifest in manifests.items() if path not in self._read_manifests]
+            self._read_manifests |= manifests.keys()
+            for addresses in (*(table.files for table in tables), *self.pool.map(self.reader.data_files, new)):
                 self._keep(addresses)
 
     def _table(self, location: str, may_be_missing: bool) -> TableFiles:
