@@ -17,7 +17,6 @@ from tests import flink_process
 from tests.faults.test_kill import kill
 from tests.shop_day import ROOT, Shop, eventually
 from tests.tools.local_stack import environment, running_stack
-from tools.kafka import topics
 from tools.lake import catalog
 from tools.lake.object_store import s3_client
 from tools.maintenance import compaction, unreferenced_files
@@ -87,7 +86,6 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
         patch.setenv("CLICKSTREAM_CHECKPOINT_SECONDS", "3")
         with running_stack(home, "s3,nessie,kafka,flink"):
             shop = Shop(environment(home))
-            topics.ensure(shop.settings)
             stream = Stream(shop)
             stream.start()
             yield stream

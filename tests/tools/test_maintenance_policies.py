@@ -40,7 +40,13 @@ def test_of_a_day_the_tag_of_the_newest_commit_is_kept_whatever_its_name() -> No
 
 
 def test_named_tags_and_tags_of_other_kinds_are_kept() -> None:
-    existing = [*nightly_tags(3), tag("before_the_migration"), tag("release_2026-01-01_1a2b3c4d_2"), tag("nightly_of_anna")]
+    existing = [
+        *nightly_tags(3),
+        tag("before_the_migration"),
+        tag("release_2026-01-01_1a2b3c4d_2"),
+        tag("nightly_of_anna"),
+        tag("nightly_2026-02-30_x"),
+    ]
     dropped = dropped_by_policy(existing, {existing[1].name}, {"nightly": {"daily": 1, "weekly": 1}})
     assert dropped == [existing[2]]
 

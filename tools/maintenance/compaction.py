@@ -24,8 +24,8 @@ from clickstream_contracts import schema
 from tools.maintenance import file_groups
 
 MIB = 1 << 20
-# A group of files is held in memory, about ten times as large as in Parquet.
-TARGET_BYTES = 16 * MIB
+# A group of files is held in memory, sorted and unsorted: about 20 times as large as in Parquet. A pod of the tools has 512 MiB.
+TARGET_BYTES = 8 * MIB
 COMMIT_BYTES = 256 * MIB
 COMMIT_ATTEMPTS = 20
 PARTITION, OFFSET = "kafka_partition", "kafka_offset"
@@ -56,12 +56,14 @@ class Result:
     rows: int = 0
     commits: int = 0
 
-    def add(self, old: list[DataFile], new_files: int) -> None:
+    def add(self, rewrites: list[Rewrite], commits: int) -> None:
         """Count files and the ones that replace them."""
+        old = [file for rewrite in rewrites for file in rewrite.old]
         self.files += len(old)
         self.bytes += sum(file.file_size_in_bytes for file in old)
         self.rows += sum(file.record_count for file in old)
-        self.new_files += new_files
+        self.new_files += sum(len(rewrite.new) for rewrite in rewrites)
+        self.commits += commits
 
 
 def stream_tables() -> list[str]:
@@ -81,13 +83,10 @@ def compact(
     files = (task.file for task in table.scan().plan_files() if not task.delete_files)
     planned = file_groups.groups(file_groups.read_bounds(files, table.schema()), target_bytes, now)
     for batch in _batches(planned, commit_bytes):
-        if apply:
-            rewrites = [Rewrite(group, _rewrite(table, group)) for group in batch]
-            if not _commit(catalog, name, rewrites):
-                continue
-            result.commits += 1
-        for group in batch:
-            result.add(group, new_files=1)
+        rewrites = [Rewrite(group, _rewrite(table, group)) if apply else Rewrite(group, group[:1]) for group in batch]
+        if apply and not _commit(catalog, name, rewrites):
+            continue
+        result.add(rewrites, commits=int(apply))
     return result
 
 

@@ -37,7 +37,10 @@ class Tag:
     def kind_and_day(self) -> tuple[str, date | None]:
         """Returns e.g. ("nightly", 2026-01-02) for nightly_2026-01-02_1a2b3c4d; ("", None) for a name of another form."""
         match = re.match(r"([a-z]+)_(\d{4}-\d\d-\d\d)_", self.name)
-        return (match[1], date.fromisoformat(match[2])) if match else ("", None)
+        try:
+            return (match[1], date.fromisoformat(match[2])) if match else ("", None)
+        except ValueError:
+            return "", None
 
 
 @cache
