@@ -191,6 +191,13 @@ def test_a_damaged_lake_is_left_alone(lake: Settings) -> None:
     assert users(lake, "main") == ["ann", "bob"]
 
 
+def test_nothing_is_collected_if_the_files_of_main_are_not_found_in_the_bucket(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_users(lake, "ann")
+    monkeypatch.setattr(unreferenced_files, "object_key", lambda settings, address: f"elsewhere/{address}")
+    with pytest.raises(FileNotFoundError, match=r"main needs elsewhere/.* which is not in the bucket lake"):
+        collect(lake)
+
+
 def test_a_killed_collection_leaves_every_ref_readable_and_the_next_one_finishes(lake: Settings) -> None:
     append_users(lake, "ann")
     tag(lake, "kept")

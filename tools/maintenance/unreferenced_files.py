@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-
-from pyiceberg.catalog.rest import RestCatalog
+from typing import Self
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
@@ -54,8 +53,9 @@ def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> Unr
     Raises FileNotFoundError if a branch, a tag or a pinned commit needs a file that does not exist: the lake is damaged.
     """
     cutoff = now - min_age
+    main = set(nessie.metadata_locations(settings, nessie.commit_hash(settings)).values())
     # What a stream wrote since its last commit is named only by its checkpoint. It is committed when the stream is restored.
-    candidates = _Candidates(_list(settings, cutoff, stream_cutoffs(catalog.open_catalog(settings), settings, min_age)))
+    candidates = _Candidates.listed(settings, cutoff, stream_cutoffs(settings, min_age), {object_key(settings, each) for each in main})
     compared = len(candidates.sizes)
     if not compared:
         return Unreferenced({}, 0)
@@ -79,9 +79,9 @@ def delete(settings: Settings, unreferenced: Unreferenced) -> None:
             raise OSError(f"s3://{settings.s3_bucket}/{error['Key']} was not deleted: {error['Code']} {error.get('Message', '')}")
 
 
-def stream_cutoffs(main: RestCatalog, settings: Settings, min_age: timedelta) -> dict[str, datetime]:
+def stream_cutoffs(settings: Settings, min_age: timedelta) -> dict[str, datetime]:
     """Returns, for the folder of each table that a stream writes, the time of writing before which files may be collected."""
-    cutoffs = {}
+    main, cutoffs = catalog.open_catalog(settings), {}
     for name in compaction.stream_tables():
         table = main.load_table(name)
         snapshot = table.current_snapshot()
@@ -90,15 +90,14 @@ def stream_cutoffs(main: RestCatalog, settings: Settings, min_age: timedelta) ->
     return cutoffs
 
 
-def _list(settings: Settings, cutoff: datetime, stream_cutoffs: Mapping[str, datetime]) -> Iterator[tuple[str, int]]:
-    """Yields key and size of the files of tables that are older than the cutoff."""
+def _list(settings: Settings) -> Iterator[tuple[str, int, datetime]]:
+    """Yields key, size and time of writing of the files of tables."""
     client = s3_client(settings)
     for namespace in sorted({contract.namespace for contract in schema.tables().values()}):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=f"{namespace}/")
         for item in (item for page in pages for item in page.get("Contents", ())):
-            folder = _folder(item["Key"])
-            if folder and item["LastModified"] < min(cutoff, stream_cutoffs.get(folder, cutoff)):
-                yield item["Key"], item["Size"]
+            if _folder(item["Key"]):
+                yield item["Key"], item["Size"], item["LastModified"]
 
 
 def _folder(key: str) -> str:
@@ -131,8 +130,20 @@ class _Candidates:
 
     sizes: dict[str, int]
 
-    def __init__(self, files: Iterable[tuple[str, int]]) -> None:
-        self.sizes = dict(files)
+    @classmethod
+    def listed(cls, settings: Settings, cutoff: datetime, cutoffs: Mapping[str, datetime], needed: set[str]) -> Self:
+        """Returns the files that are older than the cutoff, or the one of their folder.
+
+        Raises FileNotFoundError if one of the keys `needed` is not in the bucket: then the others would not be recognised either.
+        """
+        sizes, missing = {}, set(needed)
+        for key, size, written_at in _list(settings):
+            missing.discard(key)
+            if written_at < min(cutoff, cutoffs.get(_folder(key), cutoff)):
+                sizes[key] = size
+        if missing:
+            raise FileNotFoundError(f"main needs {min(missing)}, which is not in the bucket {settings.s3_bucket}; nothing was deleted")
+        return cls(sizes)
 
     def by_folder(self) -> dict[str, dict[str, int]]:
         folders: dict[str, dict[str, int]] = defaultdict(dict)
