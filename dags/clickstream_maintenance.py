@@ -9,7 +9,7 @@ from clickstream_contracts import names
 DOCS = """
 # Maintenance
 
-Scheduled at 04:40 UTC. The receipt of each task lists what it deleted. No task disturbs a stream, another run or a reader of a kept tag.
+Scheduled at 07:40 UTC. The receipt of each task lists what it deleted. No task disturbs a stream, another run or a reader of a kept tag.
 
 - **tags** drops the tags that the policy in `tools/maintenance/tags.yaml` does not keep. Tags that a model or a rollout names are kept.
 - **collect** deletes the files of tables that no branch, no tag, no commit of main of the last 48 hours and no model's data needs, if they
@@ -38,7 +38,7 @@ APPLY = "{{ '' if params.dry_run else '--apply' }}"
 with DAG(
     dag_id=names.MAINTENANCE,
     doc_md=DOCS,
-    schedule="40 4 * * *",
+    schedule="40 7 * * *",
     catchup=False,
     max_active_runs=1,
     tags=[Tag.STREAM, Tag.LAKE],

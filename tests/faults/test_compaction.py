@@ -1,11 +1,14 @@
 """Compaction and collection beside the real stream clicks_to_lake: kills and restores after it lose and double nothing."""
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -81,12 +84,13 @@ class Stream:
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
-    home = tmp_path_factory.mktemp("stream")
+    """The running stream. TEST_STACK_DIR names a running stack without one, which is neither started nor stopped."""
+    running = os.environ.get("TEST_STACK_DIR")
+    home = Path(running) if running else tmp_path_factory.mktemp("stream")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLICKSTREAM_CHECKPOINT_SECONDS", "3")
-        with running_stack(home, "s3,nessie,kafka,flink"):
-            shop = Shop(environment(home))
-            stream = Stream(shop)
+        with nullcontext() if running else running_stack(home, "s3,nessie,kafka,flink"):
+            stream = Stream(Shop(environment(home)))
             stream.start()
             yield stream
 
