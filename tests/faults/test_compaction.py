@@ -150,7 +150,7 @@ def test_maintenance_beside_the_running_stream_loses_and_doubles_nothing(stream:
     maintenance.stop()
     print(f"{maintenance.commits} commits of compactions, {maintenance.collected} files collected")
     assert maintenance.errors == []
-    assert maintenance.commits > 3
+    assert maintenance.commits > 1
     assert maintenance.collected > 0
     assert stream.failures() == []
     stream.require_balance()
