@@ -172,10 +172,10 @@ def test_every_value_stays_and_one_file_is_left(stream: Stream) -> None:
 def test_a_taskmanager_that_is_killed_after_a_compaction_goes_on(stream: Stream) -> None:
     sender = stream.send(40, seed=3)
     for _ in range(2):
-        stream.wait_for_checkpoints(2)
-        assert compact(stream.settings) > 0
+        eventually(lambda: compact(stream.settings) > 0, "there are small files to rewrite")
         kill(stream.shop, "flink-taskmanager")
         time.sleep(10)
+    eventually(lambda: len(stream.failures()) > 0, "the stream has noticed the kill")
     assert sender.wait(timeout=300) == 0
     stream.require_balance()
     stream.wait_for_checkpoints(2)
