@@ -92,8 +92,9 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
         patch.setenv("CLICKSTREAM_CHECKPOINT_SECONDS", "3")
         with nullcontext() if running else running_stack(home, "s3,nessie,kafka,flink"):
             stream = Stream(Shop(environment(home)))
-            stream.start()
-            yield stream
+            with stream.flink:
+                stream.start()
+                yield stream
 
 
 def compact(settings: Settings) -> int:
