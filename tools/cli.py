@@ -49,7 +49,7 @@ COMMANDS = {
             "smoke-test": Entry("Read every table and topic, and print their row counts.", "tools.lake.smoke_test"),
         },
     ),
-    "maintenance": Entry("Compact tables; drop tags, files and states that are not needed.", "tools.maintenance.__main__"),
+    "maintenance": Entry("Compact tables; drop old tags, files and states.", "tools.maintenance.__main__"),
     "airflow": Entry(
         "Maintain Airflow.",
         commands={"clean": Entry("Remove old runs and logs of Airflow.", "tools.localstack.airflow_clean")},
