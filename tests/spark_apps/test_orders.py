@@ -219,7 +219,7 @@ def test_a_session_of_refunds_alone_is_no_visit(lake: LocalLake) -> None:
 
 
 def test_sums_of_more_than_sixteen_digits_do_not_stop_the_run(lake: LocalLake) -> None:
-    dear = {"price": 1_000_000_000, "quantity": 10_000}
+    dear: dict[str, Any] = {"price": 1_000_000_000, "quantity": 10_000}
     lake.send(*(line(f"d{n}", f"o{n % 2}", product_id=f"p{n}", **dear) for n in range(1001)))
     lake.send(line("rest", "o0", "2 12:00", "refund", price=None, product_id=None, quantity=None))
     lake.nightly()
