@@ -111,8 +111,8 @@ def test_rates_that_come_later_count_after_a_rebuild_of_the_day(lake: LocalLake)
     assert revenue(lake)[3, "USD"] == ("EUR", "0.85000000", "17.00", "0.00", "17.00")
 
 
-def test_an_amount_that_no_column_can_hold_is_null_and_does_not_fail_the_run(lake: LocalLake) -> None:
+def test_a_converted_amount_of_more_than_sixteen_digits_is_exact(lake: LocalLake) -> None:
     lake.insert("landing.currency_rates", *rates("KWD", d2="9000000000"))
     lake.send(purchase(2, "KWD", "999999999.99"))
     lake.nightly()
-    assert revenue(lake)[2, "KWD"] == ("EUR", "9000000000.00000000", None, "0.00", None)
+    assert revenue(lake)[2, "KWD"] == ("EUR", "9000000000.00000000", "8999999999910000000.00", "0.00", "8999999999910000000.00")

@@ -1,2 +1,2 @@
--- grain: one row, none if no pair is published
+-- grain: one row per lake, none if no pair is published
 SELECT device_id FROM {{ published('curated.device_users') }} LIMIT 1
