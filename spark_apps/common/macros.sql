@@ -57,7 +57,7 @@ coalesce(
 )
 {%- endmacro %}
 
-{# An amount in the reporting currency, rounded half up to two decimals; null without a rate, and if the result has too many digits. #}
+{# An amount in the reporting currency, rounded half up to two decimals; null without a rate, and for an amount of more than 18 digits. #}
 {% macro converted(amount, rate) -%}
 try_cast(round(try_cast({{ amount }} AS DECIMAL(20, 2)) * {{ rate }}, 2) AS DECIMAL(38, 2))
 {%- endmacro %}
