@@ -122,6 +122,8 @@ def more_decimals(decimals: int) -> str:
 
 def has_more_decimals(value: float | Decimal, decimals: int) -> bool:
     """Returns whether a number would lose something but floating-point noise when it is rounded to so many decimals."""
+    if value == round(value, decimals):
+        return False
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     return _rounded(exact, decimals + NOISE_DECIMALS) != _rounded(exact, decimals)
 

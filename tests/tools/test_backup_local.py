@@ -16,7 +16,7 @@ from clickstream_contracts.settings import Settings
 from tests.ports import free_ports
 from tests.tools.backup_lake import append_users, tag, users
 from tools.lake import nessie
-from tools.lake.object_store import s3_client, write_text
+from tools.lake.object_store import list_objects, s3_client, write_text
 from tools.localstack import layout
 
 pytestmark = pytest.mark.engine
@@ -63,8 +63,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
 
 
 def keys(settings: Settings, prefix: str = "") -> set[str]:
-    pages = s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    return {item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")}
+    return {item.key for item in list_objects(settings, prefix)}
 
 
 def test_a_restore_into_an_empty_stack_reads_every_tag_as_before(laptop: Laptop) -> None:

@@ -1,6 +1,5 @@
 """Compaction of a real lake: closed arrival hours and days become one file each, beside a writer that commits meanwhile."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +8,7 @@ import pytest
 from pyiceberg.io import pyarrow as pyarrow_io
 from pyiceberg.table import Table
 
-from clickstream_contracts.settings import Settings, read_env_file
-from tests.tools.local_stack import running_stack
+from clickstream_contracts.settings import Settings
 from tools.lake import catalog
 from tools.ledger.lake_records import LakeRecords
 from tools.maintenance import compaction
@@ -23,10 +21,8 @@ CHECKPOINTS = {"flink.job-id": "job", "flink.operator-id": "operator"}
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    home = tmp_path_factory.mktemp("lake")
-    with running_stack(home, "s3,nessie"):
-        yield Settings.from_env(read_env_file(home / "settings.env"))
+def lake(s3_and_nessie: Settings) -> Settings:
+    return s3_and_nessie
 
 
 @pytest.fixture

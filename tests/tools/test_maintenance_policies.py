@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from clickstream_contracts import names
+from tools.lake.object_store import StoredObject
 from tools.maintenance import __main__ as maintenance
 from tools.maintenance import tags
-from tools.maintenance.stream_state import StateFile, unused
+from tools.maintenance.stream_state import unused
 from tools.maintenance.tags import Tag, dropped_by_policy
 
 APP = names.CLICKS_TO_LAKE_JOB
@@ -60,16 +61,16 @@ def test_the_policy_has_all_kinds_of_tags_that_runs_make() -> None:
     }
 
 
-def checkpoint(job: str, number: int, at: datetime, *extra: str) -> list[StateFile]:
+def checkpoint(job: str, number: int, at: datetime, *extra: str) -> list[StoredObject]:
     folder = f"{names.checkpoint_prefix(APP)}/{job}"
-    return [StateFile(f"{folder}/{name}", 1, at) for name in (f"chk-{number}/_metadata", f"chk-{number}/state", *extra)]
+    return [StoredObject(f"{folder}/{name}", 1, at) for name in (f"chk-{number}/_metadata", f"chk-{number}/state", *extra)]
 
 
-def savepoint(name: str, at: datetime, prefix: str = names.savepoint_prefix(APP)) -> list[StateFile]:
-    return [StateFile(f"{prefix}/{name}/_metadata", 1, at)]
+def savepoint(name: str, at: datetime, prefix: str = names.savepoint_prefix(APP)) -> list[StoredObject]:
+    return [StoredObject(f"{prefix}/{name}/_metadata", 1, at)]
 
 
-def folders(files: list[StateFile], remembered: str = "") -> list[str]:
+def folders(files: list[StoredObject], remembered: str = "") -> list[str]:
     return [folder.removeprefix(f"flink/{APP}/") for folder in unused(files, APP, CUTOFF, remembered)]
 
 
@@ -81,7 +82,7 @@ def test_old_states_are_deleted_and_the_newest_one_is_kept_however_old() -> None
 
 
 def test_a_job_that_writes_checkpoints_keeps_its_old_shared_files() -> None:
-    shared = StateFile(f"{names.checkpoint_prefix(APP)}/running/shared/x", 1, OLD)
+    shared = StoredObject(f"{names.checkpoint_prefix(APP)}/running/shared/x", 1, OLD)
     assert folders([shared, *checkpoint("running", 9, YOUNG), *savepoint("s", YOUNG)]) == []
 
 
@@ -92,8 +93,8 @@ def test_the_savepoint_that_the_last_good_definition_remembers_is_kept() -> None
 
 
 def test_what_is_left_of_an_interrupted_deletion_is_deleted_and_nothing_else_below_the_app() -> None:
-    rest = StateFile(f"{names.checkpoint_prefix(APP)}/a/chk-1/state", 1, OLD)
-    other = [StateFile(names.last_good_key(APP), 1, OLD), StateFile(names.saved_statements_key(APP, "d" * 64), 1, OLD)]
+    rest = StoredObject(f"{names.checkpoint_prefix(APP)}/a/chk-1/state", 1, OLD)
+    other = [StoredObject(names.last_good_key(APP), 1, OLD), StoredObject(names.saved_statements_key(APP, "d" * 64), 1, OLD)]
     assert folders([rest, *other, *checkpoint("b", 2, YOUNG)]) == ["checkpoints/a"]
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ import pytest
 from clickstream_contracts.model_artefact import FORMAT, ArtefactError, IncompatibleArtefact, sha256_of_fields
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.rollout_pointer import Pointer
-from clickstream_contracts.settings import Settings, read_env_file
-from tests.tools.local_stack import running_stack
+from clickstream_contracts.settings import Settings
 from tools.lake.catalog import open_catalog
 from tools.lake.object_store import s3_client
 from tools.rollout.change import take, verify_model
@@ -30,11 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A stack of S3 and Nessie."""
-    home = tmp_path_factory.mktemp("stack")
-    with running_stack(home, "s3,nessie"):
-        yield Settings.from_env(read_env_file(home / "settings.env"))
+def settings(s3_and_nessie: Settings) -> Settings:
+    return s3_and_nessie
 
 
 def add_model(settings: Settings, name: str, artefact_format: int = FORMAT) -> str:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +13,12 @@ import pytest
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from clickstream_contracts.settings import Settings, read_env_file
+from clickstream_contracts.settings import Settings
 from tests.tools.backup_lake import append_users, tag, users
-from tests.tools.local_stack import running_stack
 from tests.tools.raw_tables import ROOT, append, run
 from tools.backup import lake_state
 from tools.lake import catalog, nessie
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import list_objects, s3_client
 from tools.maintenance import tags as lake_tags
 from tools.maintenance import unreferenced_files
 
@@ -30,6 +28,7 @@ KILLED_AT_THE_THIRD_FILE = """
 import os, signal
 from datetime import UTC, datetime, timedelta
 from clickstream_contracts.settings import Settings
+from tools.lake import object_store
 from tools.maintenance import unreferenced_files
 
 class Client:
@@ -43,27 +42,20 @@ class Client:
         return self.client.delete_objects(**arguments)
 
 settings = Settings.from_env()
-found = unreferenced_files.find(settings, datetime.now(UTC) + timedelta(seconds=2), timedelta(0))
-client = Client(unreferenced_files.s3_client(settings))
-unreferenced_files.s3_client, unreferenced_files.DELETED_AT_ONCE = lambda settings: client, 1
-unreferenced_files.delete(settings, found)
+unreferenced = unreferenced_files.find(settings, datetime.now(UTC) + timedelta(seconds=2), timedelta(0))
+client = Client(object_store.s3_client(settings))
+object_store.s3_client, object_store.DELETED_AT_ONCE = lambda settings: client, 1
+unreferenced_files.delete(settings, unreferenced)
 """
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    home = tmp_path_factory.mktemp("lake")
-    with running_stack(home, "s3,nessie"):
-        yield Settings.from_env(read_env_file(home / "settings.env"))
-
-
 @pytest.fixture
-def lake(running: Settings) -> Settings:
+def lake(s3_and_nessie: Settings) -> Settings:
     """A lake whose landing.users is empty, and that has no tag."""
-    for existing in nessie.references(running, "TAG"):
-        nessie.drop(running, "TAG", existing["name"], existing["hash"])
-    delete_users(running)
-    return running
+    for existing in nessie.references(s3_and_nessie, "TAG"):
+        nessie.drop(s3_and_nessie, "TAG", existing["name"], existing["hash"])
+    delete_users(s3_and_nessie)
+    return s3_and_nessie
 
 
 def delete_users(settings: Settings) -> None:
@@ -73,15 +65,14 @@ def delete_users(settings: Settings) -> None:
 
 
 def keys(settings: Settings, prefix: str = "landing/") -> set[str]:
-    pages = s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    return {item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")}
+    return {item.key for item in list_objects(settings, prefix)}
 
 
 def collect(settings: Settings, min_age: timedelta = NO_AGE, now: datetime | None = None) -> unreferenced_files.Unreferenced:
     # S3 rounds times to seconds.
-    found = unreferenced_files.find(settings, now or datetime.now(UTC) + timedelta(seconds=2), min_age)
-    unreferenced_files.delete(settings, found)
-    return found
+    unreferenced = unreferenced_files.find(settings, now or datetime.now(UTC) + timedelta(seconds=2), min_age)
+    unreferenced_files.delete(settings, unreferenced)
+    return unreferenced
 
 
 def test_tags_branches_and_main_stay_readable_and_dropped_commits_do_not(lake: Settings) -> None:
@@ -169,11 +160,11 @@ def test_what_a_stream_wrote_since_its_last_commit_is_kept_however_old(lake: Set
     client.put_object(Bucket=lake.s3_bucket, Key=pending, Body=b"x")
     foreign = "receipts/clickstream_nightly/r/data/curate_1.json"
     client.put_object(Bucket=lake.s3_bucket, Key=foreign, Body=b"{}")
-    found = unreferenced_files.find(lake, datetime.now(UTC) + timedelta(days=7), NO_AGE)
-    found_keys = {key for sizes in found.files.values() for key in sizes}
-    assert old in found_keys
-    assert pending not in found_keys
-    assert foreign not in found_keys
+    unreferenced = unreferenced_files.find(lake, datetime.now(UTC) + timedelta(days=7), NO_AGE)
+    unreferenced_keys = {key for sizes in unreferenced.files.values() for key in sizes}
+    assert old in unreferenced_keys
+    assert pending not in unreferenced_keys
+    assert foreign not in unreferenced_keys
 
 
 def test_a_damaged_lake_is_left_alone(lake: Settings) -> None:
@@ -207,11 +198,11 @@ def test_a_killed_collection_leaves_every_ref_readable_and_the_next_one_finishes
     append_users(lake, "dan")
     before = lake_state.read(lake, lake_state.current_refs(lake))
     env = {**os.environ, **lake.to_env(), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
-    found = unreferenced_files.find(lake, datetime.now(UTC) + timedelta(seconds=2), NO_AGE)
+    unreferenced = unreferenced_files.find(lake, datetime.now(UTC) + timedelta(seconds=2), NO_AGE)
     done = subprocess.run([sys.executable, "-c", KILLED_AT_THE_THIRD_FILE], cwd=ROOT, env=env, check=False)
     assert done.returncode == -signal.SIGKILL
     assert lake_state.read(lake, lake_state.current_refs(lake)) == before
-    assert collect(lake).count == found.count - 2
+    assert collect(lake).count == unreferenced.count - 2
     assert lake_state.read(lake, lake_state.current_refs(lake)) == before
     assert users(lake, "kept") == ["ann"]
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.backup.storage import ONE_THREAD, Storage
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import is_missing, list_objects, s3_client
 
 THREADS = 8
 OBJECTS = "objects/"
@@ -43,9 +43,7 @@ def in_lake(settings: Settings) -> list[LakeObject]:
 
 
 def _all(settings: Settings) -> Iterator[LakeObject]:
-    pages = s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket)
-    items = (item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/"))
-    return (LakeObject(item["Key"], item["ETag"].strip('"'), item["Size"]) for item in items)
+    return (LakeObject(item.key, item.etag, item.size) for item in list_objects(settings))
 
 
 def back_up(settings: Settings, storage: Storage, progress: Progress) -> tuple[list[LakeObject], int]:
@@ -59,7 +57,7 @@ def back_up(settings: Settings, storage: Storage, progress: Progress) -> tuple[l
             response = client.get_object(Bucket=settings.s3_bucket, Key=item.key)
         except ClientError as error:
             # Deleted since it was listed. If a table still needs it, the check of the backup fails.
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            if is_missing(error):
                 return None, 0
             raise
         # The object may have been written again since it was listed.

@@ -1,6 +1,8 @@
-"""The S3 object store: a client, the bucket, reading a file, and writing a small text such as a receipt."""
+"""The S3 object store: a client, the bucket, listing and deleting objects, reading a file, and writing a small text such as a receipt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -13,6 +15,18 @@ from clickstream_contracts import lake_clients
 from clickstream_contracts.settings import Settings
 
 READ_BYTES = 1 << 20
+# The most keys of one request.
+DELETED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object of the bucket. `etag` identifies its content."""
+
+    key: str
+    size: int
+    written_at: datetime
+    etag: str = ""
 
 
 def s3_client(settings: Settings, **options: Any) -> Any:
@@ -39,6 +53,39 @@ def ensure_bucket(settings: Settings) -> None:
             client.create_bucket(Bucket=bucket, **location)
     except ClientError as error:
         raise OSError(f"bucket {bucket} at {settings.s3_endpoint}: {error}; create the bucket, or give the keys access to it") from None
+
+
+def list_objects(settings: Settings, prefix: str = "") -> Iterator[StoredObject]:
+    """Yields the objects of the lake's bucket whose key begins with a prefix; keys that end with a slash are folders."""
+    for page in s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            if not item["Key"].endswith("/"):
+                yield StoredObject(item["Key"], item["Size"], item["LastModified"], item["ETag"].strip('"'))
+
+
+def delete_objects(settings: Settings, keys: Iterable[str]) -> None:
+    """Delete objects of the lake's bucket. Raises OSError if the object store refuses one."""
+    client, deleted = s3_client(settings), list(keys)
+    for start in range(0, len(deleted), DELETED_AT_ONCE):
+        objects = [{"Key": key} for key in deleted[start : start + DELETED_AT_ONCE]]
+        response = client.delete_objects(Bucket=settings.s3_bucket, Delete={"Objects": objects, "Quiet": True})
+        for error in response.get("Errors", ()):
+            raise OSError(f"s3://{settings.s3_bucket}/{error['Key']} was not deleted: {error['Code']} {error.get('Message', '')}")
+
+
+def is_missing(error: ClientError) -> bool:
+    """Returns whether a request failed because the object does not exist."""
+    return error.response["Error"]["Code"] in ("NoSuchKey", "404")
+
+
+def read_if_exists(settings: Settings, key: str) -> bytes | None:
+    """Returns the content of an object of the lake's bucket, None if it does not exist."""
+    try:
+        return bytes(s3_client(settings).get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def read_chunks(settings: Settings, uri: str) -> Iterator[bytes]:

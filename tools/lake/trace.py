@@ -15,7 +15,7 @@ from clickstream_contracts.rollout_pointer import in_order
 from clickstream_contracts.settings import Settings
 from tools.common.command import UsageError, current_settings, new_app, report_errors, run_app
 from tools.lake import catalog, nessie
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import list_objects, s3_client
 
 app = new_app(__doc__)
 Row = dict[str, Any]
@@ -111,8 +111,7 @@ def trace_run(settings: Settings, branch: str) -> Row:
     prefix, client = names.receipt_prefix(branch), s3_client(settings)
     if not prefix:
         return {"run": branch, "receipts": {}}
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".json")]
+    keys = [item.key for item in list_objects(settings, prefix) if item.key.endswith(".json")]
     receipts = {}
     for key in keys:
         body = client.get_object(Bucket=settings.s3_bucket, Key=key)["Body"].read().decode()

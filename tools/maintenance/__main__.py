@@ -73,14 +73,15 @@ def collect(apply: Apply = False, min_age_hours: MinAge = int(unreferenced_files
     least = int(unreferenced_files.LEAST_MIN_AGE / HOUR)
     if apply and min_age_hours < least:
         raise UsageError(f"--min-age-hours {min_age_hours}: use at least {least}: younger files may be about to be committed or read")
-    found = unreferenced_files.find(settings, datetime.now(UTC), min_age_hours * HOUR)
-    for folder, sizes in found.files.items():
+    unreferenced = unreferenced_files.find(settings, datetime.now(UTC), min_age_hours * HOUR)
+    for folder, sizes in unreferenced.files.items():
         typer.echo(f"{folder}: {len(sizes)} files, {sum(sizes.values()):,} bytes")
     if apply:
-        unreferenced_files.delete(settings, found)
-    counts = f"{found.count} files with {found.bytes:,} bytes, of {found.compared} files older than {min_age_hours} hours"
-    typer.echo(f"{_done(apply, 'deleted')} {counts}")
-    facts = {"applied": apply, "compared": found.compared, "files": found.count, "bytes": found.bytes, "tables": found.facts()}
+        unreferenced_files.delete(settings, unreferenced)
+    counts = f"{unreferenced.count} files with {unreferenced.bytes:,} bytes, of {unreferenced.compared}"
+    typer.echo(f"{_done(apply, 'deleted')} {counts} files older than {min_age_hours} hours")
+    facts: dict[str, Any] = {"applied": apply, "compared": unreferenced.compared}
+    facts |= {"files": unreferenced.count, "bytes": unreferenced.bytes, "tables": unreferenced.facts()}
     _write_receipt(settings, receipt, "collect", started, facts)
 
 

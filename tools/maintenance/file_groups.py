@@ -60,8 +60,8 @@ def groups(files: Iterable[ArrivalFile], target_bytes: int, now: datetime) -> li
         period = file.period(now)
         if period and file.file.file_size_in_bytes < FULL * target_bytes:
             by_period[period].append(file)
-    found = (group for _, members in sorted(by_period.items()) for group in _filled(members, target_bytes))
-    return [group for group in found if len(group) > 1]
+    filled = (group for _, members in sorted(by_period.items()) for group in _filled(members, target_bytes))
+    return [group for group in filled if len(group) > 1]
 
 
 def _filled(files: list[ArrivalFile], target_bytes: int) -> Iterator[list[DataFile]]:

@@ -9,35 +9,23 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import StoredObject, delete_objects, list_objects, read_if_exists
 
 MIN_AGE = timedelta(days=7)
 METADATA = "/_metadata"
 
 
-@dataclass(frozen=True)
-class StateFile:
-    """A file of a checkpoint or savepoint."""
-
-    key: str
-    size: int
-    written_at: datetime
-
-
-def unused(files: Iterable[StateFile], app: str, cutoff: datetime, remembered: str) -> dict[str, list[StateFile]]:
+def unused(files: Iterable[StoredObject], app: str, cutoff: datetime, remembered: str) -> dict[str, list[StoredObject]]:
     """Returns the files of one stream that may be deleted, by the folder of their job or savepoint.
 
     remembered: key of the savepoint of the last good definition; '' without one.
     """
-    folders: dict[str, list[StateFile]] = defaultdict(list)
+    folders: dict[str, list[StoredObject]] = defaultdict(list)
     for file in files:
         folder = _folder(file.key, app)
         if folder:
@@ -52,7 +40,7 @@ def unused(files: Iterable[StateFile], app: str, cutoff: datetime, remembered: s
     }
 
 
-def _age_order(file: StateFile) -> tuple[datetime, int, str]:
+def _age_order(file: StoredObject) -> tuple[datetime, int, str]:
     # The same order as that of the deployer: object stores may round times to seconds.
     number = re.search(r"/chk-(\d+)/", file.key)
     return file.written_at, int(number[1]) if number else -1, file.key
@@ -68,35 +56,23 @@ def _folder(key: str, app: str) -> str:
     return f"{prefix}/{name}" if slash and name else ""
 
 
-def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> dict[str, list[StateFile]]:
+def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> dict[str, list[StoredObject]]:
     """Returns the files of all streams that may be deleted, by folder."""
-    folders: dict[str, list[StateFile]] = {}
+    folders: dict[str, list[StoredObject]] = {}
     for app in names.STREAM_JOBS:
-        files = [file for prefix in (names.checkpoint_prefix(app), names.savepoint_prefix(app)) for file in _list(settings, f"{prefix}/")]
+        prefixes = (names.checkpoint_prefix(app), names.savepoint_prefix(app))
+        files = [file for prefix in prefixes for file in list_objects(settings, f"{prefix}/")]
         folders |= unused(files, app, now - min_age, _remembered_savepoint(settings, app))
     return folders
 
 
-def delete(settings: Settings, folders: dict[str, list[StateFile]]) -> None:
+def delete(settings: Settings, folders: dict[str, list[StoredObject]]) -> None:
     """Delete the files, those that make a state complete first: what is left of an interrupted deletion is no state."""
-    client = s3_client(settings)
     for files in folders.values():
-        for file in sorted(files, key=lambda each: not each.key.endswith(METADATA)):
-            client.delete_object(Bucket=settings.s3_bucket, Key=file.key)
-
-
-def _list(settings: Settings, prefix: str) -> list[StateFile]:
-    pages = s3_client(settings).get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=prefix)
-    items = (item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/"))
-    return [StateFile(item["Key"], item["Size"], item["LastModified"]) for item in items]
+        delete_objects(settings, (file.key for file in files if file.key.endswith(METADATA)))
+        delete_objects(settings, (file.key for file in files if not file.key.endswith(METADATA)))
 
 
 def _remembered_savepoint(settings: Settings, app: str) -> str:
-    try:
-        body = s3_client(settings).get_object(Bucket=settings.s3_bucket, Key=names.last_good_key(app))["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            return ""
-        raise
-    good: dict[str, Any] = json.loads(body)
+    good: dict[str, Any] = json.loads(read_if_exists(settings, names.last_good_key(app)) or b"{}")
     return str(good.get("savepoint", "")).removeprefix(f"s3://{settings.s3_bucket}/").rstrip("/")

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from botocore.exceptions import ClientError
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from tools.common.retention import newest_of_periods
 from tools.lake import catalog, nessie
-from tools.lake.object_store import s3_client, write_text
+from tools.lake.object_store import read_if_exists, write_text
 
 POLICY = Path(__file__).with_name("tags.yaml")
 
@@ -110,11 +109,5 @@ def recently_dropped(settings: Settings, since: datetime) -> set[str]:
 
 
 def _dropped(settings: Settings) -> dict[str, dict[str, str]]:
-    try:
-        body = s3_client(settings).get_object(Bucket=settings.s3_bucket, Key=names.DROPPED_TAGS_KEY)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            return {}
-        raise
-    record: dict[str, dict[str, str]] = json.loads(body)
+    record: dict[str, dict[str, str]] = json.loads(read_if_exists(settings, names.DROPPED_TAGS_KEY) or b"{}")
     return record

@@ -16,14 +16,13 @@ from typing import Self
 from clickstream_contracts import names, schema
 from clickstream_contracts.settings import Settings
 from tools.lake import catalog, nessie
-from tools.lake.object_store import s3_client
+from tools.lake.object_store import StoredObject, delete_objects, list_objects
 from tools.lake.table_files import THREADS, TableFiles, TableReader, object_key
 from tools.maintenance import compaction, tags
 
 # A run reads a commit of main that it pinned up to 12 hours before, for some hours; a backup copies files for some hours.
 MIN_AGE = timedelta(hours=48)
 LEAST_MIN_AGE = timedelta(hours=24)
-DELETED_AT_ONCE = 1000
 READ_AT_ONCE = 64
 
 
@@ -70,13 +69,7 @@ def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> Unr
 
 def delete(settings: Settings, unreferenced: Unreferenced) -> None:
     """Delete the files. Raises OSError if the object store refuses one."""
-    client = s3_client(settings)
-    keys = [key for sizes in unreferenced.files.values() for key in sizes]
-    for start in range(0, len(keys), DELETED_AT_ONCE):
-        objects = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
-        response = client.delete_objects(Bucket=settings.s3_bucket, Delete={"Objects": objects, "Quiet": True})
-        for error in response.get("Errors", ()):
-            raise OSError(f"s3://{settings.s3_bucket}/{error['Key']} was not deleted: {error['Code']} {error.get('Message', '')}")
+    delete_objects(settings, (key for sizes in unreferenced.files.values() for key in sizes))
 
 
 def stream_cutoffs(settings: Settings, min_age: timedelta) -> dict[str, datetime]:
@@ -90,14 +83,10 @@ def stream_cutoffs(settings: Settings, min_age: timedelta) -> dict[str, datetime
     return cutoffs
 
 
-def _list(settings: Settings) -> Iterator[tuple[str, int, datetime]]:
-    """Yields key, size and time of writing of the files of tables."""
-    client = s3_client(settings)
+def _list(settings: Settings) -> Iterator[StoredObject]:
+    """Yields the files of tables."""
     for namespace in sorted({contract.namespace for contract in schema.tables().values()}):
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket, Prefix=f"{namespace}/")
-        for item in (item for page in pages for item in page.get("Contents", ())):
-            if _folder(item["Key"]):
-                yield item["Key"], item["Size"], item["LastModified"]
+        yield from (file for file in list_objects(settings, f"{namespace}/") if _folder(file.key))
 
 
 def _folder(key: str) -> str:
@@ -137,10 +126,10 @@ class _Candidates:
         Raises FileNotFoundError if one of the keys `needed` is not in the bucket: then the others would not be recognised either.
         """
         sizes, missing = {}, set(needed)
-        for key, size, written_at in _list(settings):
-            missing.discard(key)
-            if written_at < min(cutoff, cutoffs.get(_folder(key), cutoff)):
-                sizes[key] = size
+        for file in _list(settings):
+            missing.discard(file.key)
+            if file.written_at < min(cutoff, cutoffs.get(_folder(file.key), cutoff)):
+                sizes[file.key] = file.size
         if missing:
             raise FileNotFoundError(f"main needs {min(missing)}, which is not in the bucket {settings.s3_bucket}; nothing was deleted")
         return cls(sizes)

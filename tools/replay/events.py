@@ -23,8 +23,7 @@ from tools.replay.mapped_lines import Rejected as Rejected
 from tools.replay.order_lines import Orders
 
 State = dict[str, Any]
-# Characters of an event's producer, from the name of the mapping.
-MAX_PRODUCER: Final = 128
+MAX_PRODUCER: Final = schema.event().field("producer").max_length
 
 
 @dataclass

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from itertools import cycle
 from statistics import quantiles
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import numpy as np
 import typer
@@ -59,7 +58,7 @@ class ShopPage:
 
     def is_known_to_release(self, product: str) -> bool:
         """Returns whether the served release has neighbours of the product."""
-        return not self.serve.get(f"/similar/{quote(product, safe='')}", k=1)["fallback"]
+        return not self.serve.get_by_id("/similar", product, k=1)["fallback"]
 
     def view(self, user: str, product: str) -> None:
         """Send a view of a product and wait for the acknowledgement."""
@@ -95,7 +94,7 @@ class ShopPage:
         )
 
     def _recommendations(self, user: str) -> dict[str, Any]:
-        return self.serve.get(f"/recommend/{quote(user, safe='')}", k=MAX_LIST_LENGTH)
+        return self.serve.get_by_id("/recommend", user, k=MAX_LIST_LENGTH)
 
     def _product_name(self, product: str) -> str:
         return str(self.products.get(product, {}).get("name") or product)

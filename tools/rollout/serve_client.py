@@ -2,6 +2,7 @@
 
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -21,6 +22,10 @@ class ServeClient:
     def __init__(self, settings: Settings) -> None:
         headers = {"Authorization": f"Bearer {read_secret(settings.serve_token_file)}"}
         self._http = http.client(settings.serve_uri, timeout=TIMEOUT_SECONDS, headers=headers)
+
+    def get_by_id(self, path: str, identifier: str, **params: int | str) -> dict[str, Any]:
+        """Returns the JSON of `path/identifier`, an id of any characters. Raises ServeError as `get`."""
+        return self.get(f"{path}/{quote(identifier, safe='')}", **params)
 
     def get(self, path: str, **params: int | str) -> dict[str, Any]:
         """Returns the JSON of a GET request. Raises ServeError without a response or if its status is an error."""

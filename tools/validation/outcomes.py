@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from urllib.parse import quote
 
 import httpx
 
@@ -86,7 +85,7 @@ def served_by_model(settings: Settings) -> str:
     if not products:
         raise Unmet("features.item_neighbours of main has no rows: no features were published")
     with ServeClient(settings) as serve:
-        response = serve.get(f"/similar/{quote(products[0]['product_id'], safe='')}", k=5)
+        response = serve.get_by_id("/similar", products[0]["product_id"], k=5)
     if not response["model"] or response["fallback"]:
         raise Unmet(f"variant {response['variant']}, model '{response['model'] or 'none'}', fallback '{response['fallback']}'")
     return f"release {response['release']}, model {response['model'][:12]}, {len(response['items'])} products"
