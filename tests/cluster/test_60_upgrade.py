@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster import overlay
 from tests.cluster.cluster import Cluster
+from tests.cluster.next_version import COLUMN
 from tests.cluster.test_50_kills import ledger_balances, live_shop, streams_run
 from tests.manifests.rendered import ROOT
 from tests.shop_day import eventually
@@ -43,8 +44,29 @@ print(json.dumps({"statuses": counts, "longest_gap": round(longest, 1), "others"
 """
 
 
+# Sends an event with the field that only the next version has.
+SEND = f"""
+import json, time
+from confluent_kafka import Producer
+from clickstream_contracts import kafka_clients, names
+from clickstream_contracts.settings import Settings
+event = {{{{"event_id": "{{event_id}}", "event_type": "page_view", "event_time": int(time.time() * 1000), "schema_version": 1,
+            "session_id": "{{event_id}}", "{COLUMN}": "spring"}}}}
+kafka = Producer(kafka_clients.librdkafka(Settings.from_env()))
+kafka.produce(names.CLICKS_TOPIC, json.dumps(event), key="{{event_id}}")
+assert kafka.flush(60) == 0
+"""
+READ = f"""
+from clickstream_contracts.settings import Settings
+from tools.lake import catalog
+clicks = catalog.open_catalog(Settings.from_env()).load_table("raw.clicks")
+print([row.get("{COLUMN}") for row in clicks.scan("event_id = '{{event_id}}'").to_arrow().to_pylist()])
+"""
+
+
 @pytest.mark.skipif(not VERSION, reason="TEST_UPGRADE_TAG: the tag of the images of another version")
 def test_an_upgrade_loses_nothing(deployed: Cluster, measured: dict[str, Any], tmp_path: Path) -> None:
+    """The images of TEST_UPGRADE_TAG are those of tests/cluster/next_version.py: another contract, another table, other fraud rules."""
     run, seconds = f"upgrade-{int(time.time())}", 600
     traffic = deployed.start_tool(*live_shop(run, 20, seconds))
     clients = [deployed.start_python(CLIENT, str(seconds)) for _ in range(4)]
@@ -58,6 +80,10 @@ def test_an_upgrade_loses_nothing(deployed: Cluster, measured: dict[str, Any], t
     images = upgraded.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}").split()
     measured["images"] = sorted({image for image in images if "clickstream/" in image})
     assert any(image.endswith(f":{VERSION}") for image in images)
+    upgraded.wait_for_run("clickstream_streams", upgraded.trigger("clickstream_streams", run), 1800)
+    event_id = f"{run}-with-the-new-field"
+    upgraded.python(SEND.format(event_id=event_id))
+    eventually(lambda: upgraded.python(READ.format(event_id=event_id)).strip() == "['spring']", "the new field is in the lake", 600, 10)
     assert max(client["longest_gap"] for client in measured["clients"]) <= LONGEST_GAP
 
 
