@@ -93,6 +93,8 @@ def random_events(seed: int, count: int) -> list[Event]:
             "payment_token": rng.choice(["card a", "card b", "kärtchen 💳", None, None]),
             "coupon": None,
             "amount": rng.choice([None, None, 0.1, 0.2, 19.99, 250.0, 1e7 / 3]),
+            "reference_amount": None,
+            "ip_hash": None,
             "latitude": None,
             "longitude": None,
         }

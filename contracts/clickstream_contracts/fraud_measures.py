@@ -17,6 +17,11 @@ events of the same millisecond included. Flink (stream) and Spark (nightly run) 
 | `min`, `max`     | smallest, largest value that is not null                                     | null              |
 | `first`, `last`  | value of the first, last event that has one, in order of time                | null              |
 | `previous`       | value of the last event before this one that has one, in order of time       | null              |
+| `jump`           | a row of `km`, `minutes` and `own_km`, see below                             | nulls             |
+
+`{jump: 300}` is the fastest journey of at least 300 km from an earlier place of another device to the event's place: its length, and
+the minutes since the last event there. `own_km` is the longest distance between the event's place and another place of its own
+device. Places are cells of 0.1 degrees; the session stands for a device that has no id. Flink keeps 100 places per entity.
 
 Events of the same millisecond are in order of MD5(event_id): arbitrary, but the same in both engines and in each run.
 `where` is an SQL condition on one event; events for which it is not true are left out. Conditions and expressions are SQL
@@ -31,9 +36,11 @@ AGGREGATES = ("count", "count_distinct", "sum", "min", "max")
 # Functions that depend on the order of the events. They read a plain column: its type must be known to carry the value.
 ORDERED = ("first", "last", "previous")
 FUNCTIONS = (*AGGREGATES, *ORDERED)
+JUMP = "jump"
 
 # Columns of one event in the queries that evaluate the rules, with their SQL type, which is the same in Flink and Spark.
-# `event_ms` is event_time in milliseconds since 1970 (UTC); `amount` is price x quantity of the event in its currency.
+# `event_ms` is event_time in milliseconds since 1970 (UTC); `amount` is price x quantity of the event in its currency,
+# `reference_amount` the same in the currency of the rules' limits.
 EVENT_COLUMNS = {
     "event_id": "STRING",
     "event_type": "STRING",
@@ -45,12 +52,14 @@ EVENT_COLUMNS = {
     "payment_token": "STRING",
     "coupon": "STRING",
     "amount": "DOUBLE",
+    "reference_amount": "DOUBLE",
+    "ip_hash": "STRING",
     "latitude": "DOUBLE",
     "longitude": "DOUBLE",
 }
 
 # Columns that identify who or what caused an event: the entities of the patterns.
-ENTITY_COLUMNS = ("user_id", "session_id", "device_id", "order_id", "payment_token")
+ENTITY_COLUMNS = ("user_id", "session_id", "device_id", "order_id", "payment_token", "ip_hash")
 
 
 class RulesError(ValueError):
@@ -75,10 +84,12 @@ def parse_measure(place: str, entry: object) -> Measure:
     if not isinstance(entry, Mapping):
         raise RulesError(f"{place}: {entry!r} is no measure; write it like {{count: event_id}}")
     functions = [key for key in entry if key != "where"]
-    if len(functions) != 1 or functions[0] not in FUNCTIONS:
-        raise RulesError(f"{place}: {', '.join(map(repr, functions)) or 'no function'}; use exactly one of {', '.join(FUNCTIONS)}")
+    if len(functions) != 1 or functions[0] not in (*FUNCTIONS, JUMP):
+        raise RulesError(f"{place}: {', '.join(map(repr, functions)) or 'no function'}; use exactly one of {', '.join((*FUNCTIONS, JUMP))}")
     function = functions[0]
     value, where = entry[function], entry.get("where", "")
+    if function == JUMP and isinstance(value, int | float):
+        value = f"{value:g}"
     if not isinstance(value, str) or not value:
         raise RulesError(f"{place}: {function} of {value!r}; give a column or an SQL expression")
     if not isinstance(where, str):

@@ -1,8 +1,11 @@
 """Reads rules/fraud.yaml: the fraud patterns with their limits, and the scores from which an event is reviewed or blocked."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,10 +24,26 @@ PLAIN_CAST = re.compile(r"(?<!TRY_)\bCAST\s*\(", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Part:
-    """A score from 0 to 1 and the SQL condition that gives it."""
+    """A score from 0 to 1 and the SQL condition that gives it; the score 0 is an exception from the parts after it."""
 
     score: float
     when: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A known sender that some patterns do not flag until the end of a day (UTC)."""
+
+    entity: str
+    value: str
+    patterns: tuple[str, ...]
+    until: date
+    reason: str
+
+    @property
+    def end_ms(self) -> int:
+        """The moment from which on the sender is judged like any other, in ms since 1970."""
+        return int(datetime.combine(self.until + timedelta(days=1), datetime.min.time(), UTC).timestamp()) * 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,7 @@ class Pattern:
     reason: str
     limits: dict[str, float] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
+    allowed: tuple[Allowed, ...] = ()
 
     def column(self, name: str) -> str:
         """Returns the name of the column that holds one of the pattern's measures."""
@@ -68,17 +88,22 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Rules:
-    """All patterns in order of evaluation, and the thresholds of the decisions."""
+    """All patterns in order of evaluation, and the thresholds of the decisions.
+
+    `version` is that of the file with a hash of its content, so that two sets of rules never have the same one.
+    """
 
     version: str
     review_from: float
     block_from: float
     alert_suppression_minutes: int
-    allowed_lateness_seconds: int
+    allowed_lateness_minutes: int
+    late_after_seconds: int
     server_events: tuple[str, ...]
     scored_events: tuple[str, ...]
     browse_events: tuple[str, ...]
     patterns: tuple[Pattern, ...]
+    reference_rates: dict[str, float] = field(default_factory=dict)
 
     @property
     def longest_seconds(self) -> int:
@@ -100,7 +125,9 @@ def parse(text: str, source: str) -> Rules:
     """Returns the rules of a YAML text; `source` begins the message of a RulesError."""
     try:
         raw = yaml.load(text, schema.LOADER)
-        patterns = tuple(_pattern(source, entry) for entry in raw.pop("patterns"))
+        raw["version"] = f"{raw['version']}-{_content_hash(raw)}"
+        allowed = [_allowed(source, entry) for entry in raw.pop("allowed", [])]
+        patterns = tuple(_with_allowed(_pattern(source, entry), allowed) for entry in raw.pop("patterns"))
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
         parsed = Rules(**values, patterns=patterns)
     except KeyError as error:
@@ -108,7 +135,33 @@ def parse(text: str, source: str) -> Rules:
     except (yaml.YAMLError, TypeError, AttributeError) as error:
         raise RulesError(f"{source}: {error}") from None
     _check(source, parsed)
+    _check_allowed(source, parsed, allowed)
     return parsed
+
+
+def _content_hash(raw: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _allowed(source: str, entry: dict[str, Any]) -> Allowed:
+    """Reads an entry of `allowed`. Raises RulesError."""
+    allowed = Allowed(**entry | {"value": str(entry["value"]), "patterns": tuple(entry["patterns"])})
+    if allowed.entity not in ENTITY_COLUMNS:
+        raise RulesError(f"{source}: allowed: entity {allowed.entity!r}; use one of the columns {', '.join(ENTITY_COLUMNS)}")
+    if not isinstance(allowed.until, date):
+        raise RulesError(f"{source}: allowed: until is {allowed.until!r}; use a day like 2027-06-30")
+    return allowed
+
+
+def _with_allowed(pattern: Pattern, allowed: list[Allowed]) -> Pattern:
+    return replace(pattern, allowed=tuple(entry for entry in allowed if pattern.name in entry.patterns))
+
+
+def _check_allowed(source: str, parsed: Rules, allowed: list[Allowed]) -> None:
+    names = {pattern.name for pattern in parsed.patterns}
+    for entry in allowed:
+        if unknown := [name for name in entry.patterns if name not in names]:
+            raise RulesError(f"{source}: allowed: {unknown[0]!r} is no pattern; use {', '.join(sorted(names))}")
 
 
 def _check(source: str, parsed: Rules) -> None:
@@ -117,7 +170,7 @@ def _check(source: str, parsed: Rules) -> None:
             f"{source}: review_from is {parsed.review_from} and block_from is {parsed.block_from};"
             " use numbers with 0 < review_from <= block_from <= 1"
         )
-    for name in ("alert_suppression_minutes", "allowed_lateness_seconds"):
+    for name in ("alert_suppression_minutes", "allowed_lateness_minutes", "late_after_seconds"):
         value = getattr(parsed, name)
         if not 1 <= value <= 99:
             raise RulesError(f"{source}: {name} is {value}; use 1 to 99")
@@ -125,6 +178,8 @@ def _check(source: str, parsed: Rules) -> None:
         _check_event_types(f"{source}: {name}", getattr(parsed, name))
     if both := sorted({*parsed.scored_events} & {*parsed.browse_events}):
         raise RulesError(f"{source}: {both[0]} is in scored_events and in browse_events: remove it from one of them")
+    if bad_rates := [code for code, rate in parsed.reference_rates.items() if not isinstance(rate, int | float) or rate <= 0]:
+        raise RulesError(f"{source}: reference_rates: {bad_rates[0]} is {parsed.reference_rates[bad_rates[0]]!r}; use a number above 0")
     for before, pattern in pairwise(parsed.patterns):
         if before.scope == RISK_EVENTS and pattern.scope == ALL_EVENTS:
             raise RulesError(
@@ -152,8 +207,8 @@ def _pattern(source: str, entry: dict[str, Any]) -> Pattern:
         raise RulesError(f"{place}: entity {pattern.entity!r}; use one of the columns {', '.join(ENTITY_COLUMNS)}")
     if not re.fullmatch(r"[1-9]\d? (SECOND|MINUTE|HOUR)", pattern.window):
         raise RulesError(f"{place}: window {pattern.window!r}; write it like '10 MINUTE': 1 to 99 of SECOND, MINUTE or HOUR")
-    if bad_scores := [part.score for part in pattern.parts if not 0 < part.score <= 1]:
-        raise RulesError(f"{place}: score {bad_scores[0]}; use more than 0 and at most 1")
+    if bad_scores := [part.score for part in pattern.parts if not 0 <= part.score <= 1]:
+        raise RulesError(f"{place}: score {bad_scores[0]}; use 0 to 1")
     _check_texts(place, pattern)
     return pattern
 

@@ -4,7 +4,7 @@ CREATE TEMPORARY VIEW candidate_alerts AS
 SELECT
   '{{ pattern.name }}' AS `pattern`, '{{ pattern.entity }}' AS entity_type, {{ pattern.entity }} AS entity,
   {{ pattern.name }}_part AS score, {{ pattern.name }}_reason AS reason,
-  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, ts
+  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, is_late, ts
 FROM evaluated_events
 WHERE {{ pattern.name }}_part >= {{ review_from }}{{ ";" if loop.last else "\nUNION ALL" }}
 {% endfor %}
@@ -46,6 +46,7 @@ CREATE TEMPORARY TABLE alerts (
   order_id STRING,
   amount DOUBLE,
   rule_version STRING,
+  is_late BOOLEAN,
   raised_at TIMESTAMP_LTZ(3)
 ) WITH (
 {{ macros.table_options(connectors.alerts) }}
@@ -56,7 +57,7 @@ INSERT INTO alerts
 SELECT
   MD5(CONCAT(`pattern`, '|', entity, '|', decision, '|', event_id)),
   `pattern`, entity_type, entity, decision, score, reason,
-  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, {{ version | literal }},
+  event_id, event_type, event_ms, user_id, session_id, device_id, order_id, amount, {{ version | literal }}, is_late,
   {{ now_after("score") }}
 FROM first_alerts;
 {%- if connectors.flagged_events %}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clickstream_contracts import names, schema
 from clickstream_contracts.fraud_rules import ALL_EVENTS, RISK_EVENTS, rules
-from clickstream_contracts.fraud_sql import FLINK, chain_output, pattern_chain
+from clickstream_contracts.fraud_sql import FLINK, chain_output, pattern_chain, reference_amount
 from clickstream_contracts.settings import Settings
 from flink_apps.common import sql
 from flink_apps.common.cli import Stream
@@ -24,18 +24,22 @@ def render(settings: Settings, tables: Connectors | None = None) -> str:
     tables = tables or connectors.kafka()
     fraud = rules()
     fields = {field.name: FieldText(field, f"`{field.name}`") for field in schema.event().fields}
-    all_events_patterns = fraud.in_scope(ALL_EVENTS)
-    risk_events_patterns = fraud.in_scope(RISK_EVENTS)
+    all_events_patterns, risk_events_patterns = fraud.in_scope(ALL_EVENTS), fraud.in_scope(RISK_EVENTS)
+    all_events_groups = pattern_chain(all_events_patterns, "on_time_events", FLINK)
+    risk_events_groups = pattern_chain(risk_events_patterns, "risk_events", FLINK)
     values = vars(fraud) | {
         "connectors": tables,
         "fields": fields.values(),
         "event_version": names.EVENT_VERSION,
         "invalid_conditions": list(_invalid_conditions(fields, tables.arrived, settings)),
         **{name: fields[name].value for name in ("price", "quantity", "latitude", "longitude")},
-        "all_events_patterns": pattern_chain(all_events_patterns, "on_time_events", FLINK),
-        "all_events_view": chain_output(all_events_patterns, "on_time_events"),
-        "risk_events_patterns": pattern_chain(risk_events_patterns, "risk_events", FLINK),
-        "risk_events_view": chain_output(risk_events_patterns, "risk_events"),
+        "reference_amount": reference_amount(fraud, "amount", "currency"),
+        "all_events_patterns": all_events_patterns,
+        "all_events_groups": all_events_groups,
+        "all_events_view": chain_output(all_events_groups, "on_time_events"),
+        "risk_events_patterns": risk_events_patterns,
+        "risk_events_groups": risk_events_groups,
+        "risk_events_view": chain_output(risk_events_groups, "risk_events"),
         "part_columns": ", ".join(f"{pattern.name}_part" for pattern in fraud.patterns),
     }
     return sql.render(TEMPLATE, values)
@@ -70,6 +74,7 @@ STREAM = Stream(
     look_back_seconds=EMIT_SECONDS + 60 * rules().alert_suppression_minutes + rules().longest_seconds,
     emit_seconds=EMIT_SECONDS,
     checkpoint_factor=3,
+    java_functions=("Places", "Jump"),
     # An event crosses one exchange per pattern; with the default of 100 ms it would wait half a second in network buffers.
     options={"execution.buffer-timeout.interval": "10ms", "pipeline.auto-watermark-interval": "100ms"},
 )

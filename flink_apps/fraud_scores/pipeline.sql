@@ -3,7 +3,7 @@
 {% import "formulas.sql" as formulas %}
 {% import "macros.sql" as macros %}
 {% set event_columns %}
-event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, order_id, amount, ts
+event_id, event_type, event_ms, user_id, session_id, device_id, payment_token, ip_hash, order_id, amount, is_late, ts
 {%- endset %}
 {% set emit_from %}
 TO_TIMESTAMP_LTZ({{ connectors.emit_from }}, 3)
@@ -13,6 +13,9 @@ TO_TIMESTAMP_LTZ({{ connectors.emit_from }}, 3)
 IF({{ column }} >= 0, CURRENT_ROW_TIMESTAMP(), CAST(NULL AS TIMESTAMP_LTZ(3)))
 {%- endmacro %}
 
+CREATE TEMPORARY FUNCTION places AS 'io.clickstream.Places';
+CREATE TEMPORARY FUNCTION jump AS 'io.clickstream.Jump';
+
 -- All fields are read as text, so that a value of a wrong type is not read as NULL. A record that is no JSON has only NULL fields.
 CREATE TEMPORARY TABLE records (
 {% for field in fields %}
@@ -20,11 +23,11 @@ CREATE TEMPORARY TABLE records (
 {% endfor %}
   {{ connectors.arrived_column }},
   -- Event time, at most the time of arrival: a clock that is ahead would advance the watermark and make all other events late.
-  -- An event of the shop's servers that was delayed by at most {{ allowed_lateness_seconds }} s counts from its arrival, so that
+  -- An event of the shop's servers that was delayed by at most {{ allowed_lateness_minutes }} minutes counts from its arrival, so that
   -- the delay does not make it late. Clicks keep their own time: a phone sends the clicks of a minute in one batch.
   ts AS CASE
     WHEN event_type IN ({{ server_events | literal }})
-      AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{ connectors.arrived }} - INTERVAL '{{ allowed_lateness_seconds }}' SECOND
+      AND TO_TIMESTAMP_LTZ(event_time, 3) >= {{ connectors.arrived }} - INTERVAL '{{ allowed_lateness_minutes }}' MINUTE
       THEN {{ connectors.arrived }}
     ELSE COALESCE(LEAST(TO_TIMESTAMP_LTZ(event_time, 3), {{ connectors.arrived }}), {{ connectors.arrived }})
   END,
@@ -52,6 +55,9 @@ SELECT
   CAST({{ formulas.amount(price, quantity) }} AS DOUBLE) AS amount,
   {{ latitude }} AS latitude,
   {{ longitude }} AS longitude,
+  ip_hash,
+  UPPER(TRIM(currency)) AS currency,
+  TO_TIMESTAMP_LTZ(event_time, 3) < {{ connectors.arrived }} - INTERVAL '{{ late_after_seconds }}' SECOND AS is_late,
   ts
 FROM records
 WHERE `schema_version` = '{{ event_version }}'
@@ -59,7 +65,7 @@ WHERE `schema_version` = '{{ event_version }}'
   AND ({{ condition }}) IS NOT TRUE
 {% endfor %}
 UNION ALL
-SELECT CAST(tick AS STRING), 'tick', tick, '', '', '', '', '', '', CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), ts
+SELECT CAST(tick AS STRING), 'tick', tick, '', '', '', '', '', '', CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), CAST(0 AS DOUBLE), '', '', FALSE, ts
 FROM ticks;
 
 -- CURRENT_WATERMARK is evaluated only here: each operator sees the watermark at another moment, and an event that is late for
@@ -70,10 +76,11 @@ SELECT events.*, IF(is_event, CURRENT_WATERMARK(ts), CAST(NULL AS TIMESTAMP_LTZ(
 FROM events CROSS JOIN UNNEST(ARRAY[event_type <> 'tick']) AS flags (is_event);
 
 CREATE TEMPORARY VIEW on_time_events AS
-SELECT * FROM events_with_watermark
+SELECT *, {{ reference_amount }} AS reference_amount
+FROM events_with_watermark
 WHERE event_type <> 'tick' AND (watermark_ts IS NULL OR ts > watermark_ts);
 
-{% for pattern, source in all_events_patterns %}
+{% for group, source in all_events_groups %}
 {% include "pattern.sql" %}
 
 
@@ -81,7 +88,7 @@ WHERE event_type <> 'tick' AND (watermark_ts IS NULL OR ts > watermark_ts);
 CREATE TEMPORARY VIEW risk_events AS
 SELECT * FROM {{ all_events_view }} WHERE event_type NOT IN ({{ browse_events | literal }});
 
-{% for pattern, source in risk_events_patterns %}
+{% for group, source in risk_events_groups %}
 {% include "pattern.sql" %}
 
 
@@ -96,10 +103,10 @@ SELECT {{ event_columns }},
 FROM {{ risk_events_view }}
 UNION ALL
 SELECT {{ event_columns }},
-{% for pattern, _ in all_events_patterns %}
+{% for pattern in all_events_patterns %}
   {{ pattern.name }}_part, {{ pattern.name }}_reason,
 {% endfor %}
-{% for pattern, _ in risk_events_patterns %}
+{% for pattern in risk_events_patterns %}
   CAST(0 AS DOUBLE) AS {{ pattern.name }}_part, CAST(NULL AS STRING) AS {{ pattern.name }}_reason{{ "" if loop.last else "," }}
 {% endfor %}
 FROM {{ all_events_view }}
@@ -120,6 +127,7 @@ CREATE TEMPORARY TABLE scores (
   patterns STRING,
   reasons STRING,
   rule_version STRING,
+  is_late BOOLEAN,
   scored_at TIMESTAMP_LTZ(3)
 ) WITH (
 {{ macros.table_options(connectors.scores) }}
@@ -143,6 +151,7 @@ SELECT
   ),
   CONCAT_WS('; '{% for pattern in patterns %}, {{ pattern.name }}_reason{% endfor %}),
   {{ version | literal }},
+  is_late,
   {{ now_after("score") }}
 FROM scored_events;
 

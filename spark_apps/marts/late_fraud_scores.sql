@@ -2,11 +2,11 @@
 -- Fraud scores of the view `unscored_events`, by the rules that the stream applies, over all events of the lake.
 {% import "fraud_macros.sql" as fraud %}
 {% import "macros.sql" as macros %}
-WITH all_events AS (
+WITH lake_events AS (
     SELECT
         event_id, event_type, event_day, event_time, user_id, session_id, device_id, order_id, payment_token, coupon,
         CAST({{ macros.amount_of("e") }} AS DOUBLE) AS amount,
-        latitude, longitude,
+        latitude, longitude, ip_hash, {{ macros.currency_of("e") }} AS currency,
         unix_millis(event_time) AS event_ms,
         -- As in the stream: an event whose clock is ahead of the broker's counts at its arrival.
         least(event_time, ingested_at) AS ts
@@ -20,17 +20,20 @@ WITH all_events AS (
 {% endfor %}
         )
 ),
-{% for pattern, source in all_events_patterns %}
-{{ pattern.name }} AS (
-{{ fraud.pattern_query(pattern, source) }}
+all_events AS (
+    SELECT *, {{ reference_amount }} AS reference_amount FROM lake_events
+),
+{% for group, source in all_events_groups %}
+{{ group.name }} AS (
+{{ fraud.group_query(group, source) }}
 ),
 {% endfor %}
 risk_events AS (
     SELECT * FROM {{ all_events_view }} WHERE event_type NOT IN ({{ rules.browse_events | list | literal }})
 ),
-{% for pattern, source in risk_events_patterns %}
-{{ pattern.name }} AS (
-{{ fraud.pattern_query(pattern, source) }}
+{% for group, source in risk_events_groups %}
+{{ group.name }} AS (
+{{ fraud.group_query(group, source) }}
 ),
 {% endfor %}
 scored AS (

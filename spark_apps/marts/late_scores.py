@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from clickstream_contracts.fraud_rules import ALL_EVENTS, RISK_EVENTS, Rules, rules
-from clickstream_contracts.fraud_sql import SPARK, chain_output, pattern_chain
+from clickstream_contracts.fraud_sql import SPARK, chain_output, pattern_chain, reference_amount
 from spark_apps.common.lake import Lake
 
 SQL = Path(__file__).parent
@@ -49,14 +49,15 @@ def entities(fraud_rules: Rules) -> list[str]:
 
 def template_values(fraud_rules: Rules) -> dict[str, object]:
     """Returns the values of late_fraud_scores.sql that depend on the rules."""
-    all_events_patterns = fraud_rules.in_scope(ALL_EVENTS)
-    risk_events_patterns = fraud_rules.in_scope(RISK_EVENTS)
+    all_events_groups = pattern_chain(fraud_rules.in_scope(ALL_EVENTS), "all_events", SPARK)
+    risk_events_groups = pattern_chain(fraud_rules.in_scope(RISK_EVENTS), "risk_events", SPARK)
     return {
         "rules": fraud_rules,
         "pattern_names": [pattern.name for pattern in fraud_rules.patterns],
         "entities": entities(fraud_rules),
-        "all_events_patterns": pattern_chain(all_events_patterns, "all_events", SPARK),
-        "all_events_view": chain_output(all_events_patterns, "all_events"),
-        "risk_events_patterns": pattern_chain(risk_events_patterns, "risk_events", SPARK),
-        "risk_events_view": chain_output(risk_events_patterns, "risk_events"),
+        "reference_amount": reference_amount(fraud_rules, "amount", "currency"),
+        "all_events_groups": all_events_groups,
+        "all_events_view": chain_output(all_events_groups, "all_events"),
+        "risk_events_groups": risk_events_groups,
+        "risk_events_view": chain_output(risk_events_groups, "risk_events"),
     }

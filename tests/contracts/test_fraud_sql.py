@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from clickstream_contracts.fraud_measures import FUNCTIONS, Measure
+from clickstream_contracts.fraud_measures import FUNCTIONS, JUMP, Measure
 from clickstream_contracts.fraud_rules import parse, rules
-from clickstream_contracts.fraud_sql import FLINK, SPARK, Dialect, chain_output, pattern_chain, pattern_sql
+from clickstream_contracts.fraud_sql import FLINK, SPARK, Dialect, chain_output, pattern_chain, pattern_groups, pattern_sql
 from tests.contracts.test_fraud_rules import HEAD, PATTERN
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,6 +25,8 @@ def measures_sql(dialect: Dialect) -> dict[str, str]:
         column = "payment_token" if function.startswith("count") else "amount"
         rendered[function] = dialect.measure(Measure(function, column))
         rendered[f"{function} where"] = dialect.measure(Measure(function, column, "event_type = 'purchase'"))
+    rendered[JUMP] = dialect.measure(Measure(JUMP, "300"))
+    rendered[f"{JUMP} where"] = dialect.measure(Measure(JUMP, "300", "event_type = 'purchase'"))
     return rendered
 
 
@@ -44,12 +46,24 @@ def test_quotes_and_backslashes_of_a_reason_are_escaped(dialect: Dialect, litera
     assert pattern_sql(pattern, dialect).reason == f"CONCAT(CAST(x_n AS STRING), {literal})"
 
 
-def test_each_pattern_of_a_chain_reads_the_view_of_the_one_before() -> None:
-    patterns = list(rules().patterns[:3])
-    chain = [(pattern.name, view) for pattern, view in pattern_chain(patterns, "events", FLINK)]
-    assert chain == [("rapid_fire", "events"), ("scraping_bot", "rapid_fire"), ("card_testing", "scraping_bot")]
-    assert chain_output(patterns, "events") == "card_testing"
+def test_each_group_of_a_chain_reads_the_view_of_the_one_before() -> None:
+    patterns = list(rules().patterns[:4])
+    chain = pattern_chain(patterns, "events", FLINK)
+    assert [(group.name, view) for group, view in chain] == [
+        ("rapid_fire", "events"),
+        ("scraping_bot", "rapid_fire"),
+        ("card_testing", "scraping_bot"),
+    ]
+    assert chain_output(chain, "events") == "card_testing"
     assert (pattern_chain([], "events", FLINK), chain_output([], "events")) == ([], "events")
+
+
+def test_neighbours_with_the_same_entity_and_window_share_a_window() -> None:
+    texts = [PATTERN.replace("name: x", f"name: {name}") for name in ("a", "b", "c")]
+    texts[2] = texts[2].replace("5 SECOND", "6 SECOND")
+    first, second = pattern_groups(list(parse(HEAD + "".join(texts), "file").patterns), FLINK)
+    assert ([pattern.name for pattern in first.patterns], list(first.measures)) == (["a", "b"], ["a_n", "b_n"])
+    assert ([pattern.name for pattern in second.patterns], second.interval) == (["c"], "INTERVAL '6' SECOND")
 
 
 if __name__ == "__main__":

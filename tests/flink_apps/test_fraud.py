@@ -11,7 +11,9 @@ import pytest
 
 from clickstream_contracts.fraud_rules import rules
 from flink_apps.fraud_scores.pipeline import STREAM as FRAUD_SCORES
+from tests.flink_apps import fraud_cases
 from tests.flink_apps.conftest import REPO
+from tests.flink_apps.fraud_cases import NO_FIELDS, ids
 from tests.flink_apps.fraud_oracle import MINUTE, SECOND, event_timestamp, expected_parts
 
 STREAM = "fraud_scores"
@@ -21,9 +23,6 @@ IN_ORDER = ("--late", "0", "--out-of-order", "0", "--duplicates", "0")
 # After all events of the corpus, in milliseconds since 1970.
 EDGE_CASES_START = 1_767_700_000_000
 
-NO_FIELDS = dict.fromkeys(
-    ("user_id", "device_id", "product_id", "quantity", "price", "order_id", "payment_token", "coupon", "latitude", "longitude")
-)
 Row = dict[str, Any]
 # By kind of result (scores, alerts, late), its rows.
 Results = dict[str, list[Row]]
@@ -31,8 +30,7 @@ Results = dict[str, list[Row]]
 
 def event(event_id: str, event_type: str, offset: int, **fields: Any) -> Row:
     """A hand-made event, `offset` ms after EDGE_CASES_START."""
-    times = {"event_time": EDGE_CASES_START + offset, "arrived_ms": EDGE_CASES_START + offset}
-    return NO_FIELDS | {"event_id": event_id, "event_type": event_type, "session_id": "s", "schema_version": 1} | times | fields
+    return fraud_cases.event(event_id, event_type, EDGE_CASES_START + offset, **fields)
 
 
 def purchase(event_id: str, offset: int, card: str) -> Row:
@@ -78,9 +76,16 @@ EDGE_CASES = [
     # One order of seven lines, and six orders of one line each, in three seconds.
     *(purchase(f"line{i}", 29 * MINUTE + 40 * SECOND, "edge-basket") | BASKET_BUYER | {"order_id": "basket"} for i in range(7)),
     *(purchase(f"order{i}", 29 * MINUTE + 40 * SECOND + 500 * i, f"edge-order{i}") | ORDERS_BUYER for i in range(6)),
+    # A payment that its sender held back for 20 minutes.
+    purchase("held", 0, "edge-held") | {"arrived_ms": EDGE_CASES_START + 29 * MINUTE + 50 * SECOND},
+    *(purchase(f"held{i}", 29 * MINUTE + 40 * SECOND + i, "edge-held") for i in range(4)),
     # The last events before the end of the file.
     *(event(f"end{i}", "login", 30 * MINUTE + i * SECOND, user_id="u-end", device_id="d-end") for i in range(6)),
 ]
+
+CASES_START = EDGE_CASES_START + 31 * MINUTE
+ATTACKS, GOOD_CUSTOMERS = fraud_cases.attacks(CASES_START), fraud_cases.good_customers(CASES_START)
+CASES = [row for rows in (*ATTACKS.values(), *GOOD_CUSTOMERS.values()) for row in rows]
 
 # Records that are no valid clicks: not scored here, in quarantine in the lake.
 INVALID: dict[str, dict[str, Any]] = {
@@ -110,7 +115,7 @@ def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([str(TOOLS_PYTHON), "-m", "tools.shop", "corpus", "--out", str(folder), *SHOP, *IN_ORDER], check=True, cwd=REPO)
     path = folder / "events.json"
     with path.open("a") as file:
-        file.writelines(json.dumps(edge_case) + "\n" for edge_case in sorted(EDGE_CASES, key=lambda row: row["arrived_ms"]))
+        file.writelines(json.dumps(edge_case) + "\n" for edge_case in sorted([*EDGE_CASES, *CASES], key=lambda row: row["arrived_ms"]))
         file.writelines(line + "\n" for line in INVALID_LINES)
     return path
 
@@ -142,7 +147,7 @@ def valid_events(path: Path) -> list[Row]:
 def test_the_parts_of_every_score_are_those_of_the_oracle(events_file: Path, results: Results) -> None:
     expected = expected_parts(valid_events(events_file))
     parts = {row["event_id"]: {name: part for name, part in row["parts"].items() if part > 0} for row in results["scores"]}
-    assert len(parts) > 400
+    assert len(parts) > 400 + len(CASES) // 2
     assert results["late"] == []
     assert parts == expected
 
@@ -180,6 +185,28 @@ def test_the_lines_of_one_order_are_no_rapid_fire_and_many_orders_are(results: R
 
 def test_a_known_device_behind_a_network_abroad_is_no_impossible_travel(score: dict[str, float]) -> None:
     assert (score["roamer2"], score["robbed2"]) == (0, 0.7)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_flagged(name: str, results: Results) -> None:
+    scores = [row["event_id"] for row in results["scores"] if row["decision"] != "allow"]
+    alerts = [row["event_id"] for row in results["alerts"]]
+    assert ids(ATTACKS[name]) & set(scores)
+    assert ids(ATTACKS[name]) & set(alerts)
+
+
+@pytest.mark.parametrize("name", GOOD_CUSTOMERS)
+def test_a_good_customer_is_not_flagged(name: str, results: Results, score: dict[str, float]) -> None:
+    customer = ids(GOOD_CUSTOMERS[name])
+    assert {event_id: score[event_id] for event_id in customer & score.keys() if score[event_id] >= rules().review_from} == {}
+    assert [row["reason"] for row in results["alerts"] if row["event_id"] in customer] == []
+
+
+def test_a_late_payment_is_judged_at_its_arrival_and_marked(results: Results) -> None:
+    held = [row for row in results["scores"] if row["event_id"] == "held"]
+    assert [(row["score"], row["is_late"]) for row in held] == [(0.8, True)]
+    assert {row["event_id"]: row["is_late"] for row in results["alerts"] if row["entity"] == "edge-held"} == {"held": True}
+    assert {row["event_id"] for row in results["scores"] if row["is_late"]} == {"held"}
 
 
 def test_a_score_has_its_patterns_reasons_decision_and_rule_version(results: Results) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from clickstream_contracts.fraud_rules import rules
 from spark_apps.marts import late_scores
+from tests.flink_apps import fraud_cases
 from tests.flink_apps.fraud_oracle import expected_parts
 from tests.spark_apps.local_lake import FIRST_ARRIVAL, LocalLake, at
 
@@ -54,6 +55,21 @@ def burst() -> list[dict[str, Any]]:
     return [event | ids | {"event_id": f"b{n}"} for n, event in enumerate([*views, purchase])]
 
 
+def attacks() -> list[dict[str, Any]]:
+    """Returns the smaller ones of the hand-made attacks."""
+    start = round(at("2 03:00").timestamp() * 1000)
+    rows = [row for events in fraud_cases.attacks(start).values() if len(events) < 60 for row in events]
+    rows += [row for row in fraud_cases.attacks(start)["credential stuffing"] if int(row["event_id"].removeprefix("stuff")) < 60]
+    return [{name: value for name, value in row.items() if value is not None and name != "arrived_ms"} | _texts(row) for row in rows]
+
+
+def _texts(row: dict[str, Any]) -> dict[str, str]:
+    """Returns the time and the price as LocalLake.send reads them."""
+    seconds, milliseconds = divmod(row["event_time"] - round(at("2 00:00").timestamp() * 1000), 1000)
+    price = {"price": f"{row['price']:.2f}"} if row["price"] else {}
+    return {"event_time": f"2 {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60 + milliseconds / 1000:06.3f}"} | price
+
+
 def decision(score: float) -> str:
     if score >= 0.8:
         return "block"
@@ -61,13 +77,12 @@ def decision(score: float) -> str:
 
 
 def for_oracle(event: dict[str, Any]) -> dict[str, Any]:
-    nulls = dict.fromkeys(("user_id", "device_id", "payment_token", "order_id", "coupon", "latitude", "longitude"))
-    price = {"price": float(event["price"])} if "price" in event else {}
-    return nulls | event | price | {"event_time": round(at(event["event_time"]).timestamp() * 1000)}
+    price = {"price": float(event["price"])} if event.get("price") else {}
+    return fraud_cases.NO_FIELDS | event | price | {"event_time": round(at(event["event_time"]).timestamp() * 1000)}
 
 
 def test_events_without_a_score_are_scored_as_by_the_oracle(lake: LocalLake) -> None:
-    events = random_events(7, 900) + burst()
+    events = random_events(7, 900) + burst() + attacks()
     lake.send(*(dict(event) for event in events))
     expected = expected_parts([for_oracle(event) for event in events])
     scored_by_stream = set(random.Random(1).sample(sorted(expected), len(expected) // 2)) - {"b59"}

@@ -100,9 +100,8 @@ def expected_flagged(events: list[Row]) -> set[tuple[str, str]]:
     """The pattern and entity of every event that the second implementation of the rules flags."""
     nothing = dict.fromkeys(field.name for field in schema.event().fields)
     ordered = sorted((nothing | event for event in events), key=fraud_oracle.event_timestamp)
-    keys = ("user_id", "device_id", "payment_token")
     risk = [event for event in ordered if event["event_type"] not in fraud_oracle.BROWSE_EVENTS]
-    all_events, risk_events = ({key: fraud_oracle.EntityEvents(rows, key) for key in keys} for rows in (ordered, risk))
+    all_events, risk_events = ({key: fraud_oracle.EntityEvents(rows, key) for key in fraud_oracle.KEYS} for rows in (ordered, risk))
     flagged: set[tuple[str, str]] = set()
     for pattern in rules().patterns:
         for event in ordered if pattern.scope == "all_events" else risk:

@@ -37,6 +37,7 @@ Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of the good ev
 People = Annotated[int, typer.Option(min=2, help="Users of the shop.")]
 Products = Annotated[int, typer.Option(min=50, help="Products of the shop.")]
 Attacks = Annotated[int, typer.Option(min=0, max=1000, help="Attacks of each kind a day, or a minute when live; labels go to a file.")]
+Hard = Annotated[bool, typer.Option("--hard", help="Attackers stay near the limits of the rules, change device and wait longer.")]
 MasterData = Annotated[bool, typer.Option("--master-data/--no-master-data", help="Write users and products to the lake too.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Skip the records that the ledger lists as acknowledged in an earlier try.")]
 RunName = Annotated[str, typer.Option("--run", help="Name of the run in the ledger; the default is made from the options.")]
@@ -136,6 +137,7 @@ def corpus(
     events: Events = 0,
     seed: Seed = 7,
     attacks: Attacks = 10,
+    hard: Hard = False,
     duplicates: Share = 0.001,
     late: Share = 0.002,
     out_of_order: Share = 0.05,
@@ -143,18 +145,18 @@ def corpus(
     products: Products = 10_000,
 ) -> None:
     """Write labelled days into files instead of Kafka, in order of arrival."""
-    shop = _shop(World(seed, users, products), Faults(duplicates, 0, late, out_of_order), attacks)
+    shop = _shop(World(seed, users, products), Faults(duplicates, 0, late, out_of_order), attacks, hard)
     out.mkdir(parents=True, exist_ok=True)
     windows = stream.days(_complete_day(until), days, events or EVENTS_PER_DAY * days)
     count = corpus_files.write(shop, windows, out / "events.json", out / "labels.jsonl")
     typer.echo(f"{count:,} events written to {out}")
 
 
-def _shop(world: World, faults: Faults, attacks: int) -> stream.Shop:
+def _shop(world: World, faults: Faults, attacks: int, hard: bool = False) -> stream.Shop:
     """Returns a shop with ordinary shoppers, and with attackers if there are attacks."""
     sources = stream.SOURCES
     if attacks:
-        sources = (*sources, attackers(attacks))
+        sources = (*sources, attackers(attacks, hard))
     return stream.Shop(world, faults, sources)
 
 

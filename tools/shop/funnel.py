@@ -88,7 +88,7 @@ def _logins(sessions: Sessions, session: Ints, rng: Generator) -> list[Rows]:
     login_time[has_login] = logins["time"]
     sessions.views["signed_in"] &= sessions.views["time"] >= login_time[session]
     failed = logins[rng.random(len(logins)) < c.LOGIN_FAILED].copy()
-    failed["type"], failed["signed_in"] = type_code("login_failed"), False
+    failed["type"] = type_code("login_failed")
     failed["time"] -= 1_500
     return [logins, failed]
 

@@ -13,9 +13,15 @@ from clickstream_contracts.settings import Settings
 from tools.ledger.record_kinds import BROKEN, kind_code
 from tools.shop.rows import Rows
 
-ATTACKS = ("card_testing", "card_velocity", "impossible_travel", "account_takeover", "scraping_bot", "coupon_abuse", "rapid_fire")
+ATTACKS = (
+    *("card_testing", "card_velocity", "impossible_travel", "account_takeover", "scraping_bot", "coupon_abuse", "rapid_fire"),
+    *("device_stuffing", "card_guessing", "password_guessing", "refund_abuse", "card_testing_address", "credential_stuffing"),
+)
 # Legitimate behaviour that resembles an attack: an alert about it is a false alarm.
-LOOKALIKES = ("lookalike_forgetful", "lookalike_gifts", "lookalike_family", "lookalike_power_browser", "lookalike_traveller")
+LOOKALIKES = (
+    *("lookalike_forgetful", "lookalike_gifts", "lookalike_family", "lookalike_power_browser", "lookalike_traveller"),
+    *("lookalike_basket", "lookalike_carousel", "lookalike_wallet", "lookalike_call_centre", "lookalike_office"),
+)
 KINDS = (*ATTACKS, *LOOKALIKES)
 FIRST_BROKEN = kind_code(next(iter(BROKEN)))
 # A label is packed into one number: the window's start in seconds above, below it 2 * number + spread, and the kind in the lowest place.
