@@ -156,6 +156,14 @@ def good_customers(start: int) -> dict[str, list[Row]]:
             event("owner-login", "login", start + MINUTE, user_id="u-owner", device_id="d-owner", **BERLIN),
             pay("owner-buys", start + 2 * MINUTE, "owner-card", user_id="u-owner", device_id="d-owner", **BERLIN),
         ],
+        "user whose password somebody abroad guesses": [
+            *(
+                event(f"tried{i}", "login_failed", start + 5 * SECOND * i, user_id="u-tried", device_id="d-guesser", **MOSCOW)
+                for i in range(2)
+            ),
+            event("tried-login", "login", start + MINUTE, user_id="u-tried", device_id="d-tried", **BERLIN),
+            pay("tried-buys", start + 2 * MINUTE, "tried-card", user_id="u-tried", device_id="d-tried", **BERLIN),
+        ],
         "amount in yen": [
             *(event(f"yen{i}", "login_failed", start + 5 * SECOND * i, **yen) for i in range(3)),
             event("yen-login", "login", start + MINUTE, **yen),

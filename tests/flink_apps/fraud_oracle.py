@@ -14,6 +14,8 @@ Event = dict[str, Any]
 BROWSE_EVENTS = {"page_view", "view_item", "search", "recommendation_impression", "recommendation_click"}
 SCORED_EVENTS = {"purchase", "payment_failed", "login", "login_failed"}
 SERVER_EVENTS = SCORED_EVENTS | {"profile_change"}
+ALL_EVENTS_PATTERNS = {"rapid_fire", "scraping_bot"}
+REVIEW_FROM = 0.5
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
 
@@ -66,6 +68,20 @@ def expected_parts(events: list[Event]) -> dict[str, dict[str, float]]:
             parts = {name: rule(event, all_events, risk_events) for name, rule in RULES.items()}
             expected[event["event_id"]] = {name: part for name, part in parts.items() if part > 0}
     return expected
+
+
+def flagged_patterns(events: list[Event]) -> dict[str, set[str]]:
+    """Returns by event id the patterns that give the event, of whatever type, at least REVIEW_FROM; only events with any."""
+    ordered = sorted(events, key=event_timestamp)
+    not_browsing = [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
+    all_events = {key: EntityEvents(ordered, key) for key in KEYS}
+    risk_events = {key: EntityEvents(not_browsing, key) for key in KEYS}
+    flagged: dict[str, set[str]] = defaultdict(set)
+    for name, rule in RULES.items():
+        for event in ordered if name in ALL_EVENTS_PATTERNS else not_browsing:
+            if rule(event, all_events, risk_events) >= REVIEW_FROM:
+                flagged[event["event_id"]].add(name)
+    return flagged
 
 
 # By field, the events of each entity.
@@ -206,7 +222,9 @@ def password_guessing(event: Event, all_events: EventsByKey, risk_events: Events
 
 
 def impossible_travel(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
-    window = [e for e in risk_events["user_id"].window(event, 2 * HOUR) if e["latitude"] is not None]
+    if event["event_type"] not in ("purchase", "payment_failed", "login", "profile_change"):
+        return 0
+    window = [e for e in risk_events["user_id"].window(event, 2 * HOUR) if e["latitude"] is not None and e["event_type"] != "login_failed"]
     if not window or event["latitude"] is None or distance(first_of(window), event) < 300:
         return 0
     here = cell(event)

@@ -56,11 +56,14 @@ def burst() -> list[dict[str, Any]]:
 
 
 def attacks() -> list[dict[str, Any]]:
-    """Returns the smaller ones of the hand-made attacks."""
+    """Returns the smaller ones of the hand-made attacks, without a currency, as the other events of these days."""
     start = round(at("2 03:00").timestamp() * 1000)
     rows = [row for events in fraud_cases.attacks(start).values() if len(events) < 60 for row in events]
     rows += [row for row in fraud_cases.attacks(start)["credential stuffing"] if int(row["event_id"].removeprefix("stuff")) < 60]
-    return [{name: value for name, value in row.items() if value is not None and name != "arrived_ms"} | _texts(row) for row in rows]
+    return [
+        {name: value for name, value in row.items() if value is not None and name not in ("arrived_ms", "currency")} | _texts(row)
+        for row in rows
+    ]
 
 
 def _texts(row: dict[str, Any]) -> dict[str, str]:

@@ -37,11 +37,14 @@ def report(
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Seed of the shop; one run for each.")] = None,
     events: Annotated[int, typer.Option(min=20_000, help="Ordinary events of the day.")] = 2_000_000,
     attacks: Annotated[int, typer.Option(min=1, max=1000, help="Attacks of each kind.")] = 20,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Attackers stay near the limits of the rules, change device and wait longer.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="File for the results.")] = RESULT,
     write: Annotated[bool, typer.Option("--write/--no-write", help="Write the results to the file.")] = True,
 ) -> None:
     """Print for each pattern how many attacks were flagged, how soon, and the false alarms."""
-    results = [run(number, events, attacks) for number in seed or SEEDS]
+    results = [run(number, events, attacks, hard) for number in seed or SEEDS]
     for result in results:
         show(result)
     if write:
@@ -49,15 +52,15 @@ def report(
         print(f"results written to {out}")
 
 
-def run(seed: int, events: int, attacks: int) -> Json:
+def run(seed: int, events: int, attacks: int, hard: bool = False) -> Json:
     """Make the events of a seed, score them with the Flink job, and return the measures."""
     with tempfile.TemporaryDirectory() as name, Console(stderr=True).status(f"seed {seed}: making events") as status:
         folder = Path(name)
         shop = ["tools.shop", "corpus", "--out", name, "--seed", str(seed), "--events", str(events), "--until", DAY]
-        _run_module([*shop, "--attacks", str(attacks)])
+        _run_module([*shop, "--attacks", str(attacks), *(["--hard"] if hard else [])])
         status.update(f"seed {seed}: scoring events")
         flink_process.score(folder / "events.json", folder, lambda rows: status.update(f"seed {seed}: scoring events: {rows:,} read"))
-        return {"seed": seed} | measure(folder)
+        return {"seed": seed, "level": "hard" if hard else "easy"} | measure(folder)
 
 
 def _run_module(module_and_arguments: list[str]) -> None:
@@ -131,7 +134,7 @@ def show(result: Json) -> None:
     """Print the measures of one run."""
     purchases = result["purchases"]
     title = (
-        f"seed {result['seed']}: {purchases['good']:,} good purchases, {purchases['fraud']:,} fraudulent ({purchases['fraud_share']:.1%});"
+        f"seed {result['seed']}, {result['level']} attacks: {purchases['good']:,} good purchases, {purchases['fraud']:,} fraudulent ({purchases['fraud_share']:.1%});"
         f" {result['fp_per_1000_good']} false alarms per 1000 good, {result['lookalike_flag_rate']:.1%} of the lookalikes flagged,"
         f" {result['late']:,} late"
     )

@@ -382,9 +382,11 @@ def lookalike_call_centre(builder: AttackBuilder) -> None:
 
 def lookalike_office(builder: AttackBuilder) -> None:
     """Resembles credential_stuffing: thirty people sign in from one address within minutes, six mistype, and ten buy."""
+    builder.place = int(builder.world.home_place[builder.person])
+    neighbours = np.flatnonzero(builder.world.home_place == builder.place)
     for i in range(30):
         builder.wait((5, 20), (20, 40))
-        builder.change_person()
+        builder.person, builder.session = int(builder.rng.choice(neighbours)), builder.session + 1
         builder.device = builder.person * 2
         if i % 5 == 0:
             builder.add("login_failed")
