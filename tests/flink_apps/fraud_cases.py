@@ -11,8 +11,9 @@ NO_FIELDS: Row = dict.fromkeys(
         *("latitude", "longitude"),
     )
 )
-BERLIN, MOSCOW = {"latitude": 52.5, "longitude": 13.4}, {"latitude": 55.8, "longitude": 37.6}
-NEW_YORK = {"latitude": 40.7, "longitude": -74.0}
+BERLIN: Row = {"latitude": 52.5, "longitude": 13.4}
+MOSCOW: Row = {"latitude": 55.8, "longitude": 37.6}
+NEW_YORK: Row = {"latitude": 40.7, "longitude": -74.0}
 
 
 def event(event_id: str, event_type: str, time: int, **fields: Any) -> Row:
@@ -27,12 +28,16 @@ def pay(event_id: str, time: int, card: str, refused: bool = False, **fields: An
     return event(event_id, "payment_failed" if refused else "purchase", time, **payment | fields)
 
 
+def user(name: str) -> Row:
+    """The fields of a user's own device."""
+    return {"user_id": f"u-{name}", "device_id": f"d-{name}"}
+
+
 def attacks(start: int) -> dict[str, list[Row]]:
     """Returns attacks by name, each as its events from `start` on, in ms since 1970."""
-    takeover = {"user_id": "u-takeover", "device_id": "d-takeover", "ip_hash": "ip-takeover"}
-    victim, thief = {"user_id": "u-berlin", "device_id": "d-berlin"}, {"user_id": "u-berlin", "device_id": "d-moscow"}
-    mobile = {"user_id": "u-mobile", "device_id": "d-mobile"}
-    carrier = {"latitude": 51.4, "longitude": 12.3}
+    takeover, victim, mobile = user("takeover") | {"ip_hash": "ip-takeover"}, user("berlin"), user("mobile")
+    thief: Row = victim | {"device_id": "d-moscow"}
+    carrier: Row = {"latitude": 51.4, "longitude": 12.3}
     return {
         "cards with fresh devices": [
             pay(f"fresh{i}", start + 20 * SECOND * i, f"fresh-{i}", i % 4 < 3, device_id=f"d-fresh{i}", ip_hash="ip-fresh")
@@ -88,10 +93,8 @@ def attacks(start: int) -> dict[str, list[Row]]:
 
 def good_customers(start: int) -> dict[str, list[Row]]:
     """Returns customers by name, each as events from `start` on, in ms since 1970; none of them may be flagged."""
-    basket, carousel, fast = ({"user_id": f"u-{name}", "device_id": f"d-{name}"} for name in ("basket12", "carousel", "fast"))
-    wallet, wallet_orders = ({"user_id": f"u-{name}", "device_id": f"d-{name}"} for name in ("wallet", "wallet-orders"))
-    traveller, network = ({"user_id": f"u-{name}", "device_id": f"d-{name}"} for name in ("traveller", "network"))
-    yen = {"user_id": "u-yen", "device_id": "d-yen"}
+    basket, carousel, fast, wallet, wallet_orders = (user(name) for name in ("basket12", "carousel", "fast", "wallet", "wallet-orders"))
+    traveller, network, yen = (user(name) for name in ("traveller", "network", "yen"))
     return {
         "basket of 12": [
             event("b12-login", "login", start, **basket),

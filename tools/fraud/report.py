@@ -134,7 +134,8 @@ def show(result: Json) -> None:
     """Print the measures of one run."""
     purchases = result["purchases"]
     title = (
-        f"seed {result['seed']}, {result['level']} attacks: {purchases['good']:,} good purchases, {purchases['fraud']:,} fraudulent ({purchases['fraud_share']:.1%});"
+        f"seed {result['seed']}, {result['level']} attacks: {purchases['good']:,} good purchases, {purchases['fraud']:,} fraudulent"
+        f" ({purchases['fraud_share']:.1%});"
         f" {result['fp_per_1000_good']} false alarms per 1000 good, {result['lookalike_flag_rate']:.1%} of the lookalikes flagged,"
         f" {result['late']:,} late"
     )
