@@ -20,7 +20,7 @@ PACKAGES := contracts plugins dags spark_apps flink_apps ray_apps tools scripts 
 
 .DEFAULT_GOAL := help
 .PHONY: help cli demo test test-kubernetes check up down restart status doctor logs replay render images bench fraud-report recommender-benchmark faults docs lock clean \
-  setup setup-tools setup-checks setup-ray test-spark test-packages check-tools check-airflow-manifests
+  setup setup-tools setup-checks setup-ray test-spark test-packages test-engines check-tools check-airflow-manifests
 
 help: ## Print the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -31,12 +31,15 @@ demo: setup ## Start everything, send simulated days, publish, train, roll out a
 	@./clickstream demo
 
 test: setup setup-ray setup-checks ## All tests, engines included
-	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-packages
-	@$(RUN) -m pytest tests/tools tests/end_to_end tests/faults -m "engine and not long" --durations=25
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-packages test-engines
+	@$(RUN) -m pytest tests/end_to_end tests/faults -m "engine and not long" --durations=15
 
-# Packages whose tests start few engines run beside Spark's: two cores have work for both.
+# Two of these run at a time: one alone often waits for an engine to start. The tests of the whole stack run alone after them.
 test-spark:
-	@.venvs/spark/bin/python -m pytest tests/spark_apps
+	@.venvs/spark/bin/python -m pytest tests/spark_apps --durations=15
+
+test-engines:
+	@$(RUN) -m pytest tests/tools -m "engine and not long" --durations=15
 
 test-packages:
 	@$(RUN) -m pytest tests/test_imports.py tests/contracts tests/tools -m "not engine"
