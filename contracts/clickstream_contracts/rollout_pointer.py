@@ -44,3 +44,16 @@ class Pointer:
         if not rows:
             return cls()
         return cls.from_row(rows[-1])
+
+
+def release_of_stable(rows: Sequence[Row]) -> str:
+    """Returns the release that the stable model of the last of these rows (oldest first) was released by; '' if there is none.
+
+    While a candidate is rolled out, the pointer's own release is the candidate's.
+    """
+    stable = Pointer.newest(rows).stable
+    for row in reversed(rows):
+        pointer = Pointer.from_row(row)
+        if stable and pointer.stable == stable and not pointer.candidate:
+            return pointer.release
+    return ""

@@ -19,3 +19,8 @@ COUNTERS = (REQUESTS, ERRORS, SHOWN, CLICKED)
 P99_MS = "p99_ms"
 # sha256 of the model that serves the variant; '' if there is none, or if the replicas serve different ones.
 MODEL = "model"
+
+# Response header with the milliseconds that a list took, from its request on, in the form of the W3C: `rank;dur=3.1`.
+SERVER_TIMING = "Server-Timing"
+# The end of the field `fallback` of a response whose variant's model failed: it raised, was too slow, or is not loaded.
+FAILED = " failed"

@@ -70,6 +70,8 @@ UNTIL = jinja("'--until=' ~ names.checked_day(params.day) if params.day else ''"
 REBUILD = jinja("'--rebuild' if params.rebuild or params.first_day else ''")
 REBUILD_FROM = jinja("'--rebuild-from=' ~ names.checked_day(params.first_day) if params.first_day else ''")
 CHANGE_TIME_ZONE = jinja("'--change-time-zone' if params.change_time_zone else ''")
+ACCEPT_UNMEASURED = jinja("'--accept-unmeasured' if params.accept_unmeasured else ''")
+ACCEPT_LESS_DATA = jinja("'--accept-less-data' if params.accept_less_data else ''")
 KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
 FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
 MODEL = jinja(MODEL_EXPRESSION)

@@ -1,4 +1,7 @@
-"""The evaluation gate: a candidate passes only if it is better than popularity and not worse than the champion.
+"""The evaluation gate: whether a candidate may replace the champion, the model in service.
+
+It must be better than popularity, not surely worse than co-visitation, and not worse than the champion as that serves. It must reach
+a fixed floor, which the champion of the day does not move, and its data must not be much less than the champion's.
 
 All methods ranked the same queries. A comparison uses the lower bound of the paired difference, by the bootstrap over
 sessions, on all queries and on each slice. A candidate that cannot be judged is refused: a missing metric, a NaN, an
@@ -16,16 +19,19 @@ from clickstream_contracts.settings import Settings, SettingsError
 from ray_apps.common.cli import Parser
 from ray_apps.common.storage import open_storage, read_bytes
 from ray_apps.recommender import artefacts
-from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, EvaluationError
+from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, COVISITATION, POPULARITY, Evaluation, EvaluationError
 from ray_apps.recommender.metrics import METRICS, lower_bound
 from ray_apps.recommender.sessions import Bools
+
+ACCEPT = "if that is right, trigger clickstream_train with accept_less_data"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """When a candidate passes. Differences are in percentage points.
+    """When a candidate passes. Differences are in percentage points, `least_hr20` is in percent.
 
-    A slice has fewer queries and therefore more noise, so `loss_in_slice` is larger than `loss_to_champion`.
+    A slice has fewer queries and therefore more noise, so `loss_in_slice` is larger than `loss_to_champion`. Of the
+    champion's sessions and items the candidate needs the share `least_data`, of its most viewed items `least_coverage`.
     """
 
     least_queries: int = 200
@@ -33,8 +39,15 @@ class Rules:
     gain_on_popularity: float = 0.0
     loss_to_champion: float = 0.5
     loss_in_slice: float = 2.0
+    least_hr20: float = 5.0
+    least_data: float = 0.5
+    least_coverage: float = 0.8
     level: float = 0.95
     seed: int = 7
+
+
+# For data that is less on purpose, such as after an erasure or a shorter retention.
+ANY_DATA = Rules(least_data=0.0, least_coverage=0.0)
 
 
 @dataclass(frozen=True)
@@ -55,24 +68,27 @@ def judge(evaluation: Evaluation, model: str, champion: str, rules: Rules) -> Ve
     """Whether `model` may replace `champion` ("" if there is none yet). Both are sha256."""
     baselines = _baselines(evaluation, champion)
     reasons = [*_wrong_models(evaluation, model, champion), *_invalid_values(evaluation, baselines, rules)]
+    reasons += _lost_data(evaluation, CHAMPION in baselines, rules)
     if reasons:
         return Verdict(False, model, reasons, {}, evaluation.champion_unreadable)
-    numbers: dict[str, float] = {"queries": len(evaluation.groups)}
+    numbers: dict[str, float] = {"queries": len(evaluation.groups), **evaluation.data}
     for method, metrics in evaluation.values.items():
         numbers |= {f"{method}_{metric}": round(100 * float(values.mean()), 2) for metric, values in metrics.items()}
     for name, selected in evaluation.all_slices().items():
         for baseline in baselines:
             bounds = _bounds(evaluation, baseline, selected, rules)
             numbers |= {f"{name}_{metric}_over_{baseline}": round(bound, 2) for metric, bound in bounds.items()}
-            reasons += _losses(bounds, name, baseline, rules)
+            if baseline != COVISITATION:
+                reasons += _losses(bounds, name, baseline, rules)
+    reasons += [*_below_covisitation(evaluation, rules), *_below_floor(numbers, rules)]
     return Verdict(not reasons, model, reasons, numbers, evaluation.champion_unreadable)
 
 
 def _baselines(evaluation: Evaluation, champion: str) -> list[str]:
     """The methods that the candidate is compared with."""
     if champion and not evaluation.champion_unreadable:
-        return [POPULARITY, CHAMPION]
-    return [POPULARITY]
+        return [POPULARITY, COVISITATION, CHAMPION]
+    return [POPULARITY, COVISITATION]
 
 
 def _wrong_models(evaluation: Evaluation, model: str, champion: str) -> Iterator[str]:
@@ -100,6 +116,36 @@ def _invalid_values(evaluation: Evaluation, baselines: list[str], rules: Rules) 
     for name, selected in evaluation.slices.items():
         if selected.shape != (count,) or selected.sum() < rules.least_in_slice:
             yield f"slice {name} has {selected.sum()} queries: {rules.least_in_slice} are needed"
+
+
+def _lost_data(evaluation: Evaluation, has_champion: bool, rules: Rules) -> Iterator[str]:
+    """Reasons if the candidate was trained on much less than the champion: part of the data is missing, or all ids changed."""
+    if not has_champion:
+        return
+    data = evaluation.data
+    for name in ("sessions", "items"):
+        own, champions = data.get(name, 0), data.get(f"champion_{name}", 0)
+        if not own >= rules.least_data * champions or not champions:
+            yield f"the candidate has {own:.0f} {name}, the champion {champions:.0f}: at least {rules.least_data:.0%} are needed; {ACCEPT}"
+    covered = data.get("coverage", 0)
+    if not covered >= rules.least_coverage:
+        yield f"the candidate knows {covered:.0%} of the champion's most viewed items: {rules.least_coverage:.0%} are needed; {ACCEPT}"
+
+
+def _below_covisitation(evaluation: Evaluation, rules: Rules) -> Iterator[str]:
+    """Reasons if the candidate is surely worse than its own co-visitation: then the ranker makes the lists worse."""
+    for metric in METRICS:
+        loss = evaluation.values[COVISITATION][metric] - evaluation.values[CANDIDATE][metric]
+        bound = 100 * lower_bound(loss, evaluation.groups, rules.seed, level=rules.level)
+        if bound > 0:
+            yield f"{metric} on all: lower bound of the loss to {COVISITATION} is {bound:+.2f}"
+
+
+def _below_floor(numbers: dict[str, float], rules: Rules) -> Iterator[str]:
+    """A reason if the candidate misses the fixed floor."""
+    reached = numbers[f"{CANDIDATE}_hr20"]
+    if not reached >= rules.least_hr20:
+        yield f"hr20 on all is {reached:.2f} %: at least {rules.least_hr20:.2f} % is needed"
 
 
 def _bounds(evaluation: Evaluation, baseline: str, selected: Bools, rules: Rules) -> dict[str, float]:
@@ -130,7 +176,7 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     try:
         settings = Settings.from_env()
-        verdict = judge_stored(settings, args.model, args.evaluation, args.sha256, args.champion)
+        verdict = judge_stored(settings, args.model, args.evaluation, args.sha256, args.champion, Rules())
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -138,14 +184,14 @@ def main(argv: list[str]) -> int:
     return 0 if verdict.passed else 1
 
 
-def judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, champion: str) -> Verdict:
+def judge_stored(settings: Settings, model: str, evaluation: str, sha256: str, champion: str, rules: Rules) -> Verdict:
     """Whether a stored model may replace `champion`; one that cannot be read is refused."""
     try:
         artefacts.read(*open_storage(model, settings), sha256)
         stored = Evaluation.from_bytes(read_bytes(evaluation, settings))
     except (ArtefactError, EvaluationError, OSError) as error:
         return Verdict(False, sha256, [str(error)], {})
-    return judge(stored, sha256, champion, Rules())
+    return judge(stored, sha256, champion, rules)
 
 
 def _parser() -> Parser:

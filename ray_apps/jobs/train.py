@@ -1,11 +1,12 @@
 """Trains the recommender on the training sessions at a ref, and writes a model, its evaluation and a receipt.
 
-The newest sessions are held out. Candidate, popularity and champion rank them with retrievers that are fitted to the
-sessions before. The model that is written has the same trees, and retrievers that are fitted to all sessions, so that it
-also knows the newest items.
+The newest sessions are held out. The candidate, popularity and co-visitation rank them with retrievers that are fitted to the
+sessions before; the champion ranks them as it serves, with its own sessions before the held-out ones. The model that is written
+has the candidate's trees, and retrievers that are fitted to all sessions, so that it also knows the newest items. Its lists of some
+held-out sessions are written too: the check of a rollout compares them with those of Ray Serve.
 
 A champion that this code cannot build (an artefact of another format) does not fail the training: the candidate is then
-compared with popularity alone, and the reason is in the evaluation and in the receipt. A damaged champion does fail it.
+compared with the baselines alone, and the reason is in the evaluation and in the receipt. A damaged champion does fail it.
 """
 
 import argparse
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clickstream_contracts import names
+from clickstream_contracts.held_out import FILE as HELD_OUT_FILE
+from clickstream_contracts.held_out import MOST_SESSIONS, HeldOut
 from clickstream_contracts.model_artefact import IncompatibleArtefact
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.settings import Settings
@@ -29,10 +32,11 @@ from ray_apps.common.storage import open_storage, write_bytes
 from ray_apps.jobs import training_data, tuning
 from ray_apps.recommender import artefacts, metrics, ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest
-from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, POPULARITY, Evaluation, Rank, evaluate
+from ray_apps.recommender.as_served import as_served, coverage
+from ray_apps.recommender.evaluation import CANDIDATE, CHAMPION, COVISITATION, POPULARITY, Evaluation, Rank, evaluate
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, no_search
-from ray_apps.recommender.sessions import Sessions, prefixes
+from ray_apps.recommender.sessions import Queries, Sessions, prefixes
 
 EVALUATION = "evaluation.npz"
 HELD_OUT = 0.05
@@ -41,10 +45,10 @@ log = logging.getLogger("ray_apps.jobs")
 
 @dataclass(frozen=True)
 class Champion:
-    """The model in service: its sha256, and either its model or the reason why this code cannot build it. "" and None: no champion."""
+    """The model in service: its sha256, and either its artefact or the reason why it cannot be compared. "" and None: no champion."""
 
     sha256: str = ""
-    model: Model | None = None
+    artefact: Artefact | None = None
     unreadable: str = ""
 
 
@@ -93,7 +97,7 @@ def _champion(settings: Settings, args: argparse.Namespace) -> Champion:
     except IncompatibleArtefact as error:
         log.warning("champion %s is not compared with: %s", error.sha256[:12], error)
         return Champion(error.sha256, unreadable=str(error))
-    return Champion(artefact.manifest.sha256, artefact.model)
+    return Champion(artefact.manifest.sha256, artefact)
 
 
 def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,6 +109,7 @@ def _facts(manifest: Manifest, evaluation: Evaluation, trials: list[dict[str, An
         "queries": len(evaluation.groups),
         "champion": evaluation.champion,
         "champion_unreadable": evaluation.champion_unreadable,
+        "sizes": evaluation.data,
         "trials": trials,
     }
 
@@ -120,13 +125,19 @@ def train_and_write(
     past, held_out = sessions.between(0, end), prefixes(sessions.between(end, len(sessions)))
     tune = tuning.tuner(args.trials, progress, args.ray) if args.trials else no_search
     candidate, search = ranker.train(past, len(ids), recipe, progress, tune)
-    evaluation = evaluate("", champion.sha256, _methods(candidate, champion.model), held_out, progress)
+    methods = _methods(candidate, champion, ids, _start(sessions, end))
+    if champion.artefact and CHAMPION not in methods:
+        champion = replace(champion, unreadable="it has no sessions before the held-out ones")
+    evaluation = evaluate("", champion.sha256, methods, held_out, progress)
 
     model = Model(Index(sessions, len(ids), recipe.retrieval), candidate.booster)
     manifest = Manifest(digest, args.seed, search.recipe.parameters, metrics.summary(evaluation.values[CANDIDATE]))
     manifest = artefacts.write(Artefact(model, ids, manifest), *open_storage(args.model, settings))
-    evaluation = replace(evaluation, model=manifest.sha256, champion_unreadable=champion.unreadable)
+    data = data_sizes(model, ids, champion.artefact)
+    evaluation = replace(evaluation, model=manifest.sha256, champion_unreadable=champion.unreadable, data=data)
     write_bytes(f"{args.model}/{EVALUATION}", evaluation.to_bytes(), settings)
+    lists = held_out_lists(model, ids, manifest.sha256, held_out, args.seed)
+    write_bytes(f"{args.model}/{HELD_OUT_FILE}", lists.to_json().encode(), settings)
     return manifest, evaluation, search.trials
 
 
@@ -144,19 +155,41 @@ def data_name(ref: str) -> str:
     return f"{name}@{commit}" if name == names.MAIN else name
 
 
-def _methods(candidate: Model, champion: Model | None) -> dict[str, Rank]:
-    """What is compared: the candidate, popularity and the champion's trees, all with the same sessions and items."""
-    methods: dict[str, Rank] = {CANDIDATE: candidate.rank, POPULARITY: partial(candidate.index.rank, POPULARITY)}
-    if champion:
-        methods[CHAMPION] = Model(_index_for(champion, candidate.index), champion.booster).rank
+def _start(sessions: Sessions, number: int) -> float:
+    """The start of a session in seconds."""
+    return float(number if sessions.times is None else sessions.times[number])
+
+
+def _methods(candidate: Model, champion: Champion, ids: NDArray[Any], border: float) -> dict[str, Rank]:
+    """What is compared on sessions that began at `border` or later, which no method knows."""
+    methods: dict[str, Rank] = {
+        CANDIDATE: candidate.rank,
+        POPULARITY: partial(candidate.index.rank, POPULARITY),
+        COVISITATION: partial(candidate.index.rank, COVISITATION),
+    }
+    served = as_served(champion.artefact, ids, border) if champion.artefact else None
+    if served:
+        methods[CHAMPION] = served.rank
     return methods
 
 
-def _index_for(champion: Model, index: Index) -> Index:
-    """The candidate's index if the champion has the same retrieval configuration, else one with the champion's."""
-    if champion.index.retrieval == index.retrieval:
-        return index
-    return Index(index.sessions, index.item_count, champion.index.retrieval)
+def data_sizes(model: Model, ids: NDArray[Any], champion: Artefact | None) -> dict[str, float]:
+    """Returns sessions and items of a model and of the champion, and the share of the champion's top items that the model has."""
+    sizes: dict[str, float] = {"sessions": len(model.index.sessions), "items": len(ids)}
+    if champion is None:
+        return sizes
+    sizes |= {"champion_sessions": len(champion.model.index.sessions), "champion_items": len(champion.ids)}
+    return sizes | {"coverage": coverage(champion, ids)}
+
+
+def held_out_lists(model: Model, ids: NDArray[Any], sha256: str, queries: Queries, seed: int) -> HeldOut:
+    """Returns random held-out queries and the lists that the model makes of them."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(queries))[:MOST_SESSIONS])
+    views = [ids[queries.items[queries.begin[number] : queries.end[number]]].tolist() for number in chosen]
+    selected = np.zeros(len(queries), np.bool_)
+    selected[chosen] = True
+    ranked = model.rank(queries.where(selected), metrics.TOP)
+    return HeldOut(sha256, views, [ids[row[row >= 0]].tolist() for row in ranked])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from ray_apps.recommender.sessions import Bools, Floats, Ints, Longs, Queries
 
 Rank = Callable[[Queries, int], Ints]
 
-# Names of the methods: the new model, the baseline, and the model that serves now.
-CANDIDATE, POPULARITY, CHAMPION = "candidate", "popularity", "champion"
+# Names of the methods: the new model, the baselines, and the model that serves now, as it serves.
+CANDIDATE, POPULARITY, COVISITATION, CHAMPION = "candidate", "popularity", "covisitation", "champion"
 
 
 class EvaluationError(ValueError):
@@ -29,7 +29,7 @@ class Evaluation:
 
     `model` and `champion` are the sha256 of these two models; `champion` is "" if there is none. `champion_unreadable` is
     the reason why the champion ranked no query, "" if it did: an artefact that this code cannot build. A slice selects
-    queries on which the candidate must do well too.
+    queries on which the candidate must do well too. `data` holds the sizes of both models' data, by name.
     """
 
     model: str
@@ -38,6 +38,7 @@ class Evaluation:
     values: dict[str, dict[str, Floats]]
     slices: dict[str, Bools]
     champion_unreadable: str = ""
+    data: dict[str, float] = field(default_factory=dict)
 
     def all_slices(self) -> dict[str, Bools]:
         """The slices, and before them "all", which selects every query."""
@@ -50,6 +51,7 @@ class Evaluation:
         for method, metrics in self.values.items():
             arrays |= {f"values/{method}/{metric}": values for metric, values in metrics.items()}
         arrays |= {f"slices/{name}": selected for name, selected in self.slices.items()}
+        arrays |= {f"data/{name}": np.array(value) for name, value in self.data.items()}
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **arrays)
         return file.getvalue()
@@ -62,16 +64,19 @@ class Evaluation:
                 arrays = dict(file)
             values: dict[str, dict[str, Floats]] = {}
             slices: dict[str, Bools] = {}
+            data: dict[str, float] = {}
             for key, array in arrays.items():
                 if key.startswith("values/"):
                     _, method, metric = key.split("/")
                     values.setdefault(method, {})[metric] = array
                 elif key.startswith("slices/"):
                     slices[key.removeprefix("slices/")] = array
+                elif key.startswith("data/"):
+                    data[key.removeprefix("data/")] = float(array)
             # An evaluation that older code wrote has no `champion_unreadable`.
             unreadable = str(arrays.get("champion_unreadable", ""))
-            return cls(str(arrays["model"]), str(arrays["champion"]), arrays["groups"], values, slices, unreadable)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return cls(str(arrays["model"]), str(arrays["champion"]), arrays["groups"], values, slices, unreadable, data)
+        except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise EvaluationError(f"cannot read the evaluation: {error}") from None
 
 

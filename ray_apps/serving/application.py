@@ -3,11 +3,13 @@
 Deploying is idempotent: an unchanged application keeps its replicas, a changed one starts new replicas before old ones stop.
 """
 
+import logging
 import sys
 from typing import Any
 from urllib.error import HTTPError
 
 from ray import serve
+from ray.exceptions import RayError
 
 from clickstream_contracts.settings import Settings, SettingsError, read_secret
 from ray_apps.common.cli import Parser, one_line, whole_number
@@ -18,6 +20,7 @@ from ray_apps.serving.metrics import MetricsByVariant, merge_replicas
 
 DEPLOYMENT = "recommender"
 METRICS_TIMEOUT_SECONDS = 10
+log = logging.getLogger("ray.serve")
 
 
 @serve.deployment(
@@ -36,23 +39,37 @@ class Replica:
         loopback.bind_grpc_to_node()
         settings = Settings.from_env()
         self._token = read_secret(settings.serve_token_file)
-        self._recommender = replica.start(settings)
+        self._replica = replica.start(settings, _others_serve)
 
     def __serve_build_asgi_app__(self) -> Any:
-        return http_api.build(self._recommender, self._token, _all_metrics)
+        return http_api.build(self._replica.recommender, self._token, _all_metrics, self._replica.health)
+
+    def check_health(self) -> None:
+        """Called by Ray Serve every few seconds; it replaces the replica if this raises."""
+        self._replica.check()
 
     def variant_metrics(self) -> MetricsByVariant:
         """Returns the variant metrics of this replica."""
-        return self._recommender.router.metrics()
+        return self._replica.recommender.router.metrics()
 
 
 async def _all_metrics() -> MetricsByVariant:
-    """Returns the variant metrics of all replicas together."""
+    """Returns the variant metrics of all replicas together; none if no replica returned them."""
     handle = serve.get_deployment_handle(DEPLOYMENT, APP)
     responses = handle.broadcast("variant_metrics")
     results = await responses.results_async(timeout_s=METRICS_TIMEOUT_SECONDS, return_exceptions=True)
     # A replica that stopped during the call returns an exception; its counts are gone.
     return merge_replicas([result for result in results if not isinstance(result, BaseException)])
+
+
+def _others_serve() -> bool:
+    """Whether a replica of the application is running. This one is not until its constructor returns."""
+    try:
+        deployments = serve.status().applications[APP].deployments
+    except (KeyError, RayError) as error:
+        log.warning("cannot read the state of the other replicas: %s", one_line(error))
+        return False
+    return deployments[DEPLOYMENT].replica_states.get("RUNNING", 0) > 0 if DEPLOYMENT in deployments else False
 
 
 def app(_: dict[str, str]) -> serve.Application:

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clickstream_contracts.kafka_clients import ConnectionErrors, librdkafka
-from clickstream_contracts.settings import Settings, SettingsError
+from clickstream_contracts.settings import Settings
 
 # Called with the key, the value and the Kafka timestamp (milliseconds) of each record.
 RecordHandler = Callable[[bytes | None, bytes | None, int], None]
@@ -17,6 +18,7 @@ RecordHandler = Callable[[bytes | None, bytes | None, int], None]
 RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.5
 REQUEST_TIMEOUT_SECONDS = 10.0
+LAG_SECONDS, LAG_TIMEOUT_SECONDS = 5.0, 1.0
 log = logging.getLogger("ray.serve")
 
 
@@ -31,13 +33,15 @@ class ReplayLimit:
 class KafkaFeed:
     """All partitions of one topic, without a consumer group, so that every replica sees every record.
 
-    After a Kafka error the consumer is created again and replays from the limit; handlers must accept records twice.
-    `caught_up` is set once the end offset of every partition was reached.
+    After an error the consumer is created again and replays from the limit; handlers must accept records twice. A record whose
+    handler raises is counted and skipped. `caught_up` is set once the end offset of every partition was reached.
     """
 
     def __init__(self, settings: Settings, topic: str, handle: RecordHandler, replay: ReplayLimit) -> None:
         self._settings, self._topic, self._handle, self._replay = settings, topic, handle, replay
         self._stopped = threading.Event()
+        self._lag, self._restarts, self._skipped = 0, -1, 0
+        self._contact_at = self._checked_at = time.monotonic()
         self.caught_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"kafka feed {topic}", daemon=True)
         self._thread.start()
@@ -47,12 +51,27 @@ class KafkaFeed:
         self._stopped.set()
         self._thread.join(REQUEST_TIMEOUT_SECONDS)
 
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def health(self) -> dict[str, Any]:
+        """Returns the records that the feed is behind, seconds since the broker answered, skipped records and restarts."""
+        return {
+            "lag": self._lag,
+            "stale_seconds": round(time.monotonic() - self._contact_at, 1),
+            "skipped": self._skipped,
+            "restarts": max(self._restarts, 0),
+        }
+
     def _run(self) -> None:
         while not self._stopped.is_set():
+            self._restarts += 1
             try:
                 self._run_consumer()
-            except (KafkaException, SettingsError) as error:
-                self._warn(error.args[0].str() if isinstance(error, KafkaException) else str(error))
+            # Whatever ends a consumer, the replica must follow the topic again.
+            except Exception as error:
+                self._warn(error.args[0].str() if isinstance(error, KafkaException) else str(error) or type(error).__name__)
 
     def _run_consumer(self) -> None:
         """Consume until the feed is stopped or Kafka reports an error. The files of the login are read again each time."""
@@ -83,9 +102,11 @@ class KafkaFeed:
     def _consume(self, consumer: Consumer) -> None:
         assignment = start_offsets(consumer, self._topic, self._replay)
         consumer.assign(assignment)
+        self._contact_at = time.monotonic()
         lagging = {partition.partition for partition in assignment}
         while not self._stopped.is_set():
             message = consumer.poll(POLL_SECONDS)
+            self._measure_lag(consumer)
             if message is None:
                 continue
             if error := message.error():
@@ -93,10 +114,31 @@ class KafkaFeed:
                     raise KafkaException(error)
                 lagging.discard(message.partition())
             else:
-                _, timestamp_ms = message.timestamp()
-                self._handle(message.key(), message.value(), timestamp_ms)
+                self._handle_safely(message)
             if not lagging:
                 self.caught_up.set()
+
+    def _handle_safely(self, message: Message) -> None:
+        _, timestamp_ms = message.timestamp()
+        try:
+            self._handle(message.key(), message.value(), timestamp_ms)
+        except Exception as error:
+            self._skipped += 1
+            place = f"topic {self._topic}, partition {message.partition()}, offset {message.offset()}"
+            log.warning("%s: record skipped, %s: %s", place, type(error).__name__, str(error)[:200])
+
+    def _measure_lag(self, consumer: Consumer) -> None:
+        """Ask the broker for the end offsets, at most every LAG_SECONDS; without a response the contact gets older."""
+        if time.monotonic() - self._checked_at < LAG_SECONDS:
+            return
+        self._checked_at = time.monotonic()
+        try:
+            positions = [partition for partition in consumer.position(consumer.assignment()) if partition.offset >= 0]
+            ends = [consumer.get_watermark_offsets(partition, timeout=LAG_TIMEOUT_SECONDS)[1] for partition in positions]
+        except KafkaException:
+            return
+        self._lag = sum(end - partition.offset for partition, end in zip(positions, ends, strict=True))
+        self._contact_at = time.monotonic()
 
 
 def start_offsets(consumer: Consumer, topic: str, replay: ReplayLimit) -> list[TopicPartition]:

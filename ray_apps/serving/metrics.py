@@ -46,7 +46,9 @@ class VariantMetrics:
 
 
 def merge_replicas(replicas: Sequence[MetricsByVariant]) -> MetricsByVariant:
-    """Returns the metrics of all replicas as one; `replicas` holds those of at least one replica."""
+    """Returns the metrics of all replicas as one; empty without replicas."""
+    if not replicas:
+        return {}
     return {variant: _merge([replica[variant] for replica in replicas]) for variant in replicas[0]}
 
 

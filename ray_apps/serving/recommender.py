@@ -29,32 +29,36 @@ class Recommender:
 
     def for_user(self, user_id: str, top: int, seen: bool = False) -> dict[str, Any]:
         """Recommends `top` items by the user's recent views."""
-        views = self.views.of(user_id)
-        return self._recommend(user_id, views, top, seen, UNKNOWN_ITEM if views else UNKNOWN_USER)
+        return self.for_session([], user_id, top, seen)
 
-    def for_session(self, items: Sequence[str], user_id: str, top: int, seen: bool = False) -> dict[str, Any]:
-        """Recommends `top` items by the views of a session (the newest last); if it is empty, by the user's recent views."""
+    def for_session(
+        self, items: Sequence[str], user_id: str, top: int, seen: bool = False, session_id: str = "", variant: str = ""
+    ) -> dict[str, Any]:
+        """Recommends `top` items by the views of a session (the newest last); if it is empty, by the user's recent views.
+
+        The user id, or else the session id, decides the variant, unless `variant` names it.
+        """
+        views, unknown = items, UNKNOWN_ITEM if items else EMPTY_SESSION
         if not items and user_id:
-            return self.for_user(user_id, top, seen)
-        return self._recommend(user_id, items, top, seen, UNKNOWN_ITEM if items else EMPTY_SESSION)
+            views = self.views.of(user_id)
+            unknown = UNKNOWN_ITEM if views else UNKNOWN_USER
+        result = self.router.call(user_id or session_id, lambda scorer: scorer.rank(views, top, seen), variant)
+        return self._response(result, user_id, top, unknown)
 
-    def similar(self, item: str, top: int) -> dict[str, Any]:
-        """Returns items that visitors view together with this one."""
-        result = self.router.call("", lambda scorer: scorer.similar(item, top))
+    def similar(self, item: str, top: int, visitor: str = "") -> dict[str, Any]:
+        """Returns items that visitors view together with this one; `visitor` decides the variant."""
+        result = self.router.call(visitor, lambda scorer: scorer.similar(item, top))
         items = [{"id": similar, "score": weight} for similar, weight in result.items]
         return self._model_or_popular(result, items, top, UNKNOWN_ITEM)
 
-    def _recommend(self, user_id: str, views: Sequence[str], top: int, seen: bool, fallback: str) -> dict[str, Any]:
-        result = self.router.call(user_id, lambda scorer: scorer.rank(views, top, seen))
+    def _response(self, result: RoutedResult, user_id: str, top: int, fallback: str) -> dict[str, Any]:
         # The list of the stream is used only if the model has none.
         streamed = [] if result.items else self.lists.of(user_id)
         if streamed:
-            response = _response(_items(streamed[:top]), result, "", result.failure or STREAM)
-        else:
-            response = self._model_or_popular(result, _items(result.items), top, fallback)
-        if user_id and result.metrics:
-            shown = [item["id"] for item in response["items"]]
-            self.impressions.record_shown(user_id, shown, result.metrics)
+            return _response(_items(streamed[:top]), result, "", result.failure or STREAM)
+        response = self._model_or_popular(result, _items(result.items), top, fallback)
+        if user_id and result.metrics and result.items:
+            self.impressions.record_shown(user_id, result.items, result.metrics)
         return response
 
     def _model_or_popular(self, result: RoutedResult, items: Items, top: int, fallback: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Applies Kafka records to the memory of a replica. Records that cannot be parsed are skipped; Flink quarantines them."""
+"""Applies Kafka records to the memory of a replica. Records that cannot be parsed are skipped; Flink quarantines them.
+
+A record that raises nevertheless, such as JSON nested too deeply, is counted and skipped by the feed.
+"""
 
 import json
 from typing import Any
@@ -7,6 +10,7 @@ from ray_apps.serving.impressions import Impressions
 from ray_apps.serving.user_history import RecentViews, StreamedLists
 
 VIEW = "view_item"
+MAX_ID_LENGTH = 200
 
 
 def apply_click(views: RecentViews, impressions: Impressions, key: bytes | None, value: bytes | None, broker_time_ms: int) -> None:
@@ -45,4 +49,11 @@ def _parse_object(value: bytes) -> dict[str, Any]:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    """Whether a value can be an id of a response: a text of limited length that UTF-8 can represent (JSON may hold half a character)."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,7 +3,10 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -23,20 +26,50 @@ REPLAY_TIMEOUT_SECONDS = 20.0
 log = logging.getLogger("ray.serve")
 
 
-def start(settings: Settings) -> Recommender:
-    """Returns a recommender once Kafka is replayed, or after REPLAY_TIMEOUT_SECONDS. A model is not required."""
+@dataclass(frozen=True)
+class RunningReplica:
+    """The recommender, and the feeds that it follows."""
+
+    recommender: Recommender
+    feeds: dict[str, KafkaFeed]
+
+    def health(self) -> dict[str, Any]:
+        """Returns how far each feed is behind, and the seconds since the rollout pointer was followed."""
+        router = self.recommender.router
+        feeds = {topic: feed.health() for topic, feed in self.feeds.items()}
+        return {"knows_rollout": router.knows_rollout, "rollout_age_seconds": round(router.follow_age_seconds, 1), "feeds": feeds}
+
+    def check(self) -> None:
+        """Raises RuntimeError if a feed's thread has ended; Ray Serve then replaces the replica."""
+        if ended := [topic for topic, feed in self.feeds.items() if not feed.is_alive()]:
+            raise RuntimeError(f"the feed of {', '.join(ended)} has ended")
+
+
+def start(settings: Settings, others_serve: Callable[[], bool]) -> RunningReplica:
+    """Returns a replica once Kafka is replayed, or after REPLAY_TIMEOUT_SECONDS.
+
+    The rollout is not required, so that a shop without any replica gets popular items; while others serve, it is waited for.
+    """
     views, lists, impressions = RecentViews(), StreamedLists(), Impressions()
-    feeds = [
-        KafkaFeed(settings, names.CLICKS_TOPIC, partial(apply_click, views, impressions), CLICKS_REPLAY),
-        KafkaFeed(settings, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
-    ]
+    feeds = {
+        names.CLICKS_TOPIC: KafkaFeed(settings, names.CLICKS_TOPIC, partial(apply_click, views, impressions), CLICKS_REPLAY),
+        names.RECOMMENDATIONS_TOPIC: KafkaFeed(settings, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
+    }
     router = Router(NessieRolloutStore(settings))
     refresh(router)
     threading.Thread(target=_refresh_forever, args=(router, settings.serve_follow_seconds), name="rollout pointer", daemon=True).start()
     deadline = time.monotonic() + REPLAY_TIMEOUT_SECONDS
-    for feed in feeds:
+    for feed in feeds.values():
         feed.caught_up.wait(max(0.0, deadline - time.monotonic()))
-    return Recommender(router, views, lists, impressions)
+    wait_for_rollout(router, others_serve, settings.serve_follow_seconds)
+    return RunningReplica(Recommender(router, views, lists, impressions), feeds)
+
+
+def wait_for_rollout(router: Router, others_serve: Callable[[], bool], seconds: float) -> None:
+    """Wait while the router does not know the rollout and other replicas serve: their lists are better than popular items."""
+    while not router.knows_rollout and others_serve():
+        log.warning("not ready: the rollout or its model cannot be read, and other replicas serve")
+        time.sleep(seconds)
 
 
 def refresh(router: Router) -> None:

@@ -6,9 +6,10 @@ from typing import Protocol
 from urllib.request import urlopen
 
 from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import NoSuchTableError
 
 from clickstream_contracts import names
-from clickstream_contracts.rollout_pointer import Pointer
+from clickstream_contracts.rollout_pointer import Pointer, release_of_stable
 from clickstream_contracts.settings import Settings
 from ray_apps.common import model_registry
 from ray_apps.common.storage import open_storage
@@ -24,8 +25,8 @@ class RolloutStore(Protocol):
     def commit(self) -> str:
         """Returns the commit of main: while it is the same, the pointer has not moved. Cheap, called every few seconds."""
 
-    def pointer(self) -> Pointer:
-        """Returns the current pointer."""
+    def pointer(self) -> tuple[Pointer, str]:
+        """Returns the current pointer, and the release of its stable model."""
 
     def load_model(self, sha256: str) -> Artefact:
         """Reads a model and verifies its checksums."""
@@ -42,9 +43,13 @@ class NessieRolloutStore:
         with urlopen(f"{self._settings.nessie_uri}/api/v2/trees/{names.MAIN}", timeout=TIMEOUT_SECONDS) as response:
             return str(json.load(response)["reference"]["hash"])
 
-    def pointer(self) -> Pointer:
-        """Returns the newest row of `serving.rollout` as a pointer; an empty one if the table has no rows."""
-        return model_registry.pointer(self._catalog)
+    def pointer(self) -> tuple[Pointer, str]:
+        """Returns the newest row of `serving.rollout` as a pointer, an empty one without table or rows; and the stable release."""
+        try:
+            rows = model_registry.rollout_steps(self._catalog)
+        except NoSuchTableError:
+            rows = []
+        return Pointer.newest(rows), release_of_stable(rows)
 
     def load_model(self, sha256: str) -> Artefact:
         """Reads a model from its folder. Raises RegistryError if `ml.models` does not have it, ArtefactError if a checksum differs."""

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
+from clickstream_contracts.model_artefact import IncompatibleArtefact
+from clickstream_contracts.serving_api import CANDIDATE, FAILED, NO_VARIANT, STABLE
 from ray_apps.common.cli import one_line
 from ray_apps.serving.metrics import MetricsByVariant, VariantMetrics
 from ray_apps.serving.rollout_store import RolloutStore
@@ -47,7 +48,9 @@ class Router:
 
     def __init__(self, store: RolloutStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
-        self._commit = ""
+        self._commit = self._stable_release = ""
+        self._incompatible: set[str] = set()
+        self.followed_at = clock()
         self._retry_at: dict[str, float] = {}
         self.state = RolloutState()
 
@@ -58,15 +61,29 @@ class Router:
         """
         commit = self._store.commit()
         old = self.state
-        pointer = self._store.pointer() if commit != self._commit else old.pointer
-        stable_scorer = self._load(pointer.stable)
+        pointer, stable_release = (old.pointer, self._stable_release)
+        if commit != self._commit:
+            pointer, stable_release = self._store.pointer()
+        stable_scorer, serving_release = self._load(pointer.stable), stable_release
         if stable_scorer is None and pointer.stable:
-            stable_scorer = old.stable.scorer
+            stable_scorer, serving_release = old.stable.scorer, old.stable.release
         candidate_scorer = self._load(pointer.candidate)
-        stable = old.stable.with_model(pointer.stable, stable_scorer)
-        candidate = old.candidate.with_model(pointer.candidate, candidate_scorer)
+        stable = old.stable.with_model(pointer.stable, stable_scorer, serving_release)
+        candidate = old.candidate.with_model(pointer.candidate, candidate_scorer, pointer.release)
         self.state = RolloutState(pointer, stable, candidate)
-        self._commit = commit
+        self._commit, self._stable_release = commit, stable_release
+        self.followed_at = self._clock()
+
+    @property
+    def follow_age_seconds(self) -> float:
+        """Seconds since the pointer was followed last."""
+        return self._clock() - self.followed_at
+
+    @property
+    def knows_rollout(self) -> bool:
+        """Whether the pointer was read, and its stable model is loaded, or cannot be built by this code."""
+        stable = self.state.pointer.stable
+        return bool(self._commit) and (not stable or self.state.stable.scorer is not None or stable in self._incompatible)
 
     def _load(self, sha256: str) -> Scorer | None:
         """Returns the model from memory or from the store; None if there is none, or if it failed less than RETRY_SECONDS ago."""
@@ -79,23 +96,25 @@ class Router:
         except Exception as error:
             log.warning("cannot load model %s, next attempt in %.0f s: %s", sha256[:12], RETRY_SECONDS, one_line(error))
             self._retry_at[sha256] = self._clock() + RETRY_SECONDS
+            if isinstance(error, IncompatibleArtefact):
+                self._incompatible.add(sha256)
             return None
         self._retry_at.pop(sha256, None)
         return scorer
 
-    def call(self, user_id: str, model_call: ModelCall) -> RoutedResult:
-        """Call the model of the user's variant; if the candidate fails, the stable one.
+    def call(self, visitor: str, model_call: ModelCall, variant: str = "") -> RoutedResult:
+        """Call the model of the visitor's variant, or of `variant` if it is given; if the candidate fails, the stable one.
 
         The result is empty if the stable model fails too or if there is none.
         """
         state = self.state
         share = state.pointer.share if state.pointer.candidate else 0
-        if variant_of(user_id, share) == STABLE:
+        if (variant or variant_of(visitor, share)) == STABLE:
             return _call_stable(state, model_call)
         items = _call_model(state.candidate, model_call)
         if items is None:
-            return _call_stable(state, model_call, failure=f"{CANDIDATE} failed")
-        return RoutedResult(items, CANDIDATE, state.candidate.scorer, state.pointer.release, metrics=state.candidate.metrics)
+            return _call_stable(state, model_call, failure=CANDIDATE + FAILED)
+        return RoutedResult(items, CANDIDATE, state.candidate.scorer, state.candidate.release, metrics=state.candidate.metrics)
 
     def metrics(self) -> MetricsByVariant:
         """Returns the metrics of both variants in this replica."""
@@ -103,23 +122,24 @@ class Router:
 
 
 def _call_stable(state: RolloutState, model_call: ModelCall, failure: str = "") -> RoutedResult:
-    release = state.pointer.release
-    if not state.pointer.stable:
-        return RoutedResult([], NO_VARIANT, None, release, failure)
-    items = _call_model(state.stable, model_call)
+    stable = state.stable
+    if not stable.wanted:
+        return RoutedResult([], NO_VARIANT, None, "", failure)
+    items = _call_model(stable, model_call)
     if items is None:
-        return RoutedResult([], STABLE, None, release, failure or f"{STABLE} failed")
+        return RoutedResult([], STABLE, None, stable.release, failure or STABLE + FAILED)
     # After a fallback the user is still one of the candidate's: the list must not count for the stable model.
-    metrics = None if failure else state.stable.metrics
-    return RoutedResult(items, STABLE, state.stable.scorer, release, failure, metrics)
+    metrics = None if failure else stable.metrics
+    return RoutedResult(items, STABLE, stable.scorer, stable.release, failure, metrics)
 
 
 def _call_model(variant: Variant, model_call: ModelCall) -> list[Any] | None:
-    """Returns what the variant's model returns, and records the request; None if the model is not loaded or fails."""
+    """Returns what the variant's model returns, and records the request; None if the model is not loaded, fails or is too slow."""
     start, items = time.perf_counter(), None
     if variant.scorer:
+        scorer = variant.scorer
         try:
-            items = model_call(variant.scorer)
+            items = scorer.thread.call(lambda: model_call(scorer))
         except Exception as error:
             log.warning("model %s failed, the request gets a fallback: %s", variant.wanted[:12], one_line(error))
     variant.metrics.record(milliseconds=1000 * (time.perf_counter() - start), failed=items is None)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ray_apps.recommender.artefacts import Artefact
 from ray_apps.recommender.sessions import Ints, Queries
+from ray_apps.serving.ranking_thread import RankingThread
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Scorer:
     def warm_up(self) -> None:
         """Rank once, so that lazily built indexes and compiled kernels are ready before the first request."""
         self.rank([self.popular(1)[0]], 1)
+
+    @cached_property
+    def thread(self) -> RankingThread:
+        """The thread that calls this model for requests."""
+        return RankingThread()
 
     @cached_property
     def _number_by_id(self) -> dict[str, int]:

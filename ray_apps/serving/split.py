@@ -1,15 +1,16 @@
-"""Hash split of the users between the variants of a rollout."""
+"""Hash split of the visitors between the variants of a rollout."""
 
 import zlib
 
 from clickstream_contracts.serving_api import CANDIDATE, STABLE
 
 
-def variant_of(user_id: str, share: int) -> str:
-    """Returns CANDIDATE for `share` percent of the users, STABLE for the others and for requests without a user id.
+def variant_of(visitor: str, share: int) -> str:
+    """Returns CANDIDATE for `share` percent of the visitors (user ids, or session ids of anonymous ones), STABLE for the others.
 
-    The bucket (CRC-32 of the user id modulo 100) never changes, so a growing share only adds users to the candidate.
+    A request without any id gets STABLE. The bucket (CRC-32 of the id modulo 100) never changes, so a growing share only adds
+    visitors to the candidate.
     """
-    if user_id and zlib.crc32(user_id.encode()) % 100 < share:
+    if visitor and zlib.crc32(visitor.encode()) % 100 < share:
         return CANDIDATE
     return STABLE

@@ -10,16 +10,19 @@ from ray_apps.serving.scorer import Scorer
 
 @dataclass(frozen=True)
 class Variant:
-    """`wanted` is the sha256 of the model that the pointer names; `scorer` is the model that serves (None: none is loaded)."""
+    """`wanted` is the sha256 of the model that the pointer names; `scorer` is the model that serves (None: none is loaded), and
+    `release` the one that it belongs to.
+    """
 
     wanted: str = ""
     scorer: Scorer | None = None
+    release: str = ""
     metrics: VariantMetrics = field(default_factory=VariantMetrics)
 
-    def with_model(self, wanted: str, scorer: Scorer | None) -> "Variant":
+    def with_model(self, wanted: str, scorer: Scorer | None, release: str) -> "Variant":
         """Returns this variant with another model. The metrics start again at 0 if the pointer names a different one."""
         metrics = self.metrics if wanted == self.wanted else VariantMetrics()
-        return Variant(wanted, scorer, metrics)
+        return Variant(wanted, scorer, release, metrics)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from airflow.utils.session import create_session
 from clickstream_contracts import names
 from tests.dags.manual_run import create_database, create_run
 
-STEPS = ["pin_main", "start", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
+STEPS = ["pin_main", "start", "check_1", "widen_10", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
 # Name, state of the task that ends or interrupts the rollout, that task, and whether the run is marked as failed then.
 CASES = [
-    ("a check failed", "failed", "check_10", False),
+    ("a check failed", "failed", "check_1", False),
     ("start failed", "failed", "start", False),
     ("marked failed while start runs", "running", "start", True),
     ("marked failed while a check runs", "running", "check_50", True),

@@ -36,16 +36,18 @@ XCOMS = {
     "register": {"facts": {"passed": True}},
     "seal": {"hash": "bb22", "tables": ["ml.models"]},
     "merge": {"day": "2026-01-02", "commit": "cc33"},
+    "check_1": CHECK_RECEIPT,
     "check_10": CHECK_RECEIPT,
     "check_50": CHECK_RECEIPT,
     "check_100": CHECK_RECEIPT,
     "start": STEP_RECEIPT,
+    "widen_10": STEP_RECEIPT,
     "widen_50": STEP_RECEIPT,
     "widen_100": STEP_RECEIPT,
     "finish": STEP_RECEIPT,
 }
 DAG_IDS = (names.TRAIN, names.ROLLOUT, names.ROLLBACK)
-PARAMS = {"tag": None, "trials": 4, "seed": 7, "model": None, "release": RELEASE}
+PARAMS = {"tag": None, "trials": 4, "seed": 7, "model": None, "accept_unmeasured": False, "accept_less_data": False, "release": RELEASE}
 
 
 def asset_event(asset: Any, **extra: str) -> Any:
@@ -108,19 +110,23 @@ def test_registration_gets_the_whole_receipt_of_the_training_through_a_shell(bag
     assert json.loads(option(arguments, "--training")) == TRAIN_RECEIPT
     assert option(arguments, "--data-commit") == "dd44"
     assert option(arguments, "--ref").startswith("etl_clickstream_train_")
+    assert "--accept-less-data" not in arguments
+    assert "--accept-less-data" in app_and_arguments(render(bag, names.TRAIN, "register", accept_less_data=True))
 
 
-def test_the_steps_of_a_rollout_are_10_50_and_100_percent_with_a_check_between(bag: Any) -> None:
+def test_the_steps_of_a_rollout_are_1_10_50_and_100_percent_with_a_check_between(bag: Any) -> None:
     dag = bag.dags[names.ROLLOUT]
-    order = ["start", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
+    order = ["start", "check_1", "widen_10", "check_10", "widen_50", "check_50", "widen_100", "check_100", "finish", "tag"]
     for task_id, next_task_id in pairwise(order):
         assert next_task_id in dag.get_task(task_id).downstream_task_ids
-    steps = [app_and_arguments(render(bag, names.ROLLOUT, step)) for step in ("start", "widen_50", "widen_100")]
-    assert [option(arguments, "--share") for arguments in steps] == ["10", "50", "100"]
+    steps = [app_and_arguments(render(bag, names.ROLLOUT, step)) for step in ("start", "widen_10", "widen_50", "widen_100")]
+    assert [option(arguments, "--share") for arguments in steps] == ["1", "10", "50", "100"]
     assert option(steps[0], "--release") == names.release_name("2026-01-02", SHA256)
-    assert [option(arguments, "--reason") for arguments in steps[1:]] == [REASON] * 2, "plain text: no JSON, no HTML escapes"
+    assert [option(arguments, "--reason") for arguments in steps[1:]] == [REASON] * 3, "plain text: no JSON, no HTML escapes"
     check = app_and_arguments(render(bag, names.ROLLOUT, "check_50"))
     assert check[:4] == ["tools.rollout", "check", "--candidate", SHA256]
+    assert "--accept-unmeasured" not in check
+    assert "--accept-unmeasured" in app_and_arguments(render(bag, names.ROLLOUT, "check_50", accept_unmeasured=True))
     rollback = dag.get_task("rollback")
     assert rollback.is_teardown
     assert rollback.upstream_task_ids == {*order, "pin_main"} - {"tag"}

@@ -35,8 +35,8 @@ def test_a_release_is_one_model_one_commit_and_one_tag(shop: Shop, model: dict[s
     assert model["release"] in shop.references("TAG")
     [row] = [row for row in shop.table("serving.rollout", model["release"]).to_pylist() if row["action"] == "finish"]
     assert (row["stable"], row["candidate"], row["release"]) == (model["model"], "", model["release"])
-    actions = [step["action"] for step in sorted(shop.table("serving.rollout").to_pylist(), key=lambda step: step["at"])]
-    assert actions == ["start", "step", "step", "finish"]
+    actions = [step["action"] for step in sorted(shop.table("serving.rollout").to_pylist(), key=lambda step: step["number"])]
+    assert actions == ["start", "step", "step", "step", "finish"]
 
 
 def test_a_release_is_traced_to_its_kafka_offsets(shop: Shop, model: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ class FakeRolloutStore:
         self.models: dict[str, Any] = {}
         self.reads: list[str] = []
         self.unreachable = False
+        self.stable_release = "r1"
 
     def add(self, model: Artefact) -> str:
         """Add a model. Returns its sha256."""
@@ -46,9 +47,9 @@ class FakeRolloutStore:
             raise OSError("no route to Nessie")
         return repr(self.current)
 
-    def pointer(self) -> Pointer:
+    def pointer(self) -> tuple[Pointer, str]:
         self.reads.append("pointer")
-        return self.current
+        return self.current, self.stable_release if self.current.candidate else self.current.release
 
     def load_model(self, sha256: str) -> Artefact:
         self.reads.append(sha256)

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import re
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 
 from ray_apps.serving import http_api
+from ray_apps.serving.metrics import merge_replicas
 from ray_apps.serving.recommender import Recommender
+from ray_apps.serving.request_guard import MAX_BODY_BYTES
 from tests.ray_apps import serving
 from tests.ray_apps.serving import FakeRolloutStore
 
@@ -22,7 +27,7 @@ async def _metrics() -> dict[str, Any]:
 APP = http_api.build(serving.recommender(FakeRolloutStore()), TOKEN, _metrics)
 
 
-def call(path: str, body: Any = None, token: str | None = TOKEN) -> tuple[int, Any]:
+def call(path: str, body: Any = None, token: str | None = TOKEN, app: Any = None) -> tuple[int, Any]:
     """Send one request to the ASGI application. Returns the status and the JSON document."""
     path, _, query = path.partition("?")
     headers = [(b"content-type", b"application/json")]
@@ -40,7 +45,7 @@ def call(path: str, body: Any = None, token: str | None = TOKEN) -> tuple[int, A
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
 
-    asyncio.run(APP(scope, receive, send))
+    asyncio.run((app or APP)(scope, receive, send))
     return messages[0]["status"], json.loads(b"".join(message.get("body", b"") for message in messages))
 
 
@@ -54,9 +59,64 @@ def test_a_request_without_the_token_gets_401_and_how_to_send_it(path: str, toke
 
 def test_health_and_openapi_need_no_token_and_there_are_no_documentation_pages() -> None:
     assert call("/healthz", token=None) == (200, {"status": "ok", "release": ""})
-    assert call("/docs", token=None)[0] == call("/redoc", token=None)[0] == 404
+    assert call("/docs")[0] == call("/redoc")[0] == 404
     paths = set(call("/openapi.json", token=None)[1]["paths"])
     assert paths == {"/recommend/{user_id}", "/recommend", "/similar/{product_id}", "/variants", "/healthz"}
+
+
+def send(headers: list[tuple[bytes, bytes]], body: Iterator[bytes]) -> tuple[int, int]:
+    """POST a body in parts to /recommend. Returns the status, and how many parts were read."""
+    parts, sent = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal parts
+        parts += 1
+        return {"type": "http.request", "body": next(body), "more_body": True}
+
+    async def answer(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/recommend", "query_string": b"", "headers": headers}
+    asyncio.run(APP(scope, receive, answer))
+    return sent[0]["status"], parts
+
+
+AUTHORIZATION = (b"authorization", f"Bearer {TOKEN}".encode())
+
+
+@pytest.mark.parametrize("part", [b"x" * 65536, b"no JSON"])
+def test_without_the_token_the_body_is_not_read(part: bytes) -> None:
+    assert send([], repeat(part)) == (401, 0)
+    assert send([(b"authorization", b"Bearer wrong")], repeat(part)) == (401, 0)
+
+
+def test_a_body_is_bounded() -> None:
+    announced = (b"content-length", str(MAX_BODY_BYTES + 1).encode())
+    assert send([AUTHORIZATION, announced], repeat(b"x")) == (413, 0)
+    assert send([AUTHORIZATION], repeat(b"x" * 65536)) == (413, MAX_BODY_BYTES // 65536 + 1)
+    assert call("/recommend", {"items": ["\u00fc" * 200] * 1000})[0] == 200, "the largest valid session"
+
+
+def test_a_list_says_how_long_it_took() -> None:
+    messages: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def answer(message: dict[str, Any]) -> None:
+        messages.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/recommend/u", "query_string": b"", "headers": [AUTHORIZATION]}
+    asyncio.run(APP(scope, receive, answer))
+    assert re.fullmatch(rb"rank;dur=[0-9.]+", dict(messages[0]["headers"])[b"server-timing"])
+
+
+def test_variants_without_any_replica_is_no_internal_error() -> None:
+    async def none() -> dict[str, Any]:
+        return merge_replicas([])
+
+    without = http_api.build(serving.recommender(FakeRolloutStore()), TOKEN, none)
+    assert call("/variants", app=without)[0] == 503
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 """The router follows the pointer, a failing candidate does not affect the stable variant, and every response names its source."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from clickstream_contracts.model_artefact import ArtefactError
+from clickstream_contracts.model_artefact import ArtefactError, IncompatibleArtefact
 from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.sessions import Ints, Queries
+from ray_apps.serving import scorer as scorer_module
+from ray_apps.serving.ranking_thread import RankingThread
 from ray_apps.serving.recommender import Recommender
+from ray_apps.serving.replica import wait_for_rollout
 from ray_apps.serving.router import RETRY_SECONDS, Router
 from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import variant_of
@@ -33,6 +37,17 @@ class FailsAfterWarmUp(Model):
         if self.__dict__["calls"] > 1:
             raise RuntimeError("the model fails on purpose")
         return super().rank(queries, top)
+
+
+class IsSlowAfterWarmUp(FailsAfterWarmUp):
+    """A model that ranks once in time."""
+
+    def rank(self, queries: Queries, top: int) -> Ints:
+        try:
+            return super().rank(queries, top)
+        except RuntimeError:
+            time.sleep(0.5)
+            return Model.rank(self, queries, top)
 
 
 @pytest.fixture
@@ -141,8 +156,8 @@ def test_the_pointer_moves_users_and_each_model_is_loaded_once(store: FakeRollou
     recommender.router.refresh()
     for user in USERS:
         response = recommender.for_session(["p-3"], user, TOP)
-        expected = (CANDIDATE, candidate) if variant_of(user, 30) == CANDIDATE else (STABLE, stable)
-        assert (response["variant"], response["model"]) == expected
+        expected = (CANDIDATE, candidate, "r2") if variant_of(user, 30) == CANDIDATE else (STABLE, stable, "r1")
+        assert (response["variant"], response["model"], response["release"]) == expected
     store.current = Pointer("r3", candidate)
     recommender.router.refresh()
     assert {recommender.for_session(["p-3"], user, TOP)["model"] for user in USERS} == {candidate}
@@ -176,13 +191,82 @@ def test_a_failing_candidate_falls_back_to_stable_and_counts_errors(
     assert {user: recommender.for_session(["p-3"], user, TOP) for user in USERS} == before
 
 
+@pytest.fixture
+def slow(store: FakeRolloutStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommender:
+    """A recommender whose candidate takes ten times its deadline, and half of the users."""
+    monkeypatch.setattr(scorer_module, "RankingThread", lambda: RankingThread(0.05))
+    candidate = artefact("other data")
+    store.current = replace(store.current, candidate=store.add(replace(candidate, model=IsSlowAfterWarmUp(candidate.model))), share=50)
+    recommender.router.refresh()
+    return recommender
+
+
+def test_a_candidate_that_misses_the_deadline_gets_the_stable_list_and_delays_nobody(slow: Recommender) -> None:
+    first, second = users_of(CANDIDATE, 50)[:2]
+    stable_users = users_of(STABLE, 50)
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(slow.for_session, ["p-3"], first, TOP)
+        for user in stable_users:
+            assert slow.for_session(["p-3"], user, TOP)["fallback"] == ""
+        assert not late.done(), "the stable users were answered meanwhile"
+        assert late.result()["fallback"] == "candidate failed"
+    # The thread of the candidate still computes: the next request does not wait for its deadline.
+    assert slow.for_session(["p-3"], second, TOP)["items"] == slow.for_session(["p-3"], stable_users[0], TOP)["items"]
+    assert slow.router.metrics()[CANDIDATE]["errors"] == 2
+    assert slow.router.metrics()[STABLE]["errors"] == 0
+
+
+def test_sessions_without_a_user_are_split_by_their_session_id(store: FakeRolloutStore, recommender: Recommender) -> None:
+    store.current = replace(store.current, candidate=store.add(artefact("other data")), share=50)
+    recommender.router.refresh()
+    for session in USERS:
+        expected = variant_of(session, 50)
+        assert recommender.for_session(["p-3"], "", TOP, session_id=session)["variant"] == expected
+        assert recommender.similar("p-3", TOP, session)["variant"] == expected
+    both = recommender.for_session(["p-3"], users_of(STABLE, 50)[0], TOP, session_id=users_of(CANDIDATE, 50)[0])
+    assert both["variant"] == STABLE, "the user id comes first"
+
+
+def test_the_check_of_a_rollout_asks_each_variant_whatever_the_share(store: FakeRolloutStore, recommender: Recommender) -> None:
+    candidate = store.add(artefact("other data"))
+    for share in (1, 100):
+        store.current = Pointer("r2", store.current.stable, candidate, share)
+        recommender.router.refresh()
+        responses = {variant: recommender.for_session(["p-3"], "", TOP, variant=variant) for variant in (STABLE, CANDIDATE)}
+        models = {variant: response["model"] for variant, response in responses.items()}
+        assert models == {STABLE: store.current.stable, CANDIDATE: candidate}
+
+
+def test_only_lists_of_the_model_are_impressions(recommender: Recommender) -> None:
+    recommender.lists.put("u-streamed", ["p-9"])
+    assert recommender.for_user("stranger", TOP)["fallback"] == "unknown user"
+    assert recommender.for_user("u-streamed", TOP)["fallback"] == "recommendations stream"
+    assert recommender.router.metrics()[STABLE]["shown"] == 0
+
+
+def test_a_replica_that_knows_nothing_waits_while_others_serve(store: FakeRolloutStore) -> None:
+    router, others = Router(store), [True, True, False]
+    wait_for_rollout(router, lambda: others.pop(0), 0)
+    assert others == [], "it becomes ready when no other replica serves"
+    store.models["bad"] = OSError("object store unreachable")
+    store.current = Pointer("r1", "bad")
+    router.refresh()
+    assert not router.knows_rollout
+    store.models["bad"] = IncompatibleArtefact("artefact format 1", "bad")
+    assert Router(store).knows_rollout is False, "the pointer was not read yet"
+    for pointer in (Pointer(), store.current):
+        store.current, router = pointer, Router(store)
+        router.refresh()
+        wait_for_rollout(router, lambda: pytest.fail("it does not wait"), 0)
+
+
 def test_a_stable_model_that_cannot_be_loaded_leaves_the_previous_one_in_service(store: FakeRolloutStore, recommender: Recommender) -> None:
     previous = store.current.stable
     store.models["bad"] = ArtefactError("ranker.txt: checksum differs")
     store.current = Pointer("r2", "bad")
     recommender.router.refresh()
     response = recommender.for_session(["p-3"], "u", TOP)
-    assert (response["model"], response["release"], response["fallback"]) == (previous, "r2", "")
+    assert (response["model"], response["release"], response["fallback"]) == (previous, "r1", "")
     assert recommender.router.metrics()[STABLE]["model"] == previous
 
 

@@ -13,19 +13,23 @@ import pyarrow as pa
 import pytest
 from pyarrow import fs
 
+from clickstream_contracts import held_out as held_out_file
+from clickstream_contracts.held_out import HeldOut
 from clickstream_contracts.model_artefact import FORMAT, MANIFEST
 from clickstream_contracts.receipt import Receipt
+from clickstream_contracts.rollout_pointer import Pointer
 from ray_apps.common.progress import Progress
 from ray_apps.jobs import gate, train, training_data
 from ray_apps.jobs.train import EVALUATION
 from ray_apps.recommender import artefacts, ranker
 from ray_apps.recommender.artefacts import Artefact, Manifest
+from ray_apps.recommender.as_served import as_served, coverage
 from ray_apps.recommender.evaluation import Evaluation
 from ray_apps.recommender.index import Index
 from ray_apps.recommender.ranker import Model, Recipe, Search
-from ray_apps.recommender.retrievers import RetrievalConfig
-from ray_apps.recommender.sessions import Sessions
-from tests.ray_apps import shop
+from ray_apps.recommender.sessions import Sessions, item_numbers, prefixes
+from tests.ray_apps import serving, shop
+from tests.ray_apps.serving import FakeRolloutStore
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 LISTS = shop.visits(1500, items=120)
@@ -101,7 +105,7 @@ def champion(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("shuffled")
-def test_a_champion_of_an_older_format_leaves_the_comparison_with_popularity_and_its_reason(
+def test_a_champion_of_an_older_format_leaves_the_comparison_with_the_baselines_and_its_reason(
     tmp_path: Path, champion: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     body = json.loads((champion / MANIFEST).read_text())
@@ -116,7 +120,7 @@ def test_a_champion_of_an_older_format_leaves_the_comparison_with_popularity_and
     assert (receipt.facts["champion"], receipt.facts["champion_unreadable"]) == (sha256, reason)
     assert caplog.messages == [f"champion {sha256[:12]} is not compared with: {reason}"]
     evaluation = Evaluation.from_bytes((tmp_path / "model" / EVALUATION).read_bytes())
-    assert set(evaluation.values) == {"candidate", "popularity"}
+    assert set(evaluation.values) == {"candidate", "popularity", "covisitation"}
 
     capsys.readouterr()
     model, model_sha256 = tmp_path / "model", receipt.content["model"]
@@ -152,14 +156,72 @@ def test_the_evaluated_model_has_not_seen_the_held_out_sessions(tmp_path: Path, 
     assert len(evaluation.groups) == sum(len(visit) - 1 for visit in LISTS[past:])
 
 
-def test_the_champion_is_compared_with_its_own_retrieval_configuration() -> None:
-    sessions, fewer = shop.sessions(LISTS), RetrievalConfig(candidates=20)
-    index = Index(sessions, 120)
-    same, _ = ranker.train(sessions, 120, Recipe(rounds=2), Progress(silent=True))
-    other, _ = ranker.train(sessions, 120, Recipe(rounds=2, retrieval=fewer), Progress(silent=True))
-    assert train._index_for(same, index) is index
-    compared = train._index_for(other, index)
-    assert (compared.retrieval, compared.sessions) == (fewer, index.sessions)
+def stored(lists: list[list[int]], model: Model | None = None) -> Artefact:
+    """A model of these sessions, as it would be read from its folder."""
+    sessions, ids = training_data.to_sessions(sessions_table(lists, list(range(len(lists)))))
+    booster = (model or ranker.train(sessions, len(ids), Recipe(rounds=2), Progress(silent=True))[0]).booster
+    return Artefact(Model(Index(sessions, len(ids)), booster), ids, Manifest("tag-0", 7, {}, {}))
+
+
+def test_the_champion_ranks_as_it_serves_without_the_held_out_sessions() -> None:
+    champion = stored(LISTS)
+    past, items = champion.model.index.sessions.between(0, 1400), len(champion.ids)
+    queries = prefixes(champion.model.index.sessions.between(1400, 1450))
+    served = as_served(champion, champion.ids, START.timestamp() + 60 * 1400)
+    assert served is not None
+    assert served.model.index.sessions.offsets.tolist() == past.offsets.tolist()
+    expected = Model(Index(past, items), champion.model.booster).rank(queries, 20)
+    assert served.rank(queries, 20).tolist() == expected.tolist()
+    assert as_served(champion, champion.ids, START.timestamp()) is None
+
+    # The same queries under other numbers: one item is unknown to the champion, one of its items is unknown to the queries.
+    renamed = np.array(sorted({"a-new"} | set(champion.ids.tolist()) - {"p-0"}))
+    numbers = item_numbers(renamed, champion.ids)
+    translated = replace(queries, items=np.where(numbers[queries.items] < 0, 0, numbers[queries.items]).astype(np.int32))
+    other = as_served(champion, renamed, START.timestamp() + 60 * 1400)
+    assert other is not None
+    lists = other.rank(translated, 20)
+    assert lists.shape == expected.shape
+    without_p0 = [row for row, query in enumerate(zip(queries.begin, queries.end, strict=True)) if 0 not in queries.items[slice(*query)]]
+    assert len(without_p0) > 20
+    assert lists[without_p0].tolist() == numbers[expected[without_p0]].tolist()
+    assert (coverage(champion, champion.ids), coverage(champion, renamed)) == (1, 1 - 1 / items)
+
+
+@pytest.mark.usefixtures("shuffled")
+def test_a_candidate_that_lost_three_quarters_of_its_sessions_is_refused(
+    tmp_path: Path, champion: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = [visit for number, visit in enumerate(LISTS) if number % 4 == 0]
+    monkeypatch.setattr(training_data, "read", lambda settings, ref: (sessions_table(lost, list(range(len(lost)))), "state"))
+    # The sessions that are left are held out in part: enough to be judged by the other rules too.
+    monkeypatch.setattr(train, "HELD_OUT", 0.2)
+    assert train.main(command(tmp_path, "--champion", str(champion))) == 0
+    receipt = Receipt.from_json((tmp_path / "receipt.json").read_text())
+    assert receipt.facts["sizes"] == {"sessions": 375, "items": 120, "champion_sessions": 1500, "champion_items": 120, "coverage": 1}
+    model = tmp_path / "model"
+    arguments = ["--model", str(model), "--sha256", receipt.content["model"], "--evaluation", str(model / EVALUATION)]
+    capsys.readouterr()
+    assert gate.main([*arguments, "--champion", receipt.facts["champion"]]) == 1
+    assert "the candidate has 375 sessions, the champion 1500" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shuffled")
+def test_the_lists_of_the_held_out_sessions_are_those_that_a_replica_makes(tmp_path: Path) -> None:
+    """Online equals offline: the check of a rollout compares these lists with the responses of Ray Serve."""
+    assert train.main(command(tmp_path)) == 0
+    artefact = artefacts.read(DISK, str(tmp_path / "model"))
+    held_out = HeldOut.from_json((tmp_path / "model" / held_out_file.FILE).read_bytes(), artefact.manifest.sha256)
+    assert len(held_out.views) >= held_out_file.LEAST_SESSIONS
+    store = FakeRolloutStore()
+    store.current = Pointer("r1", stable=store.add(artefact))
+    recommender = serving.recommender(store)
+    for views, expected in zip(held_out.views, held_out.lists, strict=True):
+        response = recommender.for_session(views, "", 20, seen=True, variant="stable")
+        assert [item["id"] for item in response["items"]] == expected
+    past = int(len(LISTS) * (1 - train.HELD_OUT))
+    prefixes_of_held_out = {tuple(visit[:end]) for visit in LISTS[past:] for end in range(1, len(visit))}
+    assert {tuple(int(item.removeprefix("p-")) for item in views) for views in held_out.views} <= prefixes_of_held_out
 
 
 @pytest.mark.parametrize("lists", [LISTS[:5], [[]]])

@@ -47,7 +47,7 @@ def start(rows: Rows, run: str = "run") -> Pointer:
 
 
 def test_a_rollout_widens_the_share_and_promotes_the_candidate(rows: Rows) -> None:
-    assert start(rows) == Pointer(NAME, OLD, NEW, 10, "features_1", "1")
+    assert start(rows) == Pointer(NAME, OLD, NEW, 1, "features_1", "1")
     assert rows.take("step", "run", share=50).share == 50
     assert rows.take("finish", "run") == Pointer(NAME, NEW, "", 0, "features_1", "1")
 

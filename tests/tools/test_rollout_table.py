@@ -79,7 +79,7 @@ def released(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> st
     folder, sha256 = tmp_path_factory.mktemp("receipts"), add_model(settings, "first")
     start = ("start", "--run", "r1", "--release", "release_1", "--candidate", sha256, "--rule-version", "1")
     started = run_command(settings, folder, *start)
-    assert (started.facts["share"], started.rows) == (10, {"serving.rollout": 1})
+    assert (started.facts["share"], started.rows) == (1, {"serving.rollout": 1})
     assert messages(settings)[0] == "Rollout: start of release_1"
     assert run_command(settings, folder, *start).rows == {"serving.rollout": 0}, "a retry adds no row"
     run_command(settings, folder, "step", "--run", "r1", "--share", "50", "--reason", 'it\'s > "fine" & good')

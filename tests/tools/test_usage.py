@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "clickstream"
 # module -> (a wrong command line, what the error must name)
 WRONG = {
-    "rollout": (["check", "--candidate", "x", "--receipt", "file:///tmp/receipt.json", "--probes", "none"], "--probes"),
+    "rollout": (["check", "--candidate", "x", "--receipt", "file:///tmp/receipt.json", "--seconds", "none"], "--seconds"),
     "demo": (["--events", "few"], "--events"),
     "ledger": (["chek"], "chek"),
     "lake.master_data": (["--users", "nowhere.csv"], "nowhere.csv"),

@@ -39,7 +39,7 @@ def start(
     candidate: Annotated[str, typer.Option(help="sha256 of the model.")],
     receipt: ReceiptUri,
     rule_version: Annotated[str, typer.Option(help="Version of the fraud rules in force.")] = "",
-    share: Share = 10,
+    share: Share = 1,
     reason: Reason = "",
 ) -> None:
     """Serve a candidate to a share of the users."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import Table, TableProperties
@@ -13,7 +14,6 @@ from pyiceberg.table import Table, TableProperties
 from clickstream_contracts import names
 from clickstream_contracts.rollout_pointer import TABLE, Row, in_order
 from clickstream_contracts.settings import Settings
-from tools.lake.catalog import open_catalog
 from tools.rollout.steps import RolloutError
 
 MODELS = "ml.models"
@@ -39,13 +39,13 @@ class RolloutTable:
 
     def read(self) -> Snapshot:
         """Returns the current rows."""
-        table = open_catalog(self._settings).load_table(TABLE)
+        table = self._catalog().load_table(TABLE)
         return Snapshot(in_order(table.scan().to_arrow().to_pylist()), _snapshot_id(table))
 
     def append(self, row: Mapping[str, Any], read: Snapshot, message: str, author: str) -> None:
         """Append a row by one commit on main. Raises Conflict unless the table still has the snapshot that was read."""
         headers = {"header.Nessie-Commit-Message": message, "header.Nessie-Commit-Authors": author}
-        table = RestCatalog("nessie", **self._settings.pyiceberg(names.MAIN), **headers).load_table(TABLE)
+        table = self._catalog(**headers).load_table(TABLE)
         if _snapshot_id(table) != read.id:
             raise Conflict(f"{TABLE} was changed since it was read")
         # PyIceberg would append again to the snapshot of another writer, which is what a compare-and-set must not do.
@@ -57,17 +57,21 @@ class RolloutTable:
 
     def metadata_location(self) -> str:
         """Returns the address of the table's current metadata file."""
-        return str(open_catalog(self._settings).load_table(TABLE).metadata_location)
+        return str(self._catalog().load_table(TABLE).metadata_location)
 
     def model(self, sha256: str) -> dict[str, Any]:
         """Returns the row of a model. Raises RolloutError unless there is exactly one."""
         if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise RolloutError(f"{sha256!r} is not the sha256 of a model: it has 64 digits of 0-9 and a-f")
-        scan = open_catalog(self._settings).load_table(MODELS).scan(row_filter=f"model_sha256 = '{sha256}'")
+        scan = self._catalog().load_table(MODELS).scan(row_filter=f"model_sha256 = '{sha256}'")
         rows: list[dict[str, Any]] = scan.to_arrow().to_pylist()
         if len(rows) != 1:
             raise RolloutError(f"{MODELS} has {len(rows)} rows of model {sha256[:12]}, expected one: register the model first")
         return rows[0]
+
+    def _catalog(self, **headers: str) -> Catalog:
+        """The catalog at main; `headers` are sent with each of its requests."""
+        return RestCatalog("nessie", **self._settings.pyiceberg(names.MAIN), **headers)
 
 
 def _snapshot_id(table: Table) -> int | None:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import httpx
 
+from clickstream_contracts.serving_api import SERVER_TIMING
 from clickstream_contracts.settings import Settings, read_secret
 from tools.common import http
 
@@ -38,12 +39,15 @@ class ServeClient:
             ) from None
         return dict(response.json())
 
-    def responds(self, path: str) -> bool:
-        """Returns whether a GET request gets a response with status 200."""
+    def post_timed(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], float | None]:
+        """Returns status, JSON and the milliseconds that the server took (None if it does not say); status 0 without a response."""
         try:
-            return self._http.get(path).status_code == httpx.codes.OK
+            response = self._http.post(path, json=body)
         except httpx.TransportError:
-            return False
+            return 0, {}, None
+        _, _, duration = response.headers.get(SERVER_TIMING, "").partition("dur=")
+        document = response.json() if response.status_code == httpx.codes.OK else {}
+        return response.status_code, document, float(duration) if duration else None
 
     def __enter__(self) -> Self:
         return self

@@ -31,7 +31,7 @@ class Step:
     run: str
     release: str = ""
     candidate: str = ""
-    share: int = 10
+    share: int = 1
     rule_version: str = ""
     reason: str = ""
 
@@ -67,8 +67,11 @@ def is_done(step: Step, rows: Sequence[Row], pointer: Pointer) -> bool:
 
 
 def check_no_rollback_since(step: Step, rows: Sequence[Row], rows_before: int) -> None:
-    """Raises RolloutError if a rollback was committed after the first `rows_before` rows, while the step was in progress."""
-    if step.action != "rollback" and any(row["action"] == "rollback" for row in rows[rows_before:]):
+    """Raises RolloutError if a rollback was committed after the first `rows_before` rows, while the step was in progress.
+
+    `back` goes on: decided from the new rows, it changes nothing after a rollback.
+    """
+    if step.action not in ("rollback", "back") and any(row["action"] == "rollback" for row in rows[rows_before:]):
         raise RolloutError(f"a rollback to {rows[-1]['release']} was made while this step ({step.action}) was in progress; it stays")
 
 

@@ -23,6 +23,8 @@ Variants = dict[str, Metrics]
 
 # The candidate's p99 latency may be twice the stable model's, and up to 50 ms in any case: users do not notice that.
 MAX_LATENCY_RATIO, ALWAYS_ALLOWED_MS = 2.0, 50.0
+# The candidate's share of failed requests may be higher than the stable model's by this.
+MORE_ERRORS = 0.001
 # Standard normal quantile of a one-sided test with a false positive rate of 1 %.
 Z_LIMIT = 2.33
 # The normal approximation of the test needs some clicks; with fewer the click-through is not compared.
@@ -51,18 +53,14 @@ def _subtract(after: Metrics, before: Metrics) -> Metrics:
     return after | {name: after[name] - before[name] for name in COUNTERS}
 
 
-def reasons_against(variants: Variants, candidate_sha256: str, failed_probes: int) -> list[str]:
-    """Returns every reason to reject the candidate; a metric that was not measured is a reason too."""
+def reasons_against(variants: Variants, candidate_sha256: str) -> list[str]:
+    """Returns every reason to reject the candidate, by the requests of users and of the replay."""
     new, old = variants[CANDIDATE], variants[STABLE]
     reasons = []
     if new[MODEL] != candidate_sha256:
         reasons.append(f"the candidate variant serves model {new[MODEL][:SHORT] or 'none'} instead of {candidate_sha256[:SHORT]}")
-    if new[REQUESTS] == 0:
-        reasons.append("the candidate served no request")
-    if failed_probes:
-        reasons.append(f"{failed_probes} probes got no response")
-    # Error rates are compared without division: either variant may have no requests.
-    if new[ERRORS] * max(old[REQUESTS], 1) > old[ERRORS] * max(new[REQUESTS], 1):
+    # One error in a million requests is no reason, one in a few is.
+    if _error_share(new) > _error_share(old) + MORE_ERRORS:
         reasons.append(f"{_error_rate(new)} requests to the candidate failed, {_error_rate(old)} to the stable model")
     limit = max(ALWAYS_ALLOWED_MS, MAX_LATENCY_RATIO * old[P99_MS])
     # "not <=" instead of ">": it also holds for NaN.
@@ -81,6 +79,10 @@ def clicks_are_significantly_lower(new: Metrics, old: Metrics) -> bool:
     pooled = clicks / lists
     standard_error = (pooled * (1 - pooled) * (1 / new[SHOWN] + 1 / old[SHOWN])) ** 0.5
     return bool(new[CLICKED] / new[SHOWN] - old[CLICKED] / old[SHOWN] < -Z_LIMIT * standard_error)
+
+
+def _error_share(metrics: Metrics) -> float:
+    return float(metrics[ERRORS] / max(metrics[REQUESTS], 1))
 
 
 def _error_rate(metrics: Metrics) -> str:
