@@ -68,7 +68,8 @@ def judge(evaluation: Evaluation, model: str, champion: str, rules: Rules) -> Ve
     """Whether `model` may replace `champion` ("" if there is none yet). Both are sha256."""
     baselines = _baselines(evaluation, champion)
     reasons = [*_wrong_models(evaluation, model, champion), *_invalid_values(evaluation, baselines, rules)]
-    reasons += _lost_data(evaluation, CHAMPION in baselines, rules)
+    if CHAMPION in baselines or "champion_sessions" in evaluation.data:
+        reasons += _lost_data(evaluation.data, rules)
     if reasons:
         return Verdict(False, model, reasons, {}, evaluation.champion_unreadable)
     numbers: dict[str, float] = {"queries": len(evaluation.groups), **evaluation.data}
@@ -118,11 +119,8 @@ def _invalid_values(evaluation: Evaluation, baselines: list[str], rules: Rules) 
             yield f"slice {name} has {selected.sum()} queries: {rules.least_in_slice} are needed"
 
 
-def _lost_data(evaluation: Evaluation, has_champion: bool, rules: Rules) -> Iterator[str]:
+def _lost_data(data: dict[str, float], rules: Rules) -> Iterator[str]:
     """Reasons if the candidate was trained on much less than the champion: part of the data is missing, or all ids changed."""
-    if not has_champion:
-        return
-    data = evaluation.data
     for name in ("sessions", "items"):
         own, champions = data.get(name, 0), data.get(f"champion_{name}", 0)
         if not own >= rules.least_data * champions or not champions:

@@ -80,7 +80,8 @@ class TopicConsumer(FakeConsumer):
 
     def __init__(self, topic: Topic) -> None:
         super().__init__([(0, len(topic.values))], -1)
-        self._topic, self._next, self._partitions = topic, 0, []
+        self._topic, self._next = topic, 0
+        self._partitions: list[TopicPartition] = []
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         self._partitions = partitions

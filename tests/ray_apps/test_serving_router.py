@@ -1,5 +1,6 @@
 """The router follows the pointer, a failing candidate does not affect the stable variant, and every response names its source."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -39,14 +40,16 @@ class FailsAfterWarmUp(Model):
         return super().rank(queries, top)
 
 
-class IsSlowAfterWarmUp(FailsAfterWarmUp):
-    """A model that ranks once in time."""
+class BlocksAfterWarmUp(FailsAfterWarmUp):
+    """A model that ranks once, and then not before `released` is set."""
+
+    released = threading.Event()
 
     def rank(self, queries: Queries, top: int) -> Ints:
         try:
             return super().rank(queries, top)
         except RuntimeError:
-            time.sleep(0.5)
+            self.released.wait(30)
             return Model.rank(self, queries, top)
 
 
@@ -191,29 +194,27 @@ def test_a_failing_candidate_falls_back_to_stable_and_counts_errors(
     assert {user: recommender.for_session(["p-3"], user, TOP) for user in USERS} == before
 
 
-@pytest.fixture
-def slow(store: FakeRolloutStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> Recommender:
-    """A recommender whose candidate takes ten times its deadline, and half of the users."""
-    monkeypatch.setattr(scorer_module, "RankingThread", lambda: RankingThread(0.05))
-    candidate = artefact("other data")
-    store.current = replace(store.current, candidate=store.add(replace(candidate, model=IsSlowAfterWarmUp(candidate.model))), share=50)
+def test_a_candidate_that_misses_the_deadline_delays_nobody(
+    store: FakeRolloutStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stable_users, (first, second, *_) = users_of(STABLE, 50), users_of(CANDIDATE, 50)
+    expected = {user: recommender.for_session(["p-3"], user, TOP) for user in USERS}
+    monkeypatch.setattr(scorer_module, "RankingThread", lambda: RankingThread(0.2))
+    model = BlocksAfterWarmUp(artefact("other data").model)
+    store.current = replace(store.current, candidate=store.add(replace(artefact("other data"), model=model)), share=50)
     recommender.router.refresh()
-    return recommender
-
-
-def test_a_candidate_that_misses_the_deadline_gets_the_stable_list_and_delays_nobody(slow: Recommender) -> None:
-    first, second = users_of(CANDIDATE, 50)[:2]
-    stable_users = users_of(STABLE, 50)
-    with ThreadPoolExecutor(2) as pool:
-        late = pool.submit(slow.for_session, ["p-3"], first, TOP)
-        for user in stable_users:
-            assert slow.for_session(["p-3"], user, TOP)["fallback"] == ""
-        assert not late.done(), "the stable users were answered meanwhile"
-        assert late.result()["fallback"] == "candidate failed"
-    # The thread of the candidate still computes: the next request does not wait for its deadline.
-    assert slow.for_session(["p-3"], second, TOP)["items"] == slow.for_session(["p-3"], stable_users[0], TOP)["items"]
-    assert slow.router.metrics()[CANDIDATE]["errors"] == 2
-    assert slow.router.metrics()[STABLE]["errors"] == 0
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(recommender.for_session, ["p-3"], first, TOP)
+            assert [recommender.for_session(["p-3"], user, TOP) for user in stable_users] == [expected[user] for user in stable_users]
+            assert late.result() == expected[first] | {"fallback": "candidate failed"}
+        # The candidate still computes the first list, and is not asked for another one.
+        assert recommender.for_session(["p-3"], second, TOP) == expected[second] | {"fallback": "candidate failed"}
+        assert model.__dict__["calls"] == 2
+    finally:
+        model.released.set()
+    metrics = recommender.router.metrics()
+    assert (metrics[CANDIDATE]["errors"], metrics[STABLE]["errors"]) == (2, 0)
 
 
 def test_sessions_without_a_user_are_split_by_their_session_id(store: FakeRolloutStore, recommender: Recommender) -> None:

@@ -62,7 +62,8 @@ class DiskCatalog:
     """A catalog of one table. Other writers may act before each of its calls."""
 
     def __init__(self, metadata: TableMetadata) -> None:
-        self.metadata, self.before_call = metadata, lambda: None
+        self.metadata = metadata
+        self.before_call: Callable[[], None] = lambda: None
 
     def load_table(self, name: str) -> Table:
         self.before_call()
@@ -79,7 +80,7 @@ class DiskCatalog:
         for requirement in requirements:
             requirement.validate(self.metadata)
         self.metadata = update_table_metadata(self.metadata, updates)
-        return CommitTableResponse(metadata=self.metadata, metadata_location=f"{self.metadata.location}/now.json")
+        return CommitTableResponse.model_validate({"metadata": self.metadata, "metadata-location": f"{self.metadata.location}/now.json"})
 
 
 class DiskRolloutTable(RolloutTable):

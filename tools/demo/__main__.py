@@ -129,7 +129,7 @@ def run(events: int, days: int, seed: int, live: int) -> None:
         chain.follow(names.FEATURES)
     with steps.step("training", "Ray tunes and trains at the features' tag; the gate compares with popularity and the serving model"):
         chain.follow(names.TRAIN, may_fail="gate")
-    with steps.step("rollout", "the model gets 10, 50 and 100 % of the users"):
+    with steps.step("rollout", "the model gets 1, 10, 50 and 100 % of the users"):
         chain.follow(names.ROLLOUT)
     with steps.step("recommendations", "three users view one product each; their recommendations before and after"):
         changes = list(recommend.changes(settings, users=3, views=1, k=5, seed=seed))

@@ -19,7 +19,15 @@ from tools.localstack.layout import Stack
 # The metric that the tuning maximises, and the most telling numbers of the gate, in percent.
 # `..._over_...` is the lower confidence bound of the gain.
 SCORE = "ndcg20"
-GATE = ("queries", "candidate_hr20", "popularity_hr20", "all_hr20_over_popularity", "champion_hr20", "all_hr20_over_champion")
+GATE = (
+    "queries",
+    "candidate_hr20",
+    "popularity_hr20",
+    "covisitation_hr20",
+    "all_hr20_over_popularity",
+    "champion_hr20",
+    "all_hr20_over_champion",
+)
 
 
 def collect(settings: Settings, airflow: Airflow, run_id: str, seconds: dict[str, float]) -> dict[str, Any]:
