@@ -56,8 +56,10 @@ def start(settings: Settings, others_serve: Callable[[], bool]) -> RunningReplic
         names.RECOMMENDATIONS_TOPIC: KafkaFeed(settings, names.RECOMMENDATIONS_TOPIC, partial(apply_list, lists), LISTS_REPLAY),
     }
     router = Router(NessieRolloutStore(settings))
-    refresh(router)
-    threading.Thread(target=_refresh_forever, args=(router, settings.serve_follow_seconds), name="rollout pointer", daemon=True).start()
+    attempt(router.refresh)
+    # In two threads: a rollback is followed while a model is being loaded.
+    for step in (router.follow, router.load):
+        threading.Thread(target=_repeat, args=(step, settings.serve_follow_seconds), name=step.__name__, daemon=True).start()
     deadline = time.monotonic() + REPLAY_TIMEOUT_SECONDS
     for feed in feeds.values():
         feed.caught_up.wait(max(0.0, deadline - time.monotonic()))
@@ -72,15 +74,15 @@ def wait_for_rollout(router: Router, others_serve: Callable[[], bool], seconds: 
         time.sleep(seconds)
 
 
-def refresh(router: Router) -> None:
-    """Follow the rollout pointer; an error is logged, and the router keeps its models."""
+def attempt(step: Callable[[], None]) -> None:
+    """Follow the rollout pointer or load its models; an error is logged, and the router keeps its models."""
     try:
-        router.refresh()
+        step()
     except Exception as error:
-        log.warning("cannot read the rollout pointer from Nessie, the models in service stay: %s", one_line(error))
+        log.warning("cannot read the rollout from Nessie, the models in service stay: %s", one_line(error))
 
 
-def _refresh_forever(router: Router, seconds: int) -> None:
+def _repeat(step: Callable[[], None], seconds: int) -> None:
     while True:
         time.sleep(seconds)
-        refresh(router)
+        attempt(step)

@@ -5,12 +5,14 @@ the candidate get the stable model, and a stable model that cannot be loaded lea
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clickstream_contracts.model_artefact import IncompatibleArtefact
+from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, FAILED, NO_VARIANT, STABLE
 from ray_apps.common.cli import one_line
 from ray_apps.serving.metrics import MetricsByVariant, VariantMetrics
@@ -44,35 +46,55 @@ class RoutedResult:
 
 
 class Router:
-    """The rollout in one replica. `refresh` runs in one thread, `call` and `metrics` in any."""
+    """The rollout in one replica. `follow` and `load` run in a thread each, `call` and `metrics` in any."""
 
     def __init__(self, store: RolloutStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
-        self._commit = self._stable_release = ""
+        self._commit = ""
+        # The pointer as it was read last, and the release of its stable model.
+        self._wanted = (Pointer(), "")
         self._incompatible: set[str] = set()
         self.followed_at = clock()
         self._retry_at: dict[str, float] = {}
+        self._lock = threading.Lock()
         self.state = RolloutState()
 
     def refresh(self) -> None:
-        """Read the pointer if main has a new commit, and load the models it names.
+        """Follow the pointer, and load the models it names. Raises the store's error if it cannot be reached."""
+        self.follow()
+        self.load()
+
+    def follow(self) -> None:
+        """Read the pointer if main has a new commit. It is valid at once if its models are in memory, as after a rollback.
 
         Raises the store's error if it cannot be reached; the state then stays as it is.
         """
         commit = self._store.commit()
-        old = self.state
-        pointer, stable_release = (old.pointer, self._stable_release)
         if commit != self._commit:
-            pointer, stable_release = self._store.pointer()
-        stable_scorer, serving_release = self._load(pointer.stable), stable_release
-        if stable_scorer is None and pointer.stable:
-            stable_scorer, serving_release = old.stable.scorer, old.stable.release
-        candidate_scorer = self._load(pointer.candidate)
-        stable = old.stable.with_model(pointer.stable, stable_scorer, serving_release)
-        candidate = old.candidate.with_model(pointer.candidate, candidate_scorer, pointer.release)
-        self.state = RolloutState(pointer, stable, candidate)
-        self._commit, self._stable_release = commit, stable_release
+            self._wanted = self._store.pointer()
+            self._commit = commit
         self.followed_at = self._clock()
+        wanted = self._wanted
+        models = {sha256: self.state.loaded(sha256) for sha256 in (wanted[0].stable, wanted[0].candidate) if sha256}
+        if all(models.values()):
+            self._serve(wanted, models)
+
+    def load(self) -> None:
+        """Load the models of the pointer that are not in memory, which may take minutes, and serve them unless it moved meanwhile."""
+        wanted = self._wanted
+        self._serve(wanted, {sha256: self._load(sha256) for sha256 in (wanted[0].stable, wanted[0].candidate) if sha256})
+
+    def _serve(self, wanted: tuple[Pointer, str], models: Mapping[str, Scorer | None]) -> None:
+        with self._lock:
+            if wanted != self._wanted:
+                return
+            old, (pointer, release) = self.state, wanted
+            scorer = models.get(pointer.stable)
+            if scorer is None and pointer.stable:
+                scorer, release = old.stable.scorer, old.stable.release
+            stable = old.stable.with_model(pointer.stable, scorer, release)
+            candidate = old.candidate.with_model(pointer.candidate, models.get(pointer.candidate), pointer.release)
+            self.state = RolloutState(pointer, stable, candidate)
 
     @property
     def follow_age_seconds(self) -> float:
@@ -82,13 +104,13 @@ class Router:
     @property
     def knows_rollout(self) -> bool:
         """Whether the pointer was read, and its stable model is loaded, or cannot be built by this code."""
-        stable = self.state.pointer.stable
+        stable = self._wanted[0].stable
         return bool(self._commit) and (not stable or self.state.stable.scorer is not None or stable in self._incompatible)
 
     def _load(self, sha256: str) -> Scorer | None:
-        """Returns the model from memory or from the store; None if there is none, or if it failed less than RETRY_SECONDS ago."""
+        """Returns the model from memory or from the store; None if it failed less than RETRY_SECONDS ago."""
         loaded = self.state.loaded(sha256)
-        if loaded or not sha256 or self._clock() < self._retry_at.get(sha256, 0.0):
+        if loaded or self._clock() < self._retry_at.get(sha256, 0.0):
             return loaded
         try:
             scorer = Scorer(self._store.load_model(sha256))

@@ -10,6 +10,7 @@ import pytest
 from clickstream_contracts.model_artefact import ArtefactError, IncompatibleArtefact
 from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
+from ray_apps.recommender.artefacts import Artefact
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.sessions import Ints, Queries
 from ray_apps.serving import scorer as scorer_module
@@ -132,6 +133,7 @@ def test_impressions_and_clicks_count_for_the_variant_of_the_user(store: FakeRol
     store.current = replace(store.current, candidate=store.add(artefact("tag 2")), share=50)
     recommender.router.refresh()
     for user in USERS:
+        recommender.views.add(user, "p-3", 1)
         recommender.for_user(user, TOP)
     recommender.for_session(["p-3"], "", TOP)
     candidate_users = users_of(CANDIDATE, 50)
@@ -215,6 +217,34 @@ def test_a_candidate_that_misses_the_deadline_delays_nobody(
         model.released.set()
     metrics = recommender.router.metrics()
     assert (metrics[CANDIDATE]["errors"], metrics[STABLE]["errors"]) == (2, 0)
+
+
+def test_a_rollback_is_followed_while_a_candidate_is_being_loaded(
+    store: FakeRolloutStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, before, continued = recommender.router, store.current, threading.Event()
+    load_model, loading = store.load_model, threading.Event()
+
+    def load_slowly(sha256: str) -> Artefact:
+        loading.set()
+        assert continued.wait(30)
+        return load_model(sha256)
+
+    monkeypatch.setattr(store, "load_model", load_slowly)
+    candidate = store.add(artefact("other data"))
+    store.current = Pointer("r2", before.stable, candidate, 50)
+    router.follow()
+    assert router.state.pointer == before, "no user gets the candidate before it is loaded"
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(router.load)
+        assert loading.wait(30)
+        store.current = Pointer("r0", before.stable)
+        router.follow()
+        assert router.state.pointer == store.current
+        continued.set()
+        load.result()
+    assert router.state.pointer == store.current, "the candidate that was loaded late is not served"
+    assert router.metrics()[CANDIDATE]["model"] == ""
 
 
 def test_sessions_without_a_user_are_split_by_their_session_id(store: FakeRolloutStore, recommender: Recommender) -> None:
