@@ -84,9 +84,10 @@ PARAMS = {
     ),
     "full_audit": Param(
         "sunday",
+        type="string",
         enum=["always", *WEEKDAYS, "never"],
         title="Full audit",
-        description="When the audits read all days, not only changed ones.",
+        description="When the audits read all days, not only the changed ones.",
     ),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
 }

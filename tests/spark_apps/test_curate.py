@@ -217,27 +217,19 @@ def test_a_run_without_new_events_writes_nothing(three_runs: LocalLake) -> None:
 def test_a_correction_of_many_days_is_spread_over_several_runs(new_lake: Callable[[], LocalLake]) -> None:
     lake = new_lake()
     lake.insert("landing.products", *products())
-    lake.send(*(event(f"v{day}", "view_item", f"{day} 10:00", "s1", product_id="p1") for day in range(2, 6)))
-    lake.publish_unaudited(run="one", day="2026-01-05")
+    lake.send(*(event(f"v{day}", "view_item", f"{day} 10:00", "s1", product_id="p1") for day in (2, 3, 4)))
+    lake.publish_curated(run="one", day="2026-01-04")
     lake.insert("landing.products", correction())
-    runs = [lake.nightly("--version-days=3", run=run, day="2026-01-05") for run in ("two", "three")]
-    assert [receipt.facts["days"] for receipt in runs] == [["2026-01-03", "2026-01-04", "2026-01-05"], ["2026-01-02"]]
-    assert lake.rows("marts.product_daily", "category") == ["boots"] * 4
-    assert lake.recompute(run="four", day="2026-01-05").facts["days"] == []
-
-
-def test_days_that_wait_for_their_versions_pass_the_audit_and_other_days_do_not(new_lake: Callable[[], LocalLake]) -> None:
-    lake = new_lake()
-    lake.insert("landing.products", *products())
-    lake.send(*(event(f"v{day}", "view_item", f"{day} 10:00", "s1", product_id="p1") for day in (2, 3)))
-    lake.publish_unaudited(run="one", day="2026-01-03")
-    lake.insert("landing.products", correction())
-    lake.publish_unaudited("--version-days=1", run="two", day="2026-01-03")
-    assert lake.rows("curated.events", "event_id", "product_category") == [("v2", "shoes"), ("v3", "boots")]
+    first = lake.publish_unaudited("--version-days=2", run="two", day="2026-01-04")
+    assert first.facts["days"] == ["2026-01-03", "2026-01-04"]
+    assert lake.rows("curated.events", "event_id", "product_category") == [("v2", "shoes"), ("v3", "boots"), ("v4", "boots")]
     audit = audits.read_audit(audits.FOLDER / "event_versions_exist.sql")
     assert audits.run_audit(lake.lake, audit).rows == 0
-    waiting_days.record(lake.lake, [])
-    assert audits.run_audit(lake.lake, audit).rows == 1
+    assert audits.run_audit(lake.lake, audit, audits.template_values(at("4 00:00").date(), 0)).rows == 1, "without the days that wait"
+    second = lake.publish_curated("--version-days=2", run="three", day="2026-01-04")
+    assert second.facts["days"] == ["2026-01-02"]
+    assert lake.rows("curated.events", "product_category") == ["boots"] * 3
+    assert waiting_days.of_branch(lake.lake) == []
 
 
 def test_a_rebuild_changes_no_content(three_runs: LocalLake) -> None:
