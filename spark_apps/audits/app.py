@@ -110,9 +110,9 @@ def newest_run(lake: Lake, default: date) -> tuple[date, int]:
 
 
 def run_audit(lake: Lake, audit: Audit, values: Mapping[str, Any] | None = None) -> AuditResult:
-    """Run one audit on the run's branch. `values` are those of the audits' templates, None for a full audit."""
+    """Run one audit on the run's branch. `values` are those of the audits' templates, None to audit all days."""
     try:
-        rows = lake.sql(audit.path, **(values or full_values(lake, FIRST_DAY)))
+        rows = lake.sql(audit.path, **(values or template_values(*newest_run(lake, FIRST_DAY))))
         sample = rows.limit(SAMPLE_ROWS + 1).collect()
         count = len(sample) if len(sample) <= SAMPLE_ROWS else rows.count()
     except Exception as error:
