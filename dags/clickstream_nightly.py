@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronPartitionTimetable, Param, chain
 
 from clickstream.dag_defaults import RAW_ASSET, RELEASE_ASSET, SPARK_POOL, Tag, task_defaults
+from clickstream.day_ranges import WEEKDAYS
 from clickstream.operators.nessie import remember_head
 from clickstream.operators.next_days import NextDaysOperator
 from clickstream.operators.pin_main import PinMainSensor
@@ -13,6 +14,7 @@ from clickstream.runtime import ToolJob, runtime
 from clickstream.templates import (
     CHANGE_TIME_ZONE,
     DAY,
+    FULL_AUDIT,
     KEEP_BRANCH,
     LAST_DAY,
     MACROS,
@@ -33,7 +35,8 @@ DOCS = """
 Scheduled at 04:00 in the shop's time zone (`CLICKSTREAM_TIME_ZONE`) for the day before. It waits until the lake holds
 every Kafka record that was sent so far, pins main and writes to a branch of its own. **curated** and **marts** are recomputed for every day
 that has new events, late events included. The audits read the sealed branch; each audit is a query that must return no rows. If all pass,
-one merge publishes all tables at once, and the tag of the release triggers `clickstream_features`.
+one merge publishes all tables at once, and the tag of the release triggers `clickstream_features`. The audits read the days that the
+run has changed; in the run of a Sunday they read all days (*full audit*).
 
 | you want | do |
 |---|---|
@@ -79,6 +82,13 @@ PARAMS = {
     "change_time_zone": Param(
         False, type="boolean", title="Change time zone", description="Recompute all days in the new time zone of the setting."
     ),
+    "full_audit": Param(
+        "sunday",
+        type="string",
+        enum=["always", *WEEKDAYS, "never"],
+        title="Full audit",
+        description="When the audits read all days, not only the changed ones.",
+    ),
     "keep_branch_on_failure": Param(False, type="boolean", title="Keep the branch", description="Keep the branch of a failed run."),
 }
 
@@ -112,7 +122,9 @@ with DAG(
             spark_job("curate", "--end-offsets", end_offsets, REBUILD, REBUILD_FROM, CHANGE_TIME_ZONE), task_id="curate", **writes
         )
         marts = runtime.spark(spark_job("marts", f"--days={receipt_days('curate')}"), task_id="marts", **writes)
-        audit = runtime.spark(spark_job("audits", "--namespaces=raw,curated,marts", ref=SEALED_BRANCH), task_id="audit", **on_spark)
+        audit = runtime.spark(
+            spark_job("audits", "--namespaces=raw,curated,marts", FULL_AUDIT, ref=SEALED_BRANCH), task_id="audit", **on_spark
+        )
 
         publication = write_audit_publish(
             pin_main,

@@ -8,11 +8,18 @@ from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
 from clickstream_contracts.time_zones import time_zone
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
 
 def shop_day(moment: datetime, days_before: int = 0) -> str:
     """Returns the day of a moment in the shop's time zone, or one so many days before it."""
     local = moment.astimezone(time_zone(Settings.from_env().time_zone))
     return (local.date() - timedelta(days=days_before)).isoformat()
+
+
+def is_full_audit(params: Mapping[str, Any], day: str) -> bool:
+    """Returns whether a run of a day audits all days: always, never or on a day of the week, as the parameter `full_audit` says."""
+    return params["full_audit"] in ("always", WEEKDAYS[date.fromisoformat(day).weekday()])
 
 
 def run_day(params: Mapping[str, Any], last_day: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from clickstream.day_ranges import next_first_day, run_day, shop_day
+from clickstream.day_ranges import is_full_audit, next_first_day, run_day, shop_day
 from clickstream.runtime.base import RayJob, SparkJob, ToolJob
 from clickstream.task_names import run_branch
 from clickstream_contracts import names
@@ -36,6 +36,7 @@ MACROS = {
     "run_day": run_day,
     "shop_day": shop_day,
     "next_first_day": next_first_day,
+    "is_full_audit": is_full_audit,
     "event_extra": event_extra,
     "fraud_rules": rules,
 }
@@ -61,7 +62,8 @@ OF_RERUN = {
 BRANCH = jinja("run_branch(ti)")
 PARTITION = jinja(f"{PARTITION_EXPRESSION} or {DAY_BEFORE_RUN_EXPRESSION}")
 # The last day that the run recomputes; LAST_DAY is later if it is one of several runs over a range of days.
-DAY = jinja(f"run_day(params, {LAST_DAY_EXPRESSION})")
+DAY_EXPRESSION = f"run_day(params, {LAST_DAY_EXPRESSION})"
+DAY = jinja(DAY_EXPRESSION)
 LAST_DAY = jinja(LAST_DAY_EXPRESSION)
 NEXT_FIRST_DAY = jinja(f"next_first_day(params, {LAST_DAY_EXPRESSION})")
 TODAY = jinja(TODAY_EXPRESSION)
@@ -72,6 +74,7 @@ REBUILD_FROM = jinja("'--rebuild-from=' ~ names.checked_day(params.first_day) if
 CHANGE_TIME_ZONE = jinja("'--change-time-zone' if params.change_time_zone else ''")
 ACCEPT_UNMEASURED = jinja("'--accept-unmeasured' if params.accept_unmeasured else ''")
 ACCEPT_LESS_DATA = jinja("'--accept-less-data' if params.accept_less_data else ''")
+FULL_AUDIT = jinja(f"'--full' if is_full_audit(params, {DAY_EXPRESSION}) else ''")
 KEEP_BRANCH = jinja("'keep' if params.keep_branch_on_failure else ''")
 FEATURES_TAG = jinja("params.tag or event_extra(triggering_asset_events, 'tag')")
 MODEL = jinja(MODEL_EXPRESSION)

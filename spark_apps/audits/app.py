@@ -6,24 +6,36 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from clickstream_contracts import covisitation, currencies, names
 from clickstream_contracts.fraud_rules import rules
 from clickstream_contracts.receipt import Receipt
 from clickstream_contracts.schema import tables
-from spark_apps.common import shop_days
+from spark_apps.common import shop_days, waiting_days
 from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, error_summary, run_app
+from spark_apps.common.days import time_ranges
 from spark_apps.common.lake import Lake, open_lake
+from spark_apps.marts import app as marts
 
 APP = "audits"
 FOLDER = Path(__file__).parent
 SAMPLE_ROWS = 5
 RECENT_DAYS = 8
 USUAL_WEEKS = 4
+# Their partitions that differ from the published ones are audited; the other daily marts are written as a whole by each run.
+DAILY_TABLES = {
+    "curated.events": "event_day",
+    "curated.sessions": "session_day",
+    "curated.orders": "order_day",
+    "curated.order_lines": "line_day",
+    **dict.fromkeys(marts.DAILY, "day"),
+}
 # The newest day of a lake without any run: no table has rows of it.
 FIRST_DAY = date(1970, 1, 1)
 SEVERITIES = ("error", "warn")
@@ -98,7 +110,7 @@ def newest_run(lake: Lake, default: date) -> tuple[date, int]:
 
 
 def run_audit(lake: Lake, audit: Audit, values: Mapping[str, Any] | None = None) -> AuditResult:
-    """Run one audit on the run's branch. `values` are those of the audits' templates, None to read them from the ledger."""
+    """Run one audit on the run's branch. `values` are those of the audits' templates, None to audit all days."""
     try:
         rows = lake.sql(audit.path, **(values or template_values(*newest_run(lake, FIRST_DAY))))
         sample = rows.limit(SAMPLE_ROWS + 1).collect()
@@ -108,14 +120,47 @@ def run_audit(lake: Lake, audit: Audit, values: Mapping[str, Any] | None = None)
     return AuditResult(audit, count, tuple({key: str(value) for key, value in row.asDict().items()} for row in sample[:SAMPLE_ROWS]))
 
 
+def changed_days(lake: Lake) -> list[date]:
+    """Returns the days whose partitions have other files than the published ones, from Iceberg's metadata."""
+    frames = [
+        files.select("file_path", F.col("partition").getField(column).alias("day"), F.lit(side).alias("side"))
+        for table, column in DAILY_TABLES.items()
+        for files, side in zip(lake.files(table), (1, -1), strict=True)
+    ]
+    changed_files = reduce(DataFrame.unionAll, frames).groupBy("file_path", "day").agg(F.sum("side").alias("side")).where("side <> 0")
+    return sorted(row["day"] for row in changed_files.select("day").distinct().collect())
+
+
+def full_values(lake: Lake, default_day: date) -> dict[str, Any]:
+    """Returns the values of templates that audit all days."""
+    return template_values(*newest_run(lake, default_day)) | {"waiting_days": waiting_days.of_branch(lake)}
+
+
+def values_of_changes(lake: Lake, default_day: date) -> dict[str, Any]:
+    """Returns the values of templates that audit the days that the run has changed."""
+    days = changed_days(lake)
+    return full_values(lake, default_day) | {
+        "changed_days": days,
+        "changed_and_next_days": sorted({day + timedelta(days=n) for day in days for n in (0, 1)}),
+        "changed_ranges": time_ranges(days, lake.time_zone),
+        "days_of_changed_weeks": sorted({day - timedelta(days=day.weekday() - n) for day in days for n in range(7)}),
+    }
+
+
 def template_values(day: date, lowest_start: int) -> dict[str, Any]:
     """Returns the values of the audits' templates.
 
     day: the newest day of a run, `newest_day` in the templates. Audits that compare single rows read the days from
     `recent_since` on, those of usual numbers the `same_weekdays` of the weeks before.
     lowest_start: no record of the newest run has a lower Kafka offset. Iceberg skips the files of earlier runs with this constant.
+    The values None of the changed days are for an audit of all days.
     """
     return {
+        "changed_days": None,
+        "changed_and_next_days": None,
+        "changed_ranges": None,
+        "days_of_changed_weeks": None,
+        "waiting_days": [],
         "newest_day": day,
         "lowest_start": lowest_start,
         "recent_since": day - timedelta(days=RECENT_DAYS - 1),
@@ -131,7 +176,7 @@ def template_values(day: date, lowest_start: int) -> dict[str, Any]:
 def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Receipt:
     """Run the audits, four at a time. Raises AppFailed if one fails."""
     shop_days.require_same_zone(lake, args, APP)
-    values = template_values(*newest_run(lake, args.day))
+    values = full_values(lake, args.day) if args.full else values_of_changes(lake, args.day)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda audit: run_audit(lake, audit, values), select_audits(folder, args.namespaces)))
     failures = [result for result in results if result.failed]
@@ -140,6 +185,7 @@ def compute(lake: Lake, args: argparse.Namespace, folder: Path = FOLDER) -> Rece
         run=args.run,
         inputs={"ref": args.ref},
         facts={
+            "full": args.full,
             "audits": [_audit_fact(result) for result in results],
             "failures": [_failure_fact(result) for result in failures],
         },
@@ -170,6 +216,7 @@ def _failure_text(result: AuditResult) -> str:
 def arguments() -> ArgumentParser:
     """Returns the argument parser of this app."""
     parser = argument_parser(APP, __doc__ or "")
+    parser.add_argument("--full", action="store_true", help="audit all days, not only those that the run has changed")
     parser.add_argument("--namespaces", type=namespaces, default=[], help="run only the audits of their tables; separated by commas")
     return parser
 

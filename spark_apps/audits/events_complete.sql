@@ -23,5 +23,5 @@ UNION ALL
 -- Only days that the run has computed again can have lost an event.
 SELECT event_id, kafka_partition, kafka_offset, 'published, and no longer in curated.events'
 FROM {{ published('curated.events') }} AS p
-LEFT ANTI JOIN {{ table('curated.events') }} AS e USING (event_id)
-WHERE p.event_day IN (SELECT event_day FROM events)
+LEFT ANTI JOIN (SELECT event_id FROM {{ table('curated.events') }} WHERE {{ macros.on_days("event_day", changed_days) }}) AS e USING (event_id)
+WHERE {{ macros.on_days("p.event_day", changed_days) }}

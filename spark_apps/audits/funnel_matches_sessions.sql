@@ -12,10 +12,10 @@ WITH expected AS (
         count_if(purchases > 0) AS purchased,
         count_if(startswith(session_id, {{ unknown_session | literal }})) AS unknown
     FROM {{ table('curated.sessions') }} AS s
-    WHERE {{ macros.is_visit("s") }}
+    WHERE {{ macros.on_days("session_day", changed_days) }} AND {{ macros.is_visit("s") }}
     GROUP BY session_day
 ), mart AS (
-    SELECT *, count(*) OVER (PARTITION BY day) AS times FROM {{ table('marts.funnel_daily') }}
+    SELECT *, count(*) OVER (PARTITION BY day) AS times FROM {{ table('marts.funnel_daily') }} WHERE {{ macros.on_days("day", changed_days) }}
 )
 SELECT
     coalesce(m.day, e.day) AS day,

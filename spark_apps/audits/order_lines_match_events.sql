@@ -11,7 +11,7 @@ WITH payments AS (
         {{ macros.amount_of("e") }} AS amount,
         coalesce(e.quantity, 1) AS quantity
     FROM {{ table('curated.events') }} AS e
-    WHERE e.event_type IN ('purchase', 'refund')
+    WHERE {{ macros.on_days("e.event_day", changed_days) }} AND e.event_type IN ('purchase', 'refund')
 ), expected AS (
     SELECT p.*
     FROM payments AS p
@@ -19,7 +19,7 @@ WITH payments AS (
     -- Orders of earlier releases have no lines.
     WHERE o.order_id IS NULL OR o.currencies IS NOT NULL
 ), lines AS (
-    SELECT *, count(*) OVER (PARTITION BY event_id) AS times FROM {{ table('curated.order_lines') }}
+    SELECT *, count(*) OVER (PARTITION BY event_id) AS times FROM {{ table('curated.order_lines') }} WHERE {{ macros.on_days("line_day", changed_days) }}
 )
 SELECT
     coalesce(e.event_id, l.event_id) AS event_id,

@@ -15,6 +15,6 @@ FROM {{ table('curated.events') }} AS e
 JOIN newest_offsets AS o
     ON o.kafka_partition = e.kafka_partition AND e.kafka_offset >= o.start_offset AND e.kafka_offset < o.end_offset
 LEFT JOIN scores AS s ON s.event_id = e.event_id
-WHERE e.event_type IN ({{ scored_events | literal }})
+WHERE e.kafka_offset >= {{ lowest_start | literal }} AND e.event_type IN ({{ scored_events | literal }})
 GROUP BY e.event_id, e.event_type, e.event_time
 HAVING count(s.event_id) = 0 OR coalesce(sum(s.by_nightly_run), 0) > 1

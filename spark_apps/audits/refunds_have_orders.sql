@@ -1,6 +1,7 @@
 -- severity: warn
 -- meaning: a refund of an order without a purchase
 -- owner: shop
+{% import "macros.sql" as macros %}
 SELECT order_id, order_day, refunded
 FROM {{ table('curated.orders') }}
-WHERE lines = 0
+WHERE {{ macros.on_days("order_day", changed_days) }} AND lines = 0

@@ -1,6 +1,7 @@
 -- severity: error
 -- meaning: a day and currency whose refunds, refunded orders or amounts differ from the refund lines that count
 -- owner: marts
+{% import "macros.sql" as macros %}
 WITH lines AS (
     SELECT
         line_day AS day,
@@ -9,11 +10,11 @@ WITH lines AS (
         count(DISTINCT IF(counted, order_id, NULL)) AS orders,
         sum(IF(counted, coalesce(amount, 0), 0)) AS refunded
     FROM {{ table('curated.order_lines') }}
-    WHERE event_type = 'refund'
+    WHERE {{ macros.on_days("line_day", changed_days) }} AND event_type = 'refund'
     GROUP BY line_day, currency
     HAVING count_if(counted) > 0
 ), mart AS (
-    SELECT *, count(*) OVER (PARTITION BY day, currency) AS times FROM {{ table('marts.refunds_daily') }}
+    SELECT *, count(*) OVER (PARTITION BY day, currency) AS times FROM {{ table('marts.refunds_daily') }} WHERE {{ macros.on_days("day", changed_days) }}
 )
 SELECT
     coalesce(m.day, l.day) AS day,

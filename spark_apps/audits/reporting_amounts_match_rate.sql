@@ -2,12 +2,14 @@
 -- meaning: a day and currency whose reporting amounts are not its amounts x its rate, or whose rate is missing, 0 or, for the reporting currency, not 1
 -- owner: marts
 -- An amount of more than 18 digits is not converted: it is null in the mart.
+{% import "macros.sql" as macros %}
 WITH expected AS (
     SELECT
         *,
         try_cast(revenue AS DECIMAL(20, 2)) * reporting_rate AS exact_revenue,
         try_cast(refunded AS DECIMAL(20, 2)) * reporting_rate AS exact_refunded
     FROM {{ table('marts.revenue_daily') }}
+    WHERE {{ macros.on_days("day", changed_days) }}
 )
 SELECT day, currency, revenue, refunded, reporting_currency, reporting_rate, reporting_revenue, reporting_refunded, reporting_net_revenue
 FROM expected

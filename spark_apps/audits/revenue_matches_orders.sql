@@ -4,13 +4,14 @@
 {% import "macros.sql" as macros %}
 
 WITH mixed_orders AS (
-    SELECT order_id, order_day, currency FROM {{ table('curated.orders') }} WHERE currencies > 1
+    SELECT order_id, order_day, currency FROM {{ table('curated.orders') }} WHERE {{ macros.on_days("order_day", changed_days) }} AND currencies > 1
 ), amounts AS (
     SELECT
         o.order_day, o.currency, o.items, o.revenue, o.refunded,
         CAST(o.lines > 0 AS INT) AS orders,
         CASE WHEN o.lines > 0 THEN {{ macros.buyer("o", unknown_session) }} END AS buyer
     FROM {{ table('curated.orders') }} AS o
+    WHERE {{ macros.on_days("o.order_day", changed_days) }}
     UNION ALL
     SELECT
         o.order_day, l.currency, 0,
@@ -32,7 +33,7 @@ WITH mixed_orders AS (
     FROM amounts
     GROUP BY order_day, currency
 ), mart AS (
-    SELECT *, count(*) OVER (PARTITION BY day, currency) AS times FROM {{ table('marts.revenue_daily') }}
+    SELECT *, count(*) OVER (PARTITION BY day, currency) AS times FROM {{ table('marts.revenue_daily') }} WHERE {{ macros.on_days("day", changed_days) }}
 )
 SELECT
     coalesce(m.day, e.day) AS day,

@@ -11,6 +11,7 @@ WITH with_previous AS (
         max(struct(ended_at, started_at))
             OVER (PARTITION BY session_id ORDER BY started_at, session_key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS previous
     FROM {{ table('curated.sessions') }}
+    WHERE {{ macros.overlaps("started_at", "ended_at", changed_ranges, session_pause) }}
 )
 SELECT session_key, session_id, started_at, ended_at, previous.ended_at AS previous_end
 FROM with_previous

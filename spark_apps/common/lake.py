@@ -33,6 +33,12 @@ class Catalog(Protocol):
     def published(self, table: str) -> str:
         """Returns the name in Spark SQL of a table on main."""
 
+    def files(self, table: str) -> str:
+        """Returns the query of Iceberg's metadata of the table's data files on the run's branch."""
+
+    def published_files(self, table: str) -> str:
+        """Returns the query of Iceberg's metadata of the table's data files on main."""
+
     def file_io(self) -> dict[str, Any]:
         """Returns the arguments of the `pyarrow.fs.S3FileSystem` that holds the receipts."""
 
@@ -61,6 +67,12 @@ class NessieCatalog:
         # Nessie reads `table@branch` at that branch.
         namespace, name = table.split(".")
         return quoted(namespace, f"{name}@{names.MAIN}")
+
+    def files(self, table: str) -> str:
+        return f"SELECT * FROM {self.name(table)}.files"
+
+    def published_files(self, table: str) -> str:
+        return f"SELECT * FROM {self.published(table)}.files"
 
     def file_io(self) -> dict[str, Any]:
         return lake_clients.pyarrow(self.settings)
@@ -134,6 +146,10 @@ class Lake:
     def table(self, table: str) -> DataFrame:
         """Returns a table of the run's branch."""
         return self.spark.table(self.catalog.name(table))
+
+    def files(self, table: str) -> tuple[DataFrame, DataFrame]:
+        """Returns Iceberg's metadata of a table's data files: of the run's branch and of main."""
+        return self.spark.sql(self.catalog.files(table)), self.spark.sql(self.catalog.published_files(table))
 
     def row_counts(self, table_ids: Iterable[str]) -> dict[str, int]:
         """Returns the number of rows of each table; Iceberg reads them from its metadata."""

@@ -35,6 +35,28 @@ CASE
 END
 {%- endmacro %}
 
+{# The days on which an order can have events: rows of earlier releases know only the first and the last one. #}
+{% macro days_of_order(orders) -%}
+coalesce({{ orders }}.line_days, sequence({{ orders }}.order_day, CAST({{ orders }}.last_at AS DATE)))
+{%- endmacro %}
+
+{# Whether a day is one of `days`; without a list (none) each day is. #}
+{% macro on_days(column, days) -%}
+{% if days is none %}true{% elif days %}{{ column }} IN ({{ days | literal }}){% else %}false{% endif %}
+{%- endmacro %}
+
+{# Whether the time from `first` to `last` overlaps one of the ranges; without a list (none) it does. With these constants Iceberg skips files. #}
+{% macro overlaps(first, last, ranges, pause="INTERVAL '0' MINUTE") -%}
+{% if ranges is none %}true{% elif not ranges %}false{% else %}({% for since, until in ranges %}
+{{ first }} < {{ until | literal }} + {{ pause }} AND {{ last }} >= {{ since | literal }} - {{ pause }}{{ "" if loop.last else " OR " }}{% endfor %}
+){% endif %}
+{%- endmacro %}
+
+{# The versions of a dimension that are valid at a time of the ranges. #}
+{% macro versions_of(dimension, ranges) -%}
+SELECT * FROM {{ dimension }} AS v WHERE {{ overlaps("v.valid_from", "coalesce(v.valid_to, TIMESTAMP'9999-12-31 00:00:00')", ranges) }}
+{%- endmacro %}
+
 {# The offset range of the newest run in each partition. `table` is the function of the template. #}
 {% macro newest_offsets(table) -%}
 SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset

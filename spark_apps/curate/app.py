@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from clickstream_contracts import names
 from clickstream_contracts.receipt import Receipt
-from spark_apps.common import shop_days
+from spark_apps.common import shop_days, waiting_days
 from spark_apps.common.cli import AppFailed, ArgumentParser, LakeOpener, argument_parser, day, run_app
 from spark_apps.common.lake import Lake, open_lake
 from spark_apps.curate.device_users import device_users
@@ -38,6 +38,13 @@ def end_offsets(text: str) -> dict[int, int]:
     if not offsets or min(*offsets, *offsets.values()) < 0:
         raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object of end offsets by Kafka partition: use {{"0": 1200, "1": 1180}}')
     return offsets
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def check_freshness(lake: Lake, args: argparse.Namespace) -> None:
@@ -66,7 +73,9 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     rezoned_days = days_of_changed_zone(lake, args)
     if not (offsets.has_records or rebuilt_days or rezoned_days):
         check_freshness(lake, args)
-    outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
+    all_outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
+    # The newest first; the others wait for later runs.
+    outdated_days = all_outdated_days[-args.version_days :]
     if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days):
         return {}, {}
     if offsets.first_run or rezoned_days:
@@ -74,14 +83,15 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     ledger.register_offset_ranges(lake, offsets)
     events.register_new_clicks(lake, offsets.lowest_start)
     events.register_arrived_clicks(lake, offsets.lowest_start, rebuilt_days)
-    affected_days = {*rebuilt_days, *rezoned_days, *(events.new_click_days(lake) if offsets.has_records else [])}
+    new_days = events.new_click_days(lake) if offsets.has_records else []
+    affected_days = {*rebuilt_days, *rezoned_days, *new_days}
     days_by_table: DaysByTable = {}
     if affected_days or outdated_days:
         days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
-    if not offsets.has_records:
-        return days_by_table, {}
+        waiting_days.record(lake, sorted({*all_outdated_days} - {*days_by_table[events.TABLE]}))
     # The ledger is written last: an attempt that fails before has accounted for nothing.
-    return days_by_table, ledger.write_ledger(lake, offsets, args.run, args.day)
+    run = ledger.RunDays(args.run, args.day, new_days)
+    return days_by_table, ledger.write_ledger(lake, offsets, run, days_by_table.get(events.TABLE, []))
 
 
 def days_of_changed_zone(lake: Lake, args: argparse.Namespace) -> list[date]:
@@ -145,6 +155,12 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--end-offsets", required=True, type=end_offsets, help='JSON of end offsets by Kafka partition, like {"0": 1200}')
     parser.add_argument("--rebuild", action="store_true", help="recompute the run's day even without new clicks for it")
     parser.add_argument("--rebuild-from", type=day, help="recompute all days from this one to the run's day, YYYY-MM-DD")
+    parser.add_argument(
+        "--version-days",
+        type=positive,
+        default=waiting_days.DAYS_PER_RUN,
+        help="recompute at most this many days that have only outdated versions of users or products; the others wait for later runs",
+    )
     parser.add_argument("--change-time-zone", action="store_true", help="if the time zone of the setting is new, recompute all days in it")
     return parser
 

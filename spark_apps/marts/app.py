@@ -45,6 +45,13 @@ def complete_days(lake: Lake, day_of_run: date) -> CompleteDays:
     return CompleteDays(until, [since + timedelta(days=n) for n in range(1, (until - since).days + 1)])
 
 
+def refund_days(lake: Lake, mart_days: list[date]) -> list[date]:
+    """Returns the days of marts.refunds_daily to compute: all days if none is published, because the table is new in this release."""
+    if lake.column(SQL / "published_refund_day.sql"):
+        return mart_days
+    return sorted({*mart_days, *lake.column(SQL / "all_refund_days.sql")})
+
+
 def write_mart(lake: Lake, table: str, chosen_days: list[date], complete_until: date) -> DataFrame:
     """Write a mart: a daily one for the days, another one as a whole. Returns the rows written."""
     path = SQL / f"{table.split('.')[1]}.sql"
@@ -77,8 +84,7 @@ def compute(lake: Lake, args: argparse.Namespace) -> Receipt:
         written[late_scores.TABLE] = write_days(lake, late_scores.TABLE, late_scores.late_scores(lake, args.days), args.days)
     if mart_days:
         lake.view(SQL / "purchases.sql", days=mart_days).cache()
-        refund_days = sorted({*mart_days, *lake.column(SQL / "unpublished_refund_days.sql")})
-        days_by_mart = dict.fromkeys((*DAILY, *WHOLE), mart_days) | {REFUNDS: refund_days}
+        days_by_mart = dict.fromkeys((*DAILY, *WHOLE), mart_days) | {REFUNDS: refund_days(lake, mart_days)}
         with ThreadPoolExecutor(4) as pool:
             futures = {
                 table: pool.submit(write_mart, lake, table, chosen_days, complete.until) for table, chosen_days in days_by_mart.items()

@@ -6,8 +6,8 @@
 WITH chosen_orders AS (
     SELECT * FROM {{ table('curated.orders') }} WHERE order_day IN ({{ days | literal }})
 ), days_of_mixed_orders AS (
-    SELECT order_id, order_day, currency, explode(sequence(order_day, CAST(last_at AS DATE))) AS line_day
-    FROM chosen_orders
+    SELECT order_id, order_day, currency, explode({{ macros.days_of_order("o") }}) AS line_day
+    FROM chosen_orders AS o
     WHERE currencies > 1
 ), amounts AS (
     SELECT
@@ -32,7 +32,7 @@ WITH chosen_orders AS (
         0
     FROM {{ table('curated.order_lines') }} AS l
     JOIN days_of_mixed_orders AS o ON o.line_day = l.line_day AND o.order_id = l.order_id
-    WHERE l.counted AND l.currency <> o.currency
+    WHERE l.line_day >= {{ days | min | literal }} AND l.counted AND l.currency <> o.currency
 ), daily AS (
     SELECT
         order_day AS day,

@@ -50,6 +50,22 @@ def test_the_audits_read_exactly_the_sealed_commit(bag: Any) -> None:
     assert rendering.arguments(render(bag, "audit"))[:2] == ["--ref", f"{BRANCH}@bb22"]
 
 
+@pytest.mark.parametrize(
+    ("day", "full_audit", "is_full"),
+    [
+        ("2026-01-04", "sunday", True),
+        ("2026-01-03", "sunday", False),
+        ("2026-01-03", "saturday", True),
+        ("2026-01-03", "always", True),
+        ("2026-01-04", "never", False),
+    ],
+)
+def test_the_audits_read_all_days_once_a_week(bag: Any, day: str, full_audit: str, is_full: bool) -> None:
+    task = render(bag, "audit", partition_key=day, full_audit=full_audit)
+    task.add_arguments([])
+    assert ("--full" in rendering.arguments(task)) == is_full
+
+
 def test_both_runtimes_pass_the_same_arguments(bags: dict[str, Any]) -> None:
     for task_id in ("dimensions", "curate", "marts", "audit"):
         local = render(bags["local"], task_id)

@@ -58,6 +58,12 @@ class FileCatalog:
     def published(self, table: str) -> str:
         return f"{self.name(table)}.tag_published"
 
+    def files(self, table: str) -> str:
+        return f"SELECT * FROM {self.name(table)}.files"
+
+    def published_files(self, table: str) -> str:
+        return f"{self.files(table)} VERSION AS OF 'published'"
+
     def file_io(self) -> dict[str, str]:
         return {}
 

@@ -27,6 +27,12 @@ class PlantedCatalog:
     def file_io(self) -> dict[str, str]:
         return self.base.file_io()
 
+    def files(self, table: str) -> str:
+        return self.base.files(table)
+
+    def published_files(self, table: str) -> str:
+        return self.base.published_files(table)
+
     def name(self, table: str) -> str:
         return self.view if table == self.table else self.base.name(table)
 

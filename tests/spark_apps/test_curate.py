@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from spark_apps.audits import app as audits
+from spark_apps.common import waiting_days
 from spark_apps.curate import app as curate
 from spark_apps.marts import app as marts
 from tests.spark_apps.local_lake import LocalLake, at
@@ -107,7 +109,8 @@ def test_of_duplicates_the_first_arrival_is_kept(three_runs: LocalLake) -> None:
 def test_the_ledger_accounts_for_every_record(three_runs: LocalLake) -> None:
     columns = ("run", "kafka_partition", "start_offset", "end_offset", "accepted", "duplicates", "quarantined", "late")
     assert three_runs.rows("curated.ingest_ledger", *columns) == [
-        ("one", 0, 0, 13, 10, 1, 2, 0),
+        # One event of it has become a duplicate of an earlier arrival, which run three has read.
+        ("one", 0, 0, 13, 9, 2, 2, 0),
         ("three", 1, 0, 2, 2, 0, 0, 2),
         ("two", 0, 13, 16, 2, 1, 0, 1),
     ]
@@ -209,6 +212,24 @@ def test_a_run_without_new_events_writes_nothing(three_runs: LocalLake) -> None:
     receipt = three_runs.recompute(run="no_news", day="2026-01-05")
     assert receipt.facts["days"] == []
     assert three_runs.commits() == before
+
+
+def test_a_correction_of_many_days_is_spread_over_several_runs(new_lake: Callable[[], LocalLake]) -> None:
+    lake = new_lake()
+    lake.insert("landing.products", *products())
+    lake.send(*(event(f"v{day}", "view_item", f"{day} 10:00", "s1", product_id="p1") for day in (2, 3, 4)))
+    lake.publish_unaudited(run="one", day="2026-01-04")
+    lake.insert("landing.products", correction())
+    first = lake.publish_unaudited("--version-days=2", run="two", day="2026-01-04")
+    assert first.facts["days"] == ["2026-01-03", "2026-01-04"]
+    assert lake.rows("curated.events", "event_id", "product_category") == [("v2", "shoes"), ("v3", "boots"), ("v4", "boots")]
+    audit = audits.read_audit(audits.FOLDER / "event_versions_exist.sql")
+    assert audits.run_audit(lake.lake, audit, audits.full_values(lake.lake, at("4 00:00").date())).rows == 0
+    assert audits.run_audit(lake.lake, audit).rows == 1, "if no day waited"
+    second = lake.publish_curated("--version-days=2", run="three", day="2026-01-04")
+    assert second.facts["days"] == ["2026-01-02"]
+    assert lake.rows("curated.events", "product_category") == ["boots"] * 3
+    assert waiting_days.of_branch(lake.lake) == []
 
 
 def test_a_rebuild_changes_no_content(three_runs: LocalLake) -> None:

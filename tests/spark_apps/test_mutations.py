@@ -59,7 +59,7 @@ def correct(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> AuditedLake
     lake.recompute(day="2026-01-09")
     _, receipt = lake.run(audits, "--namespaces=raw,curated,marts", day="2026-01-09")
     rows = {fact["name"]: fact["rows"] for fact in receipt.facts["audits"]}
-    return AuditedLake(lake.lake, rows, audits.template_values(*audits.newest_run(lake.lake, date(2026, 1, 9))))
+    return AuditedLake(lake.lake, rows, audits.values_of_changes(lake.lake, date(2026, 1, 9)))
 
 
 def swapped(column: str, left: str, right: str) -> Change:
@@ -117,6 +117,13 @@ MUTATIONS: dict[str, tuple[str, Change, str]] = {
         "marts.product_daily",
         set_columns(revenue="CAST(2 * revenue AS DECIMAL(18, 2))"),
         "product_revenue_matches_lines",
+    ),
+    "a product has another number of viewers": ("marts.product_daily", set_columns(viewers="views"), "products_match_events"),
+    "a product is of another category": ("marts.product_daily", set_columns(category="'toys'"), "products_match_events"),
+    "an earlier run keeps an event that it has lost": (
+        "curated.ingest_ledger",
+        set_columns(accepted="accepted + 1", duplicates="duplicates - 1"),
+        "ledger_matches_events",
     ),
     "all revenue is of one product": ("marts.product_revenue_daily", of_one_product, "product_revenue_matches_lines"),
     "active users are wrong": ("marts.retention_weekly", set_columns(active="active - 1"), "retention_bounded"),

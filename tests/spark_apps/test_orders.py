@@ -231,7 +231,17 @@ def as_earlier_release(lake: LocalLake) -> None:
     for table in ("curated.order_lines", "marts.product_revenue_daily"):
         lake.lake.replace(table, lake.table(table).where("false"))
     of_o1 = "IF(order_id = 'o1', 2, 1)"
-    rewrite(lake, "curated.orders", lines=of_o1, items=of_o1, revenue="49.90 * lines", currencies="NULL", repeats="NULL", device_id="NULL")
+    rewrite(
+        lake,
+        "curated.orders",
+        lines=of_o1,
+        items=of_o1,
+        revenue="49.90 * lines",
+        currencies="NULL",
+        repeats="NULL",
+        device_id="NULL",
+        line_days="NULL",
+    )
     rewrite(
         lake,
         "curated.sessions",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from spark_apps.audits import app as audits
+from spark_apps.common.days import time_ranges
 from spark_apps.common.session import TIME_ZONE
 from spark_apps.curate import app as curate
-from spark_apps.curate.days import time_ranges
 from spark_apps.features import app as features
 from tests.spark_apps.local_lake import LocalLake
 

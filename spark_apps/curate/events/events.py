@@ -6,8 +6,9 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from clickstream_contracts.schema import tables
+from spark_apps.common import waiting_days
+from spark_apps.common.days import time_ranges
 from spark_apps.common.lake import Lake
-from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.events"
@@ -47,11 +48,13 @@ def all_days(lake: Lake) -> list[date]:
 
 
 def outdated_version_days(lake: Lake) -> list[date]:
-    """Returns the published days with an event whose user or product version has changed since."""
+    """Returns the published days with an event whose user or product version has changed since, or before and no run has done yet."""
+    waiting = waiting_days.published(lake)
     first_changed_day = lake.column(SQL / "first_changed_version_day.sql")
     if not first_changed_day:
-        return []
-    return lake.column(SQL / "outdated_version_days.sql", since=first_changed_day[0])
+        return waiting
+    [(since_time, _)] = time_ranges(first_changed_day, lake.time_zone)
+    return sorted({*waiting, *lake.column(SQL / "outdated_version_days.sql", since=first_changed_day[0], since_time=since_time)})
 
 
 def quiet_day(lake: Lake, day: date) -> dict[str, str]:
@@ -71,5 +74,6 @@ def write_events(lake: Lake, days: list[date]) -> list[date]:
     if superseded_days:
         days = sorted({*days, *superseded_days})
         lake.view(SQL / "published_duplicates.sql", days=days)
-    lake.replace(TABLE, lake.sql(SQL / "events.sql", days=days, click_columns=click_columns()), F.col("event_day").isin(days))
+    rows = lake.sql(SQL / "events.sql", days=days, ranges=time_ranges(days, lake.time_zone), click_columns=click_columns())
+    lake.replace(TABLE, rows, F.col("event_day").isin(days))
     return superseded_days

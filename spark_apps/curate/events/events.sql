@@ -12,6 +12,10 @@ WITH arrivals AS (
     SELECT {{ click_columns | join(", ") }}, 0
     FROM arrived_clicks
     WHERE CAST(event_time AS DATE) IN ({{ days | literal }})
+), users AS (
+    {{ macros.versions_of(table('curated.users'), ranges) }}
+), products AS (
+    {{ macros.versions_of(table('curated.products'), ranges) }}
 ), clicks AS (
     SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset, copy) AS arrival_number
     FROM arrivals
@@ -30,8 +34,8 @@ SELECT
     CAST({{ formulas.amount("c.price", "c.quantity") }} AS DECIMAL(18, 2)) AS amount
 FROM clicks AS c
 LEFT ANTI JOIN published_duplicates AS d ON d.event_id = c.event_id
-LEFT JOIN {{ table('curated.users') }} AS u
+LEFT JOIN users AS u
     ON u.user_id = c.user_id AND c.event_time >= u.valid_from AND (u.valid_to IS NULL OR c.event_time < u.valid_to)
-LEFT JOIN {{ table('curated.products') }} AS p
+LEFT JOIN products AS p
     ON p.product_id = c.product_id AND c.event_time >= p.valid_from AND (p.valid_to IS NULL OR c.event_time < p.valid_to)
 WHERE c.arrival_number = 1

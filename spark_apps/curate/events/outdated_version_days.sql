@@ -1,10 +1,15 @@
 -- grain: one row per day
 -- The days with a published event whose user or product version is not the one valid at its time in the current dimensions.
+WITH users AS (
+    SELECT * FROM {{ table('curated.users') }} WHERE coalesce(valid_to > {{ since_time | literal }}, true)
+), products AS (
+    SELECT * FROM {{ table('curated.products') }} WHERE coalesce(valid_to > {{ since_time | literal }}, true)
+)
 SELECT DISTINCT e.event_day
 FROM {{ published('curated.events') }} AS e
-LEFT JOIN {{ table('curated.users') }} AS u
+LEFT JOIN users AS u
     ON u.user_id = e.user_id AND e.event_time >= u.valid_from AND (u.valid_to IS NULL OR e.event_time < u.valid_to)
-LEFT JOIN {{ table('curated.products') }} AS p
+LEFT JOIN products AS p
     ON p.product_id = e.product_id AND e.event_time >= p.valid_from AND (p.valid_to IS NULL OR e.event_time < p.valid_to)
 WHERE e.event_day >= {{ since | literal }}
     AND NOT (

@@ -1,17 +1,22 @@
 -- grain: one row per run and Kafka partition
 -- The published ledger and the rows of this run: each offset of its ranges holds an accepted event, a duplicate, a record in
--- quarantine or no record. An accepted event is late if its day was published before.
+-- quarantine or no record. An accepted event is late if its day was published before. Where a record of an earlier run is no
+-- longer the first arrival of its event_id, it has become a duplicate: `accepted` of that run is corrected.
+{% import "macros.sql" as macros %}
 WITH published_days AS (
     SELECT DISTINCT event_day
     FROM {{ published('curated.events') }}
-    WHERE event_day <= (SELECT max(day) FROM {{ published('curated.ingest_ledger') }})
-        AND event_day IN (SELECT DISTINCT event_day FROM new_clicks)
+    WHERE {{ macros.on_days("event_day", new_days) }}
+        AND event_day <= (SELECT max(day) FROM {{ published('curated.ingest_ledger') }})
+), changes AS (
+    SELECT kafka_partition, start_offset, sum(accepted) AS accepted FROM changed_acceptance GROUP BY kafka_partition, start_offset
 ), accepted AS (
     SELECT e.kafka_partition, count(*) AS accepted, count(d.event_day) AS late
     FROM {{ table('curated.events') }} AS e
     LEFT SEMI JOIN new_clicks AS n
         ON n.event_day = e.event_day AND n.kafka_partition = e.kafka_partition AND n.kafka_offset = e.kafka_offset
     LEFT JOIN published_days AS d ON d.event_day = e.event_day
+    WHERE {{ macros.on_days("e.event_day", new_days) }}
     GROUP BY e.kafka_partition
 ), clicks AS (
     -- The stream may write a record twice: its offset counts once.
@@ -69,8 +74,20 @@ WITH published_days AS (
     LEFT JOIN gaps AS g ON g.kafka_partition = r.kafka_partition
     WHERE r.end_offset > r.start_offset
 )
-SELECT run, kafka_partition, day, start_offset, end_offset, accepted, duplicates, quarantined, late, gaps, repeated
-FROM {{ published('curated.ingest_ledger') }}
+SELECT
+    p.run,
+    p.kafka_partition,
+    p.day,
+    p.start_offset,
+    p.end_offset,
+    p.accepted + coalesce(c.accepted, 0) AS accepted,
+    p.duplicates - coalesce(c.accepted, 0) AS duplicates,
+    p.quarantined,
+    p.late,
+    p.gaps,
+    p.repeated
+FROM {{ published('curated.ingest_ledger') }} AS p
+LEFT JOIN changes AS c ON c.kafka_partition = p.kafka_partition AND c.start_offset = p.start_offset
 UNION ALL
 SELECT
     {{ run | literal }} AS run,

@@ -35,6 +35,15 @@ class OffsetRanges:
         return min(starts or [start for _, start, _ in self.ranges])
 
 
+@dataclass(frozen=True)
+class RunDays:
+    """A run: its name, the day that it was started for, and the event days of its new clicks."""
+
+    name: str
+    day: date
+    new_days: list[date]
+
+
 def unpublished_offsets(lake: Lake, end_offsets: dict[int, int]) -> OffsetRanges:
     """Returns the offsets of each partition from the end of the published runs to `end_offsets`.
 
@@ -53,10 +62,18 @@ def register_offset_ranges(lake: Lake, offsets: OffsetRanges) -> None:
     lake.view(SQL / "offset_ranges.sql", ranges=offsets.ranges)
 
 
-def write_ledger(lake: Lake, offsets: OffsetRanges, run: str, day: date) -> dict[str, int]:
-    """Add the run's rows to the published ledger; returns the sums of their counts."""
-    rows = lake.sql(SQL / "ingest_ledger.sql", run=run, day=day, lowest_start=offsets.lowest_start).cache()
+def write_ledger(lake: Lake, offsets: OffsetRanges, run: RunDays, written_days: list[date]) -> dict[str, int]:
+    """Add the run's rows to the published ledger, and correct the rows of earlier runs; returns the sums of the run's counts.
+
+    written_days: all days whose events the run has computed.
+    """
+    changes = lake.view(SQL / "changed_acceptance.sql", days=written_days)
+    if not offsets.has_records and changes.cache().isEmpty():
+        return {}
+    rows = lake.sql(SQL / "ingest_ledger.sql", run=run.name, day=run.day, new_days=run.new_days, lowest_start=offsets.lowest_start).cache()
     lake.replace(TABLE, rows)
+    if not offsets.has_records:
+        return {}
     rows_of_run = [(F.col("kafka_partition") == partition) & (F.col("start_offset") >= start) for partition, start, _ in offsets.ranges]
     sums = [F.coalesce(F.sum(count), F.lit(0)).alias(count) for count in COUNTS]
     [totals] = rows.where(reduce(lambda left, right: left | right, rows_of_run)).agg(*sums).collect()

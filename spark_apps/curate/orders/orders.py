@@ -7,7 +7,6 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from spark_apps.common.lake import Lake
-from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.orders"
@@ -26,7 +25,7 @@ class OrderDays:
 def write_orders(lake: Lake, days: list[date]) -> OrderDays:
     """Recompute the orders with events on the days, and their lines."""
     lake.view(SQL / "order_ids_of_days.sql", days=days)
-    lake.view(SQL / "affected_orders.sql", ranges=time_ranges(days, lake.time_zone)).cache()
+    lake.view(SQL / "affected_orders.sql", days=days).cache()
     read_days = sorted({*days, *lake.column(SQL / "affected_order_days.sql")})
     lake.view(SQL / "order_lines.sql", days=days, read_days=read_days).cache()
     lake.view(SQL / "orders.sql").cache()

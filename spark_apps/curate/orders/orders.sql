@@ -23,6 +23,7 @@ SELECT
     CAST(coalesce(sum(CASE WHEN counted AND NOT is_purchase AND currency = order_currency THEN amount END), 0) AS DECIMAL(38, 2)) AS refunded,
     min_by(device_id, CASE WHEN device_id IS NOT NULL THEN time_order END) AS device_id,
     count(DISTINCT CASE WHEN counted THEN currency END) AS currencies,
-    count_if(NOT counted) AS repeats
+    count_if(NOT counted) AS repeats,
+    array_sort(collect_set(line_day)) AS line_days
 FROM lines
 GROUP BY order_id, order_currency

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
+from spark_apps.common.days import time_ranges
 from spark_apps.common.lake import Lake
-from spark_apps.curate.days import time_ranges
 
 SQL = Path(__file__).parent
 TABLE = "curated.sessions"
@@ -14,8 +14,7 @@ TABLE = "curated.sessions"
 
 def write_sessions(lake: Lake, days: list[date]) -> list[date]:
     """Recompute the sessions with events on the days; returns the days of the sessions that changed."""
-    ranges = time_ranges(days, lake.time_zone)
-    lake.view(SQL / "affected_sessions.sql", ranges=ranges, since=ranges[0][0]).cache()
+    lake.view(SQL / "affected_sessions.sql", ranges=time_ranges(days, lake.time_zone)).cache()
     affected_days = lake.column(SQL / "affected_session_days.sql")
     lake.view(SQL / "sessions.sql", days=days, read_days=sorted({*days, *affected_days})).cache()
     changed_days = lake.column(SQL / "changed_session_days.sql")
