@@ -40,4 +40,5 @@ UNION ALL
 SELECT run, kafka_partition, end_offset - start_offset, accepted + duplicates, quarantined, gaps, NULL, NULL
 FROM {{ table('curated.ingest_ledger') }}
 -- `duplicates` is what is left of the clicks, so a negative count is an event that was counted without a click.
-WHERE end_offset - start_offset <> accepted + duplicates + quarantined + coalesce(gaps, 0) OR duplicates < 0 OR gaps < 0
+WHERE end_offset - start_offset <> accepted + duplicates + quarantined + coalesce(gaps, 0) + coalesce(erased, 0)
+    OR duplicates < 0 OR gaps < 0

@@ -67,17 +67,20 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     if not (offsets.has_records or rebuilt_days or rezoned_days):
         check_freshness(lake, args)
     outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
-    if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days):
+    erased_days = events.erased_days(lake)
+    if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days or erased_days):
         return {}, {}
     if offsets.first_run or rezoned_days:
         shop_days.record_zone(lake)
     ledger.register_offset_ranges(lake, offsets)
     events.register_new_clicks(lake, offsets.lowest_start)
     events.register_arrived_clicks(lake, offsets.lowest_start, rebuilt_days)
-    affected_days = {*rebuilt_days, *rezoned_days, *(events.new_click_days(lake) if offsets.has_records else [])}
+    affected_days = {*rebuilt_days, *rezoned_days, *erased_days, *(events.new_click_days(lake) if offsets.has_records else [])}
     days_by_table: DaysByTable = {}
     if affected_days or outdated_days:
         days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
+    if erased_days:
+        events.clear_erased_days(lake)
     if not offsets.has_records:
         return days_by_table, {}
     # The ledger is written last: an attempt that fails before has accounted for nothing.

@@ -24,7 +24,7 @@ class LakeState:
 
     `clicks` has the columns event_id, kafka_partition, kafka_offset; `quarantine` has kafka_partition, kafka_offset, reason, digest.
     `curated` has event_id; `published` holds the end offset of the last nightly run by partition. Both are None if not compared.
-    `gaps` holds the recorded offsets without a record by partition.
+    `gaps` holds the recorded offsets without a record by partition, `erased` those of them whose record was erased with its user.
     """
 
     clicks: pa.Table
@@ -33,6 +33,7 @@ class LakeState:
     curated: pa.Table | None = None
     published: dict[int, int] | None = None
     gaps: dict[int, list[Range]] = field(default_factory=dict)
+    erased: dict[int, list[Range]] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +62,7 @@ def check(entries: pa.Table, lake: LakeState, whole_topic: bool) -> Result:
     result = Result(_counts(entries, lake))
     _check_rows_are_unique(lake, result)
     _check_row_counts(lake, result)
-    acked = entries.filter(pc.greater_equal(entries["offset"], 0))
+    acked = _not_erased(entries.filter(pc.greater_equal(entries["offset"], 0)), lake.erased)
     _check_no_loss(acked, lake, result)
     _check_tables(acked, lake, result)
     if whole_topic:
@@ -69,6 +70,16 @@ def check(entries: pa.Table, lake: LakeState, whole_topic: bool) -> Result:
     if lake.curated is not None:
         _check_curated(acked, lake, lake.curated, result)
     return result
+
+
+def _not_erased(acked: pa.Table, erased: dict[int, list[Range]]) -> pa.Table:
+    """Returns the entries without those of erased records, which the lake must not have."""
+    partitions, offsets = acked["partition"].to_numpy(), acked["offset"].to_numpy()
+    kept = np.ones(len(acked), bool)
+    for partition, ranges in erased.items():
+        for first, end in ranges:
+            kept &= ~((partitions == partition) & (offsets >= first) & (offsets < end))
+    return acked.filter(pa.array(kept))
 
 
 def offset_keys(table: pa.Table, prefix: str = "kafka_") -> Ints:

@@ -25,7 +25,9 @@ def read(settings: Settings, with_curated: bool) -> LakeState:
     quarantine = _columns(main, QUARANTINE, "kafka_partition", "kafka_offset", "reason", "payload")
     digests = pa.array([digest(payload.as_py()) for payload in quarantine["payload"]], pa.binary())
     quarantine = quarantine.drop_columns(["payload"]).append_column("digest", digests)
-    state = LakeState(clicks, quarantine, ends, gaps=offset_gaps.recorded(main, dict.fromkeys(ends, 0)))
+    starts = dict.fromkeys(ends, 0)
+    gaps, erased = (offset_gaps.recorded(main, starts, reason) for reason in ("", offset_gaps.ERASED))
+    state = LakeState(clicks, quarantine, ends, gaps=gaps, erased=erased)
     if not with_curated:
         return state
     return replace(state, curated=_columns(main, EVENTS, "event_id"), published=published_end_offsets(main))

@@ -11,13 +11,16 @@ from tools.ledger.kafka_gaps import Gap
 from tools.ledger.offset_ranges import Range, union
 
 TABLE = "landing.offset_gaps"
+# Reason of offsets whose records were erased with their user.
+ERASED = "erased"
 
 
-def recorded(catalog: RestCatalog, starts: Mapping[int, int]) -> dict[int, list[Range]]:
-    """Returns the recorded gaps that end above the start offset of their partition."""
+def recorded(catalog: RestCatalog, starts: Mapping[int, int], reason: str = "") -> dict[int, list[Range]]:
+    """Returns the recorded gaps that end above the start offset of their partition; with a `reason` only those."""
     table = catalog.load_table(TABLE)
+    of_reason = f" and reason = '{reason}'" if reason else ""
     rows = table.scan(
-        row_filter=f"end_offset > {min(starts.values(), default=0)}",
+        row_filter=f"end_offset > {min(starts.values(), default=0)}{of_reason}",
         selected_fields=("kafka_partition", "first_offset", "end_offset"),
     ).to_arrow()
     ranges: dict[int, list[Range]] = {partition: [] for partition in starts}

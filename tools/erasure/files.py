@@ -1,0 +1,102 @@
+"""The data files that hold rows of a user, and the files without these rows that replace them."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask, Table
+
+from clickstream_contracts.schema import tables
+from tools.erasure.identity import Identity
+from tools.maintenance.compaction import Rewrite
+
+# What the certificate, the ledger and the recomputation need to know of the erased rows.
+POSITION = ("kafka_partition", "kafka_offset", "ingested_at")
+DAYS = ("event_day", "session_day", "order_day", "line_day")
+# Rows of a rewritten file that are held in memory.
+ROWS_AT_ONCE = 200_000
+
+
+class ErasureError(RuntimeError):
+    """A table cannot be rewritten; the text says which and why. Nothing of it was committed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a table with rows of the user. `rows`: the partition, offset and day of these rows."""
+
+    files: list[DataFile]
+    rows: pa.Table
+
+    def days(self) -> set[str]:
+        """Returns the days of the rows as text."""
+        return {str(value) for name in DAYS if name in self.rows.column_names for value in self.rows[name].unique().to_pylist() if value}
+
+
+@dataclass
+class FileEraser:
+    """Finds and rewrites data files. They never change, so each is read once, whatever commits name it."""
+
+    identity: Identity
+    _found: dict[str, pa.Table] = field(default_factory=dict)
+    _new: dict[tuple[str, int], list[DataFile]] = field(default_factory=dict)
+
+    def find(self, name: str, table: Table) -> Found:
+        """Returns the files of the table that hold rows of the user. Raises ErasureError if the table has delete files."""
+        files, rows = [], []
+        for task in table.scan(row_filter=self.identity.row_filter(tables()[name])).plan_files():
+            if task.delete_files:
+                raise ErasureError(f"{name}: {task.file.file_path} has delete files: rewrite the table's data files first")
+            if task.file.file_path not in self._found:
+                self._found[task.file.file_path] = self._rows_of_user(name, table, task.file)
+            if len(self._found[task.file.file_path]):
+                files.append(task.file)
+                rows.append(self._found[task.file.file_path])
+        return Found(files, pa.concat_tables(rows, promote_options="default") if rows else pa.table({}))
+
+    def rewrite(self, table: Table, found: Found) -> list[Rewrite]:
+        """Write the other rows of the files into new ones. Raises ErasureError if the counts do not add up."""
+        return [Rewrite([file], self._rewritten(table, file)) for file in found.files]
+
+    def _rows_of_user(self, name: str, table: Table, file: DataFile) -> pa.Table:
+        schema = table.schema()
+        searched = [column for column in self.identity.columns(tables()[name]) if column in schema.column_names]
+        kept = [column for column in (*POSITION, *DAYS) if column in schema.column_names]
+        columns = dict.fromkeys((*searched, *kept))
+        found = [
+            rows.filter(self.identity.matches(rows)).select(kept or searched[:1])
+            for rows in _read(table, file, tuple(columns), ROWS_AT_ONCE)
+        ]
+        return pa.concat_tables(found) if found else pa.table({})
+
+    def _rewritten(self, table: Table, file: DataFile) -> list[DataFile]:
+        key = (file.file_path, table.spec().spec_id)
+        if key not in self._new:
+            new = []
+            for rows in _read(table, file, tuple(table.schema().column_names), ROWS_AT_ONCE):
+                others = rows.filter(pc.invert(self.identity.matches(rows)))
+                if len(others):
+                    new += list(_dataframe_to_data_files(table.metadata, others, table.io, write_uuid=uuid.uuid4()))
+            written, expected = sum(each.record_count for each in new), file.record_count - len(self._found[file.file_path])
+            if written != expected:
+                raise ErasureError(f"{'.'.join(table.name())}: {written} of {expected} other rows of {file.file_path} were written")
+            self._new[key] = new
+        return self._new[key]
+
+
+def _read(table: Table, file: DataFile, columns: tuple[str, ...], rows_at_once: int) -> Iterator[pa.Table]:
+    """Yields the rows of a data file in parts."""
+    scan = ArrowScan(table.metadata, table.io, table.schema().select(*columns), AlwaysTrue())
+    batches: list[pa.RecordBatch] = []
+    for batch in scan.to_record_batches([FileScanTask(file)]):
+        batches.append(batch)
+        if sum(map(len, batches)) >= rows_at_once:
+            yield pa.Table.from_batches(batches)
+            batches = []
+    if batches:
+        yield pa.Table.from_batches(batches)

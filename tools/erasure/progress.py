@@ -1,0 +1,50 @@
+"""What a started erasure must remember until it is finished: the offsets of erased records, which nobody could find again."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict, dataclass, field
+
+from clickstream_contracts import names
+from clickstream_contracts.settings import Settings
+from tools.erasure import ledger
+from tools.lake.object_store import delete_objects, read_if_exists, write_text
+
+
+def subject(user: str) -> str:
+    """Returns the hash under which a user's certificates are kept: whoever knows the id finds them."""
+    return hashlib.sha256(user.encode()).hexdigest()[:32]
+
+
+@dataclass
+class Progress:
+    """The erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet. Holds no id of the user."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    clicks: ledger.Ranges = field(default_factory=dict)
+    quarantine: ledger.Ranges = field(default_factory=dict)
+
+
+def load(settings: Settings, user: str) -> Progress | None:
+    """Returns the progress of an erasure of the user that was not finished."""
+    content = read_if_exists(settings, _key(user))
+    if content is None:
+        return None
+    saved = json.loads(content)
+    for kind in ("clicks", "quarantine"):
+        saved[kind] = {int(partition): [(first, end) for first, end in ranges] for partition, ranges in saved[kind].items()}
+    return Progress(**saved)
+
+
+def save(settings: Settings, user: str, progress: Progress) -> None:
+    """Write the progress to the bucket."""
+    write_text(settings, f"s3://{settings.s3_bucket}/{_key(user)}", json.dumps(asdict(progress)))
+
+
+def clear(settings: Settings, user: str) -> None:
+    """Delete the progress of a finished erasure."""
+    delete_objects(settings, [_key(user)])
+
+
+def _key(user: str) -> str:
+    return f"{names.erasure_prefix(subject(user))}/running.json"
