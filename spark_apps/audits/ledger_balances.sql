@@ -5,6 +5,8 @@ WITH newest AS (
     SELECT kafka_partition, max_by(struct(*), start_offset) AS ledger
     FROM {{ table('curated.ingest_ledger') }}
     GROUP BY kafka_partition
+    -- As in newest_offsets of macros.sql.
+    HAVING max(day) >= (SELECT max(day) FROM {{ table('curated.ingest_ledger') }}) - INTERVAL 100 DAYS
 ), newest_runs AS (
     SELECT ledger.* FROM newest
 ), clicks AS (

@@ -7,7 +7,7 @@ import pytest
 from clickstream_contracts import names
 from tests.dags import rendering
 
-COMMANDS = {"tags": "tags", "collect": "collect", "stream_state": "stream-state"}
+COMMANDS = {"retention": "retention", "tags": "tags", "collect": "collect", "stream_state": "stream-state"}
 
 
 def arguments(dag: Any, task_id: str, **params: Any) -> list[str]:
@@ -24,8 +24,8 @@ def test_a_dry_run_deletes_nothing(bag: Any, task_id: str, dry_run: bool, option
     assert arguments(bag.dags[names.MAINTENANCE], task_id, dry_run=dry_run) == expected
 
 
-def test_files_are_collected_after_the_tags_were_dropped(bag: Any) -> None:
-    assert bag.dags[names.MAINTENANCE].get_task("collect").upstream_task_ids == {"tags"}
+def test_files_are_collected_after_rows_were_deleted_and_tags_dropped(bag: Any) -> None:
+    assert bag.dags[names.MAINTENANCE].get_task("collect").upstream_task_ids == {"retention", "tags"}
 
 
 def test_the_compaction_is_no_dry_run(bag: Any) -> None:

@@ -102,15 +102,26 @@ def unpacked(block: bytes) -> str:
     return zlib.decompress(block, -15).decode("latin-1")
 
 
+def as_text(values: dict[str, Any]) -> str:
+    return json.dumps(values, default=str)
+
+
 def rows(settings: Settings, ref: str = names.MAIN) -> dict[str, list[str]]:
     """The rows of each table as text."""
     lake = catalog.open_catalog(settings, ref)
-    return {name: sorted(map(str, lake.load_table(name).scan().to_arrow().to_pylist())) for name in erasable_tables()}
+    return {name: sorted(map(as_text, lake.load_table(name).scan().to_arrow().to_pylist())) for name in erasable_tables()}
+
+
+def positions(table: str) -> list[str]:
+    """What is left of a row of the user in a table of fraud scores or alerts: its position in Kafka."""
+    values = row(table)
+    return [as_text({field.name: values.get(field.name) for field in schema.tables()[table].fields})]
 
 
 def of_others(tables: dict[str, list[str]]) -> dict[str, list[str]]:
     anns = re.compile("|".join(rf"{each}(?!\d)" for each in ANNS))
-    return {name: [text for text in texts if not anns.search(text)] for name, texts in tables.items()}
+    others = {name: [text for text in texts if not anns.search(text)] for name, texts in tables.items()}
+    return {name: sorted(texts + (positions(name) if name.startswith("raw.fraud") else [])) for name, texts in others.items()}
 
 
 def erase(lake: Settings, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:

@@ -18,7 +18,7 @@ from tools.erasure import identity, ledger, progress, tags
 from tools.erasure.files import ErasureError, FileEraser, Found
 from tools.lake import catalog, nessie
 from tools.lake.object_store import write_text
-from tools.ledger import topic_recreations
+from tools.ledger import offset_gaps, offset_ranges, topic_recreations
 from tools.ledger.topic_recreations import Recreations
 from tools.maintenance import compaction, unreferenced_files
 
@@ -118,7 +118,7 @@ def _erase_stream_table(settings: Settings, eraser: FileEraser, name: str, start
             return
         if name in (CLICKS, QUARANTINE):
             _record_offsets(settings, eraser.identity.user, main, name, found, started, recreations)
-        if compaction.commit(main, name, eraser.rewrite(table, found)):
+        if compaction.commit(main, name, eraser.rewrite(name, table, found)):
             done.count(name, found)
             if not found.files:
                 return
@@ -130,10 +130,10 @@ def _record_offsets(
     settings: Settings, user: str, main: RestCatalog, name: str, found: Found, started: progress.Progress, recreations: Recreations
 ) -> None:
     kind = "clicks" if name == CLICKS else "quarantine"
-    erased = ledger.offsets(found.rows, recreations)
-    setattr(started, kind, ledger.union(getattr(started, kind), erased))
+    erased = recreations.ranges(found.rows)
+    setattr(started, kind, offset_ranges.union_of_partitions([getattr(started, kind), erased]))
     progress.save(settings, user, started)
-    ledger.record_gaps(main, erased)
+    offset_gaps.record(main, erased, offset_gaps.ERASED)
 
 
 def _erase_published(settings: Settings, eraser: FileEraser, started: progress.Progress, done: Done) -> None:
@@ -171,7 +171,7 @@ def _erase_on_branch(settings: Settings, branch: str, eraser: FileEraser, starte
             events = found.rows
             properties |= _days_property(table, done.days)
         if found.files or properties or _has_deleted_entries(table):
-            compaction.commit(lake, name, eraser.rewrite(table, found), properties)
+            compaction.commit(lake, name, eraser.rewrite(name, table, found), properties)
         if found.files:
             done.count(name, found)
     _account(lake, events, started)
@@ -187,7 +187,8 @@ def _account(lake: RestCatalog, events: pa.Table, started: progress.Progress) ->
     """Move the erased records to their own column of the ledger, once for each erasure."""
     table = lake.load_table(ledger.TABLE)
     rows, known = table.scan().to_arrow().to_pylist(), table.properties.get(ACCOUNTED_PROPERTY) == started.id
-    accepted = ledger.by_partition(events["kafka_partition"].to_numpy(), events["kafka_offset"].to_numpy()) if len(events) else {}
+    # Offsets of curated.events continue where the topic was created again.
+    accepted = topic_recreations.NONE.ranges(events)
     clicks, quarantine = ({}, {}) if known else (started.clicks, started.quarantine)
     changed = ledger.without_erased(rows, clicks, accepted, quarantine)
     with table.transaction() as transaction:
@@ -225,7 +226,7 @@ def certificate(settings: Settings, planned: Plan, done: Done, kafka: Mapping[st
 
 def save_certificate(settings: Settings, document: Json) -> str:
     """Write a certificate to the bucket and return its address."""
-    uri = f"s3://{settings.s3_bucket}/{names.erasure_prefix(document['subject'])}/{ledger.timestamp()}.json"
+    uri = f"s3://{settings.s3_bucket}/{names.erasure_prefix(document['subject'])}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     write_text(settings, uri, json.dumps(document, indent=1))
     return uri
 

@@ -11,6 +11,7 @@ from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
+from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 from tools.erasure.identity import Identity
 from tools.maintenance.compaction import Rewrite
@@ -59,9 +60,9 @@ class FileEraser:
                 rows.append(self._found[task.file.file_path])
         return Found(files, pa.concat_tables(rows, promote_options="default") if rows else pa.table({}))
 
-    def rewrite(self, table: Table, found: Found) -> list[Rewrite]:
-        """Write the other rows of the files into new ones. Raises ErasureError if the counts do not add up."""
-        return [Rewrite([file], self._rewritten(table, file)) for file in found.files]
+    def rewrite(self, name: str, table: Table, found: Found) -> list[Rewrite]:
+        """Write the files without the rows of the user. Raises ErasureError if the counts do not add up."""
+        return [Rewrite([file], self._rewritten(name, table, file)) for file in found.files]
 
     def _rows_of_user(self, name: str, table: Table, file: DataFile) -> pa.Table:
         schema = table.schema()
@@ -74,19 +75,37 @@ class FileEraser:
         ]
         return pa.concat_tables(found) if found else pa.table({})
 
-    def _rewritten(self, table: Table, file: DataFile) -> list[DataFile]:
+    def _rewritten(self, name: str, table: Table, file: DataFile) -> list[DataFile]:
         key = (file.file_path, table.spec().spec_id)
         if key not in self._new:
             new = []
             for rows in _read(table, file, tuple(table.schema().column_names), ROWS_AT_ONCE):
-                others = rows.filter(pc.invert(self.identity.matches(rows)))
-                if len(others):
-                    new += list(_dataframe_to_data_files(table.metadata, others, table.io, write_uuid=uuid.uuid4()))
-            written, expected = sum(each.record_count for each in new), file.record_count - len(self._found[file.file_path])
+                rest = self._without_user(name, rows)
+                if len(rest):
+                    new += list(_dataframe_to_data_files(table.metadata, rest, table.io, write_uuid=uuid.uuid4()))
+            erased = 0 if keeps_positions(name) else len(self._found[file.file_path])
+            written, expected = sum(each.record_count for each in new), file.record_count - erased
             if written != expected:
-                raise ErasureError(f"{'.'.join(table.name())}: {written} of {expected} other rows of {file.file_path} were written")
+                raise ErasureError(f"{name}: {written} rows of {file.file_path} were written instead of {expected}")
             self._new[key] = new
         return self._new[key]
+
+    def _without_user(self, name: str, rows: pa.Table) -> pa.Table:
+        of_user = self.identity.matches(rows)
+        if not keeps_positions(name):
+            return rows.filter(pc.invert(of_user))
+        for number, column in enumerate(rows.schema):
+            if not tables()[name].field(column.name).required:
+                rows = rows.set_column(number, column, pc.if_else(of_user, pa.scalar(None, column.type), rows[column.name]))
+        return rows
+
+
+def keeps_positions(name: str) -> bool:
+    """Returns whether a row of the user stays as a Kafka position without any other value, so that no offset is missing.
+
+    Only for the topic of the clicks the lake has a list of offsets without a record.
+    """
+    return tables()[name].topic not in ("", names.CLICKS_TOPIC)
 
 
 def _read(table: Table, file: DataFile, columns: tuple[str, ...], rows_at_once: int) -> Iterator[pa.Table]:

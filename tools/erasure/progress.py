@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
-from tools.erasure import ledger
 from tools.lake.object_store import delete_objects, read_if_exists, write_text
+from tools.ledger.offset_ranges import Ranges
 
 
 def subject(user: str) -> str:
@@ -21,8 +21,8 @@ class Progress:
     """The erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet. Holds no id of the user."""
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    clicks: ledger.Ranges = field(default_factory=dict)
-    quarantine: ledger.Ranges = field(default_factory=dict)
+    clicks: Ranges = field(default_factory=dict)
+    quarantine: Ranges = field(default_factory=dict)
 
 
 def load(settings: Settings, user: str) -> Progress | None:

@@ -109,4 +109,4 @@ def erase_at(branch: RestCatalog, eraser: FileEraser, tables: Iterable[str]) -> 
     """Erase the rows of tables on a branch that nobody else writes."""
     for name in tables:
         table = branch.load_table(name)
-        compaction.commit(branch, name, eraser.rewrite(table, eraser.find(name, table)))
+        compaction.commit(branch, name, eraser.rewrite(name, table, eraser.find(name, table)))

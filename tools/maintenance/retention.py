@@ -15,7 +15,7 @@ from pyiceberg.table import Table
 
 from clickstream_contracts import names, schema
 from tools.ledger import lake_state, offset_gaps, topic_recreations
-from tools.ledger.offset_ranges import Ranges
+from tools.ledger.offset_ranges import Ranges, union_of_partitions
 from tools.maintenance import compaction, file_groups
 
 COLUMNS = ["kafka_partition", "kafka_offset", "ingested_at"]
@@ -66,13 +66,14 @@ def apply(catalog: RestCatalog, expired: dict[str, Expired]) -> None:
     for name, each in expired.items():
         if schema.tables()[name].topic == names.CLICKS_TOPIC:
             table = catalog.load_table(name)
-            ranges = (recreations.ranges(_positions(table, file)) for file in each.files)
-            deleted = offset_gaps.union(deleted, *ranges)
+            deleted = union_of_partitions([deleted, *(recreations.ranges(_positions(table, file)) for file in each.files)])
     published = lake_state.published_end_offsets(catalog)
     for partition, ranges_of_partition in deleted.items():
         if ranges_of_partition[-1][1] > published.get(partition, 0):
             last = ranges_of_partition[-1][1] - 1
-            raise NotPublished(f"{names.CLICKS_TOPIC}: offset {last} of partition {partition} is expired and not published: run the nightly DAG")
+            raise NotPublished(
+                f"{names.CLICKS_TOPIC}: offset {last} of partition {partition} is expired and not published: run the nightly DAG"
+            )
     offset_gaps.record(catalog, deleted, offset_gaps.RETENTION)
     for name, each in expired.items():
         if each.files:

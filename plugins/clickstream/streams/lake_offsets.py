@@ -135,7 +135,15 @@ def end_offsets(
                 not_read[partition] = max(not_read.get(partition, -1), file.last or 0)
     for partition in runs:
         _check_gaps(partition, runs[partition], published.gaps.get(partition, []), not_read.get(partition, -1))
-    return {partition: last + 1 for partition, last in newest.items()}
+    return {partition: _after(last + 1, published.gaps.get(partition, [])) for partition, last in newest.items()}
+
+
+def _after(end: int, gaps: list[Run]) -> int:
+    """Returns the offset after the gaps that begin at or before `end`: records that were erased from the lake are not read again."""
+    for first, last in sorted(gaps):
+        if first <= end:
+            end = max(end, last + 1)
+    return end
 
 
 def _data_files(table: Any) -> list[DataFile]:
