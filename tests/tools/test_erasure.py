@@ -158,7 +158,7 @@ def test_no_byte_of_the_bucket_names_an_erased_user(s3_and_nessie: Settings, mon
     assert document["tables"]["raw.clicks"] == {"rows": 5, "files": 2, "commits": 1}
     assert document["tables"]["curated.events"]["rows"] == 2
     assert document["tags"] == {"nightly_2026-01-02_1a2b3c4d": "rewrite"}
-    assert document["days_to_recompute"] == ["2026-01-02"]
+    assert document["days_to_recompute"] == ["2026-01-02", "2026-01-03"]
     check_accounts(lake)
     assert "nothing to do" in erase(lake, monkeypatch)
 
@@ -172,7 +172,7 @@ def check_accounts(lake: Settings) -> None:
     assert offset_gaps.recorded(main, {}, offset_gaps.ERASED) == {0: [(0, 3), (5, 6), (7, 8), (9, 10)]}
     [account] = main.load_table("curated.ingest_ledger").scan().to_arrow().to_pylist()
     assert account == PUBLISHED | COUNTS | {"accepted": 2, "duplicates": 0, "quarantined": 1, "erased": 4}
-    assert main.load_table("curated.events").properties[names.ERASED_DAYS_PROPERTY] == "2026-01-02"
+    assert main.load_table("curated.events").properties[names.ERASED_DAYS_PROPERTY] == "2026-01-02,2026-01-03"
     assert [each["name"] for each in nessie.references(lake, "BRANCH")] == [names.MAIN]
 
 

@@ -12,6 +12,7 @@ from tools.common.command import UsageError, current_settings, new_app, report_e
 from tools.common.receipt_option import OptionalReceiptUri, run_name
 from tools.erasure import erasure, kafka, progress, tags
 from tools.erasure.files import ErasureError
+from tools.erasure.identity import Identity
 from tools.kafka.client import SendError
 from tools.lake import nessie
 from tools.lake.object_store import write_text
@@ -35,7 +36,7 @@ def erase(
     settings, started, now = current_settings(), time.monotonic(), datetime.now(UTC)
     if not user.strip():
         raise UsageError("--user is empty")
-    if user in reason:
+    if Identity(user).named_in(reason):
         raise UsageError("--reason names the user: the certificate must not")
     topics = {} if without_kafka else kafka.until(settings, now)
     planned = erasure.plan(settings, user, tags.policy())

@@ -50,18 +50,11 @@ class Plan:
 class Done:
     """What an erasure did."""
 
-    tables: dict[str, Json] = field(default_factory=dict)
+    tables: dict[str, dict[str, int]] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
     commit: str = ""
     deleted: Json = field(default_factory=dict)
-
-    def count(self, table: str, found: Found) -> None:
-        """Count the erased rows and replaced files of one commit."""
-        counts = self.tables.setdefault(table, {"rows": 0, "files": 0, "commits": 0})
-        counts["rows"] += len(found.rows)
-        counts["files"] += len(found.files)
-        counts["commits"] += 1
 
 
 def plan(settings: Settings, user: str, actions: dict[str, str]) -> Plan:
@@ -77,18 +70,21 @@ def erase(settings: Settings, planned: Plan, now: datetime, *, at_once: bool, re
 
     Tags come first and curated.events last, because the links between the user's ids are found in raw.clicks and curated.events.
     """
-    user, done = planned.eraser.identity.user, Done()
-    catalog.create_table(catalog.open_catalog(settings), tables()[ledger.TABLE])
+    main, done = catalog.open_catalog(settings), Done()
+    catalog.create_table(main, tables()[ledger.TABLE])
     drop_branches(settings)
     started = planned.unfinished or progress.Progress()
-    progress.save(settings, user, started)
+    if main.load_table(ledger.TABLE).properties.get(ACCOUNTED_PROPERTY) == started.id:
+        started = progress.Progress(tables=started.tables)
+    progress.save(settings, planned.eraser.identity.user, started)
     done.replaced = tags.erase(settings, planned.eraser, planned.tagged)
     report(f"{len(done.replaced)} commits behind tags and models were rewritten or dropped")
     for name in (each for each in identity.erasable_tables() if tables()[each].topic):
-        _erase_stream_table(settings, planned.eraser, name, started, done)
+        _erase_stream_table(settings, planned.eraser, name, started)
     report("the tables of the streams are rewritten")
     _erase_published(settings, planned.eraser, started, done)
     report(f"the other tables are rewritten in commit {done.commit}")
+    done.tables = started.tables
     if at_once:
         scope, old = set(identity.erasable_tables()), list(done.replaced)
         unreferenced = unreferenced_files.only_in_history(settings, scope, now, old)
@@ -104,7 +100,7 @@ def drop_branches(settings: Settings) -> None:
             nessie.drop(settings, "BRANCH", branch["name"], branch["hash"])
 
 
-def _erase_stream_table(settings: Settings, eraser: FileEraser, name: str, started: progress.Progress, done: Done) -> None:
+def _erase_stream_table(settings: Settings, eraser: FileEraser, name: str, started: progress.Progress) -> None:
     """Erase the rows of a table on main, beside the stream that writes it. The offsets are recorded before the rows are gone.
 
     Raises ErasureError if others replace its files each time.
@@ -119,9 +115,8 @@ def _erase_stream_table(settings: Settings, eraser: FileEraser, name: str, start
         if name in (CLICKS, QUARANTINE):
             _record_offsets(settings, eraser.identity.user, main, name, found, started, recreations)
         if compaction.commit(main, name, eraser.rewrite(name, table, found)):
-            done.count(name, found)
-            if not found.files:
-                return
+            started.count(name, len(found.rows), len(found.files))
+            progress.save(settings, eraser.identity.user, started)
     if eraser.find(name, main.load_table(name)).files:
         raise ErasureError(f"{name}: its files were replaced or got new rows of the user {ATTEMPTS} times; repeat the command")
 
@@ -145,36 +140,39 @@ def _erase_published(settings: Settings, eraser: FileEraser, started: progress.P
         since, branch = nessie.commit_hash(settings), f"{tags.BRANCH_PREFIX}{uuid.uuid4().hex[:8]}"
         nessie.create_branch(settings, branch, since)
         try:
-            attempt = Done()
-            _erase_on_branch(settings, branch, eraser, started, attempt)
+            erased = _erase_on_branch(settings, branch, eraser, started)
             if nessie.merge(settings, branch, since, f"Erasure of one user by {branch}"):
-                done.tables |= attempt.tables
-                done.days, done.commit = attempt.days, nessie.commit_hash(settings)
+                for name, found in erased.items():
+                    started.count(name, len(found.rows), len(found.files))
+                progress.save(settings, eraser.identity.user, started)
+                done.days, done.commit = _days(erased), nessie.commit_hash(settings)
                 return
         finally:
             nessie.drop_branch(settings, branch)
     raise ErasureError(f"{names.MAIN} got other commits to the same tables {ATTEMPTS} times; repeat the command")
 
 
-def _erase_on_branch(settings: Settings, branch: str, eraser: FileEraser, started: progress.Progress, done: Done) -> None:
+def _erase_on_branch(settings: Settings, branch: str, eraser: FileEraser, started: progress.Progress) -> dict[str, Found]:
+    """Returns what was erased by table."""
     lake = catalog.open_catalog(settings, branch)
     # A run that read the rows before conflicts with a table that it has written.
     runs_are_open = any(each["name"].startswith(names.BRANCH_PREFIX) for each in nessie.references(settings, "BRANCH"))
     touched = {ERASED_AT_PROPERTY: datetime.now(UTC).isoformat()} if runs_are_open else {}
-    events = pa.table({})
+    erased: dict[str, Found] = {}
     for name in (each for each in identity.erasable_tables() if not tables()[each].topic):
         table = lake.load_table(name)
         found = eraser.find(name, table)
-        done.days |= found.days()
-        properties = dict(touched)
-        if name == EVENTS:
-            events = found.rows
-            properties |= _days_property(table, done.days)
+        if found.files:
+            erased[name] = found
+        properties = touched | (_days_property(table, _days(erased)) if name == EVENTS else {})
         if found.files or properties or _has_deleted_entries(table):
             compaction.commit(lake, name, eraser.rewrite(name, table, found), properties)
-        if found.files:
-            done.count(name, found)
-    _account(lake, events, started)
+    _account(lake, erased[EVENTS].rows if EVENTS in erased else pa.table({}), started)
+    return erased
+
+
+def _days(erased: Mapping[str, Found]) -> set[str]:
+    return {day for found in erased.values() for day in found.days()}
 
 
 def _days_property(events: Table, days: set[str]) -> dict[str, str]:
@@ -184,13 +182,11 @@ def _days_property(events: Table, days: set[str]) -> dict[str, str]:
 
 
 def _account(lake: RestCatalog, events: pa.Table, started: progress.Progress) -> None:
-    """Move the erased records to their own column of the ledger, once for each erasure."""
+    """Move the erased records to their own column of the ledger."""
     table = lake.load_table(ledger.TABLE)
-    rows, known = table.scan().to_arrow().to_pylist(), table.properties.get(ACCOUNTED_PROPERTY) == started.id
+    rows = table.scan().to_arrow().to_pylist()
     # Offsets of curated.events continue where the topic was created again.
-    accepted = topic_recreations.NONE.ranges(events)
-    clicks, quarantine = ({}, {}) if known else (started.clicks, started.quarantine)
-    changed = ledger.without_erased(rows, clicks, accepted, quarantine)
+    changed = ledger.without_erased(rows, started.clicks, topic_recreations.NONE.ranges(events), started.quarantine)
     with table.transaction() as transaction:
         transaction.set_properties({ACCOUNTED_PROPERTY: started.id})
         if changed != rows:
@@ -207,7 +203,7 @@ def certificate(settings: Settings, planned: Plan, done: Done, kafka: Mapping[st
     """Returns what was erased, and what remains until when. It names the user by a hash only."""
     counts = {name: len(values) for name, values in planned.eraser.identity.linked.items()}
     rewritten = {tag.name: each.action for each in planned.tagged for tag in each.tags}
-    document: Json = {
+    return {
         "subject": progress.subject(planned.eraser.identity.user),
         "reason": reason,
         "erased_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -219,9 +215,6 @@ def certificate(settings: Settings, planned: Plan, done: Done, kafka: Mapping[st
         "deleted_at_once": done.deleted,
         "remaining": _remaining(settings, planned, kafka, at_once),
     }
-    if planned.eraser.identity.named_in(json.dumps(document)):
-        raise ErasureError("the certificate would name the user: leave the id out of --reason")
-    return document
 
 
 def save_certificate(settings: Settings, document: Json) -> str:

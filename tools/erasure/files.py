@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,8 +36,10 @@ class Found:
     rows: pa.Table
 
     def days(self) -> set[str]:
-        """Returns the days of the rows as text."""
-        return {str(value) for name in DAYS if name in self.rows.column_names for value in self.rows[name].unique().to_pylist() if value}
+        """Returns the days of the rows as text; a session may have events of others on the next day too."""
+        columns = {name: self.rows[name].unique().to_pylist() for name in DAYS if name in self.rows.column_names}
+        next_days = {day + timedelta(days=1) for day in columns.get("session_day", ())}
+        return {str(day) for day in next_days.union(*columns.values())}
 
 
 @dataclass
@@ -79,7 +82,7 @@ class FileEraser:
         key = (file.file_path, table.spec().spec_id)
         if key not in self._new:
             new = []
-            for rows in _read(table, file, tuple(table.schema().column_names), ROWS_AT_ONCE):
+            for rows in _read(table, file, tuple(column.name for column in table.schema().fields), ROWS_AT_ONCE):
                 rest = self._without_user(name, rows)
                 if len(rest):
                     new += list(_dataframe_to_data_files(table.metadata, rest, table.io, write_uuid=uuid.uuid4()))

@@ -18,11 +18,21 @@ def subject(user: str) -> str:
 
 @dataclass
 class Progress:
-    """The erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet. Holds no id of the user."""
+    """The erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet, and the counts by table.
+
+    It holds no id of the user.
+    """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     clicks: Ranges = field(default_factory=dict)
     quarantine: Ranges = field(default_factory=dict)
+    tables: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count(self, table: str, rows: int, files: int) -> None:
+        """Count the erased rows and replaced files of one commit."""
+        counts = self.tables.setdefault(table, {"rows": 0, "files": 0, "commits": 0})
+        for name, number in (("rows", rows), ("files", files), ("commits", 1)):
+            counts[name] += number
 
 
 def load(settings: Settings, user: str) -> Progress | None:

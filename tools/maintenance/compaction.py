@@ -31,8 +31,6 @@ COMMIT_BYTES = 256 * MIB
 COMMIT_ATTEMPTS = 20
 PARTITION, OFFSET = "kafka_partition", "kafka_offset"
 FLINK = ("flink.job-id", "flink.operator-id", "flink.max-committed-checkpoint-id")
-# Positions in a data file's entry of a manifest.
-LOWER_BOUNDS, UPPER_BOUNDS = 10, 11
 # Time of the last commit of the stream itself, in milliseconds since 1970.
 STREAM_COMMIT = "clickstream.stream-committed-at-ms"
 
@@ -161,13 +159,12 @@ def commit(catalog: RestCatalog, name: str, rewrites: list[Rewrite], properties:
 
 
 class _Overwrite(_OverwriteFiles):
-    """An overwrite whose manifests name no bounds of deleted files: they are values of rows, which may have been erased."""
+    """An overwrite whose manifests do not name deleted files: the bounds of their columns are values of rows, maybe of erased ones."""
 
     def _deleted_entries(self) -> list[ManifestEntry]:
-        entries = super()._deleted_entries()
-        for entry in entries:
-            entry.data_file[LOWER_BOUNDS] = entry.data_file[UPPER_BOUNDS] = None
-        return entries
+        # Raises ValidationException if a file is gone.
+        super()._deleted_entries()
+        return []
 
     def _existing_manifests(self) -> list[ManifestFile]:
         return [kept for manifest in super()._existing_manifests() for kept in self._without_deleted(manifest)]
