@@ -44,6 +44,9 @@ def erase(
     rows: dict[str, int] = {}
     if planned.is_empty:
         typer.echo("nothing to do: no row of the user is left")
+        if at_once and not dry_run:
+            facts["deleted"] = erasure.delete_old_files(settings, now)
+            typer.echo(f"deleted at once: {facts['deleted']}")
     elif dry_run:
         _print(planned)
     else:

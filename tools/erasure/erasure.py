@@ -24,8 +24,9 @@ from tools.maintenance import compaction, unreferenced_files
 
 CLICKS, QUARANTINE, EVENTS = "raw.clicks", "raw.quarantine", "curated.events"
 ATTEMPTS = 5
-# Properties of tables: the last erasure that the ledger accounts for, and the time of an erasure, which makes open runs conflict.
-ACCOUNTED_PROPERTY = "clickstream.accounted-erasure"
+# Properties of tables: the last erasures that the ledger accounts for, and the time of an erasure, which makes open runs conflict.
+ACCOUNTED_PROPERTY = "clickstream.accounted-erasures"
+REMEMBERED = 100
 ERASED_AT_PROPERTY = "clickstream.erased-at"
 Json = dict[str, Any]
 Report = Callable[[str], object]
@@ -74,7 +75,7 @@ def erase(settings: Settings, planned: Plan, now: datetime, *, at_once: bool, re
     catalog.create_table(main, tables()[ledger.TABLE])
     drop_branches(settings)
     started = planned.unfinished or progress.Progress()
-    if main.load_table(ledger.TABLE).properties.get(ACCOUNTED_PROPERTY) == started.id:
+    if started.id in _accounted(main.load_table(ledger.TABLE)):
         started = progress.Progress(tables=started.tables)
     progress.save(settings, planned.eraser.identity.user, started)
     done.replaced = tags.erase(settings, planned.eraser, planned.tagged)
@@ -86,11 +87,15 @@ def erase(settings: Settings, planned: Plan, now: datetime, *, at_once: bool, re
     report(f"the other tables are rewritten in commit {done.commit}")
     done.tables = started.tables
     if at_once:
-        scope, old = set(identity.erasable_tables()), list(done.replaced)
-        unreferenced = unreferenced_files.only_in_history(settings, scope, now, old)
-        unreferenced_files.delete(settings, unreferenced)
-        done.deleted = {"files": unreferenced.count, "bytes": unreferenced.bytes}
+        done.deleted = delete_old_files(settings, now)
     return done
+
+
+def delete_old_files(settings: Settings, now: datetime) -> dict[str, int]:
+    """Delete the files of erasable tables that only earlier commits need; returns their number and bytes."""
+    unreferenced = unreferenced_files.only_in_history(settings, set(identity.erasable_tables()), now)
+    unreferenced_files.delete(settings, unreferenced)
+    return {"files": unreferenced.count, "bytes": unreferenced.bytes}
 
 
 def drop_branches(settings: Settings) -> None:
@@ -188,9 +193,14 @@ def _account(lake: RestCatalog, events: pa.Table, started: progress.Progress) ->
     # Offsets of curated.events continue where the topic was created again.
     changed = ledger.without_erased(rows, started.clicks, topic_recreations.NONE.ranges(events), started.quarantine)
     with table.transaction() as transaction:
-        transaction.set_properties({ACCOUNTED_PROPERTY: started.id})
+        transaction.set_properties({ACCOUNTED_PROPERTY: ",".join([*_accounted(table), started.id][-REMEMBERED:])})
         if changed != rows:
             transaction.overwrite(pa.Table.from_pylist(changed, table.schema().as_arrow()))
+
+
+def _accounted(table: Table) -> list[str]:
+    """Returns the last erasures that the ledger accounts for."""
+    return [each for each in table.properties.get(ACCOUNTED_PROPERTY, "").split(",") if each]
 
 
 def _has_deleted_entries(table: Table) -> bool:

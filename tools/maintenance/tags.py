@@ -95,8 +95,9 @@ def replaced_commits(settings: Settings) -> dict[str, str]:
 
 
 def record_replaced(settings: Settings, replaced: Mapping[str, str]) -> None:
-    """Record that commits are replaced by others. A commit that is replaced again leads to the newest one."""
-    record = {old: replaced.get(new, new) for old, new in replaced_commits(settings).items()} | dict(replaced)
+    """Record that commits are replaced by others. Of earlier ones only those that models name are kept; they lead to the newest commit."""
+    named = _values(settings, "ml.models", "data_commit")
+    record = {old: replaced.get(new, new) for old, new in replaced_commits(settings).items() if old in named} | dict(replaced)
     write_text(settings, f"s3://{settings.s3_bucket}/{names.REPLACED_COMMITS_KEY}", json.dumps(record, indent=1, sort_keys=True))
 
 

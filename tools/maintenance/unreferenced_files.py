@@ -67,13 +67,13 @@ def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> Unr
     return Unreferenced(candidates.by_folder(), compared)
 
 
-def only_in_history(settings: Settings, tables: set[str], now: datetime, old_commits: Iterable[str] = ()) -> Unreferenced:
-    """Returns the files of tables that only commits of main of the last 48 hours, or the `old_commits`, need: no branch, tag or model does.
+def only_in_history(settings: Settings, tables: set[str], now: datetime) -> Unreferenced:
+    """Returns the files of tables that only commits of main of the last 48 hours, or replaced commits, need: no branch, tag or model does.
 
     They are committed files, so none is about to be committed. A run that reads one of these commits fails when they are deleted.
     """
     reader, needed = TableReader(settings), _commits_of_references(settings) | tags.commits_of_models(settings)
-    kept, old = _locations(settings, needed, tables), _locations(settings, old_commits, tables)
+    kept, old = _locations(settings, needed, tables), _locations(settings, tags.replaced_commits(settings), tables)
     folders = {object_key(settings, address).split("/metadata/")[0] for address in kept}
     history = {each for each in _history_locations(settings, now - MIN_AGE) if object_key(settings, each).split("/metadata/")[0] in folders}
     with ThreadPoolExecutor(THREADS) as pool:

@@ -110,7 +110,7 @@ def _gaps(catalog: Any, bases: Mapping[int, int]) -> dict[int, list[Run]]:
 def end_offsets(
     catalog: Any, table_ids: list[str], checked_offsets: int = CHECKED_OFFSETS, published: Published = NOTHING_PUBLISHED
 ) -> dict[int, int]:
-    """Returns the offset after the last record of each partition in tables that share a topic; empty if they hold no records.
+    """Returns the offset after the last record or known gap of each partition in tables that share a topic; empty without records.
 
     Files whose records are all published are not read. Raises FlinkError if the tables lack one of the last `checked_offsets`
     records of a partition that are not published; an offset that holds no record, or that is there twice, is no reason.
