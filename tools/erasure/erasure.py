@@ -139,7 +139,7 @@ def _record_offsets(
 def _erase_published(settings: Settings, eraser: FileEraser, started: progress.Progress, done: Done) -> None:
     """Erase the rows of all other tables in one commit of main, together with their account in the ledger.
 
-    The commit changes the ledger in any case: a nightly run that has read the rows before them conflicts, and runs again.
+    The commit changes all these tables in any case: a run that has read the rows before and writes one of them conflicts, and runs again.
     """
     for _ in range(ATTEMPTS):
         since, branch = nessie.commit_hash(settings), f"{tags.BRANCH_PREFIX}{uuid.uuid4().hex[:8]}"
@@ -160,9 +160,8 @@ def _erase_published(settings: Settings, eraser: FileEraser, started: progress.P
 def _erase_on_branch(settings: Settings, branch: str, eraser: FileEraser, started: progress.Progress) -> dict[str, Found]:
     """Returns what was erased by table."""
     lake = catalog.open_catalog(settings, branch)
-    # A run that read the rows before conflicts with a table that it has written.
-    runs_are_open = any(each["name"].startswith(names.BRANCH_PREFIX) for each in nessie.references(settings, "BRANCH"))
-    touched = {ERASED_AT_PROPERTY: datetime.now(UTC).isoformat()} if runs_are_open else {}
+    # A run that has read the rows before conflicts with the tables that it writes; it may not have made its branch yet.
+    touched = {ERASED_AT_PROPERTY: datetime.now(UTC).isoformat()}
     erased: dict[str, Found] = {}
     for name in (each for each in identity.erasable_tables() if not tables()[each].topic):
         table = lake.load_table(name)
@@ -170,8 +169,7 @@ def _erase_on_branch(settings: Settings, branch: str, eraser: FileEraser, starte
         if found.files:
             erased[name] = found
         properties = touched | (_days_property(table, _days(erased)) if name == EVENTS else {})
-        if found.files or properties or _has_deleted_entries(table):
-            compaction.commit(lake, name, eraser.rewrite(name, table, found), properties)
+        compaction.commit(lake, name, eraser.rewrite(name, table, found), properties)
     _account(lake, erased[EVENTS].rows if EVENTS in erased else pa.table({}), started)
     return erased
 
