@@ -146,6 +146,12 @@ def test_no_byte_of_the_bucket_names_an_erased_user(s3_and_nessie: Settings, mon
 
     assert "raw.clicks: would have erased 5 rows of 2 files" in erase(lake, monkeypatch, "--dry-run")
     assert rows(lake) == before
+    # Killed when the records of raw are gone, and again when all is erased.
+    for module, function in ((erasure, "_erase_published"), (progress, "clear")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, function, kill)
+            patched.setattr(command, "current_settings", lambda: lake)
+            assert CliRunner().invoke(command.app, ["--user", ANN, "--without-kafka"]).exit_code != 0
     document = json.loads(erase(lake, monkeypatch, "--now", "--reason", "request 12"))
 
     named = {key: ann for key, text in texts(lake).items() for ann in ANNS if re.search(rf"{ann}(?!\d)", text)}
@@ -160,7 +166,12 @@ def test_no_byte_of_the_bucket_names_an_erased_user(s3_and_nessie: Settings, mon
     assert document["tags"] == {"nightly_2026-01-02_1a2b3c4d": "rewrite"}
     assert document["days_to_recompute"] == ["2026-01-02", "2026-01-03"]
     check_accounts(lake)
+    assert progress.load(lake, ANN) is None
     assert "nothing to do" in erase(lake, monkeypatch)
+
+
+def kill(*arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def check_accounts(lake: Settings) -> None:
@@ -174,36 +185,6 @@ def check_accounts(lake: Settings) -> None:
     assert account == PUBLISHED | COUNTS | {"accepted": 2, "duplicates": 0, "quarantined": 1, "erased": 4}
     assert main.load_table("curated.events").properties[names.ERASED_DAYS_PROPERTY] == "2026-01-02,2026-01-03"
     assert [each["name"] for each in nessie.references(lake, "BRANCH")] == [names.MAIN]
-
-
-@pytest.mark.engine
-def test_a_killed_erasure_is_finished_by_the_next_one(s3_and_nessie: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the records of raw are gone, and again after the ledger was written."""
-    lake = s3_and_nessie
-    main = catalog.open_catalog(lake)
-    for name in (*erasable_tables(), "curated.ingest_ledger", "landing.offset_gaps", "ml.models"):
-        main.drop_table(name)
-    nessie.drop(lake, "TAG", "nightly_2026-01-02_1a2b3c4d", nessie.commit_hash(lake, "nightly_2026-01-02_1a2b3c4d"))
-    catalog.ensure(lake)
-    fill(lake)
-    others = of_others(rows(lake))
-
-    def kill(*arguments: Any) -> None:
-        raise KeyboardInterrupt
-
-    planned = erasure.plan(lake, ANN, erased_tags.policy())
-    with monkeypatch.context() as patched:
-        patched.setattr(erasure, "_erase_published", kill)
-        with pytest.raises(KeyboardInterrupt):
-            erasure.erase(lake, planned, TIME, at_once=False, report=str)
-    with monkeypatch.context() as patched:
-        patched.setattr(progress, "clear", kill)
-        patched.setattr(command, "current_settings", lambda: lake)
-        assert CliRunner().invoke(command.app, ["--user", ANN, "--without-kafka"]).exit_code != 0
-    erase(lake, monkeypatch)
-    check_accounts(lake)
-    assert rows(lake) == others
-    assert progress.load(lake, ANN) is None
 
 
 def test_erased_records_have_their_own_column_in_the_ledger() -> None:

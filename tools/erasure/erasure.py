@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,17 +47,6 @@ class Plan:
         return not (any(found.files for found in self.tables.values()) or changed or self.unfinished)
 
 
-@dataclass
-class Done:
-    """What an erasure did."""
-
-    tables: dict[str, dict[str, int]] = field(default_factory=dict)
-    replaced: dict[str, str] = field(default_factory=dict)
-    days: set[str] = field(default_factory=set)
-    commit: str = ""
-    deleted: Json = field(default_factory=dict)
-
-
 def plan(settings: Settings, user: str, actions: dict[str, str]) -> Plan:
     """Returns what an erasure of the user would change; reads only."""
     main = catalog.open_catalog(settings)
@@ -66,29 +55,29 @@ def plan(settings: Settings, user: str, actions: dict[str, str]) -> Plan:
     return Plan(eraser, found, tags.with_rows(settings, eraser, actions), progress.load(settings, user))
 
 
-def erase(settings: Settings, planned: Plan, now: datetime, *, at_once: bool, report: Report) -> Done:
+def erase(settings: Settings, planned: Plan, now: datetime, *, at_once: bool, report: Report) -> progress.Progress:
     """Erase what was planned, and what has arrived since. With `at_once` the old files are deleted too.
 
     Tags come first and curated.events last, because the links between the user's ids are found in raw.clicks and curated.events.
     """
-    main, done = catalog.open_catalog(settings), Done()
+    main, user = catalog.open_catalog(settings), planned.eraser.identity.user
     catalog.create_table(main, tables()[ledger.TABLE])
     drop_branches(settings)
     started = planned.unfinished or progress.Progress()
     if started.id in _accounted(main.load_table(ledger.TABLE)):
-        started = progress.Progress(tables=started.tables)
-    progress.save(settings, planned.eraser.identity.user, started)
-    done.replaced = tags.erase(settings, planned.eraser, planned.tagged)
-    report(f"{len(done.replaced)} commits behind tags and models were rewritten or dropped")
+        started = started.accounted()
+    started.tags |= {tag.name: each.action for each in planned.tagged for tag in each.tags}
+    progress.save(settings, user, started)
+    replaced = tags.erase(settings, planned.eraser, planned.tagged)
+    report(f"{len(replaced)} commits behind tags and models were rewritten or dropped")
     for name in (each for each in identity.erasable_tables() if tables()[each].topic):
         _erase_stream_table(settings, planned.eraser, name, started)
     report("the tables of the streams are rewritten")
-    _erase_published(settings, planned.eraser, started, done)
-    report(f"the other tables are rewritten in commit {done.commit}")
-    done.tables = started.tables
+    _erase_published(settings, planned.eraser, started)
+    report(f"the other tables are rewritten in commit {started.commit}")
     if at_once:
-        done.deleted = delete_old_files(settings, now)
-    return done
+        started.deleted = delete_old_files(settings, now)
+    return started
 
 
 def delete_old_files(settings: Settings, now: datetime) -> dict[str, int]:
@@ -136,7 +125,7 @@ def _record_offsets(
     offset_gaps.record(main, erased, offset_gaps.ERASED)
 
 
-def _erase_published(settings: Settings, eraser: FileEraser, started: progress.Progress, done: Done) -> None:
+def _erase_published(settings: Settings, eraser: FileEraser, started: progress.Progress) -> None:
     """Erase the rows of all other tables in one commit of main, together with their account in the ledger.
 
     The commit changes all these tables in any case: a run that has read the rows before and writes one of them conflicts, and runs again.
@@ -149,8 +138,9 @@ def _erase_published(settings: Settings, eraser: FileEraser, started: progress.P
             if nessie.merge(settings, branch, since, f"Erasure of one user by {branch}"):
                 for name, found in erased.items():
                     started.count(name, len(found.rows), len(found.files))
+                started.days = sorted(_days(erased).union(started.days))
+                started.commit = nessie.commit_hash(settings)
                 progress.save(settings, eraser.identity.user, started)
-                done.days, done.commit = _days(erased), nessie.commit_hash(settings)
                 return
         finally:
             nessie.drop_branch(settings, branch)
@@ -207,10 +197,9 @@ def _has_deleted_entries(table: Table) -> bool:
     return bool(snapshot and any(manifest.deleted_files_count for manifest in snapshot.manifests(table.io)))
 
 
-def certificate(settings: Settings, planned: Plan, done: Done, kafka: Mapping[str, str], reason: str, at_once: bool) -> Json:
+def certificate(settings: Settings, planned: Plan, done: progress.Progress, kafka: Mapping[str, str], reason: str, at_once: bool) -> Json:
     """Returns what was erased, and what remains until when. It names the user by a hash only."""
     counts = {name: len(values) for name, values in planned.eraser.identity.linked.items()}
-    rewritten = {tag.name: each.action for each in planned.tagged for tag in each.tags}
     return {
         "subject": progress.subject(planned.eraser.identity.user),
         "reason": reason,
@@ -218,8 +207,8 @@ def certificate(settings: Settings, planned: Plan, done: Done, kafka: Mapping[st
         "other_ids": counts,
         "tables": done.tables,
         "commit": done.commit,
-        "tags": rewritten,
-        "days_to_recompute": sorted(done.days),
+        "tags": done.tags,
+        "days_to_recompute": done.days,
         "deleted_at_once": done.deleted,
         "remaining": _remaining(settings, planned, kafka, at_once),
     }

@@ -1,9 +1,9 @@
-"""What a started erasure must remember until it is finished: the offsets of erased records, which nobody could find again."""
+"""What a started erasure must remember until it is finished: what was erased, which nobody could find again."""
 
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from clickstream_contracts import names
 from clickstream_contracts.settings import Settings
@@ -18,15 +18,24 @@ def subject(user: str) -> str:
 
 @dataclass
 class Progress:
-    """The erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet, and the counts by table.
+    """What was erased, over all attempts. It holds no id of the user.
 
-    It holds no id of the user.
+    clicks, quarantine: erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet. tags: what became
+    of each tag. days: those to compute again. commit: that of main with the last change. deleted: files that were deleted at once.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     clicks: Ranges = field(default_factory=dict)
     quarantine: Ranges = field(default_factory=dict)
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    days: list[str] = field(default_factory=list)
+    commit: str = ""
+    deleted: dict[str, int] = field(default_factory=dict)
+
+    def accounted(self) -> "Progress":
+        """Returns the progress when the ledger accounts for its offsets: further ones belong to another id."""
+        return replace(self, id=uuid.uuid4().hex, clicks={}, quarantine={})
 
     def count(self, table: str, rows: int, files: int) -> None:
         """Count the erased rows and replaced files of one commit."""
