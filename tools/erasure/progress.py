@@ -20,8 +20,9 @@ def subject(user: str) -> str:
 class Progress:
     """What was erased, over all attempts. It holds no id of the user.
 
-    clicks, quarantine: erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet. tags: what became
-    of each tag. days: those to compute again. commit: that of main with the last change. deleted: files that were deleted at once.
+    clicks, quarantine: erased offsets of raw.clicks and raw.quarantine that curated.ingest_ledger does not account for yet.
+    tags: what became of each tag. days: those to compute again. commit: that of main with the last change.
+    deleted: number and bytes of the files that were deleted at once.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
