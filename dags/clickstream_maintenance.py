@@ -1,4 +1,4 @@
-"""The maintenance: every day, drop old tags, delete files that nobody needs, and clean up the states of streams."""
+"""The maintenance: every day, delete old rows, drop old tags, delete files that nobody needs, and clean up the states of streams."""
 
 from airflow.sdk import DAG, Param
 
@@ -11,6 +11,8 @@ DOCS = """
 
 Scheduled at 07:40 UTC. The receipt of each task lists what it deleted. No task disturbs a stream, another run or a reader of a kept tag.
 
+- **retention** deletes the rows of the tables that streams write which are older than the contract of the table says: whole files of old
+  arrival days, in commits that carry the properties of Flink.
 - **tags** drops the tags that the policy in `tools/maintenance/tags.yaml` does not keep. Tags that a model or a rollout names are kept.
 - **collect** deletes the files of tables that no branch, no tag, no commit of main of the last 48 hours and no model's data needs, if they
   are older than 48 hours. The files of a dropped tag stay for 48 hours more.
@@ -27,6 +29,7 @@ on a cluster.
 |---|---|---|
 | `collect` | a path does not exist | a branch, tag or pinned commit names a file that is gone; nothing was deleted: restore it from a \
 backup, or drop the ref |
+| `retention` | is expired and not published | nothing was deleted: run `clickstream_nightly`, which reads these records |
 | `kafka` | deletes records after ... hours | somebody shortened the retention of the topic: set `retention.ms` again, else records that \
 the lake lacks can be lost while a stream is down |
 | any | the lake is unreachable | Nessie or S3 is down; the next run goes on |
@@ -45,9 +48,10 @@ with DAG(
     params=PARAMS,
     default_args=task_defaults(minutes=15),
 ):
+    retention = runtime.tool(ToolJob("maintenance", ("retention", APPLY)), task_id="retention")
     tags = runtime.tool(ToolJob("maintenance", ("tags", APPLY)), task_id="tags")
     # Takes long on a large lake: in the pool of the Spark tasks it takes none of the slots that urgent tasks need.
     collect = runtime.tool(ToolJob("maintenance", ("collect", APPLY)), task_id="collect", pool=SPARK_POOL, **task_defaults(minutes=120))
     runtime.tool(ToolJob("maintenance", ("stream-state", APPLY)), task_id="stream_state")
     runtime.tool(ToolJob("maintenance", ("kafka",)), task_id="kafka")
-    tags >> collect
+    [retention, tags] >> collect

@@ -50,6 +50,7 @@ COMMANDS = {
         },
     ),
     "maintenance": Entry("Compact tables; drop old tags, files and states.", "tools.maintenance.__main__"),
+    "erase": Entry("Erase a user from the lake.", "tools.erasure.__main__"),
     "airflow": Entry(
         "Maintain Airflow.",
         commands={"clean": Entry("Remove old runs and logs of Airflow.", "tools.localstack.airflow_clean")},

@@ -38,6 +38,7 @@ ROLLOUT = "clickstream_rollout"
 ROLLBACK = "clickstream_rollback"
 COMPACTION = "clickstream_compaction"
 MAINTENANCE = "clickstream_maintenance"
+ERASURE = "clickstream_erasure"
 BATCH_DAGS = (NIGHTLY, FEATURES, TRAIN, ROLLOUT, ROLLBACK)
 BRANCH_PREFIX = "etl_"
 MAX_RERUNS = 2
@@ -45,6 +46,10 @@ MAX_RERUNS = 2
 TASK_LOG_PREFIX = "airflow/logs"
 # Key in the bucket of the record of dropped tags.
 DROPPED_TAGS_KEY = "maintenance/dropped_tags.json"
+# Key in the bucket of the record of commits that erasures have replaced by others.
+REPLACED_COMMITS_KEY = "maintenance/replaced_commits.json"
+# Property of curated.events: days with erased rows, which the next nightly run computes again; separated by commas.
+ERASED_DAYS_PROPERTY = "clickstream.erased-days"
 
 QUARANTINE_REASONS = (
     "not_json",
@@ -121,6 +126,11 @@ def receipt_prefix(branch_name: str) -> str:
         if branch_suffix.startswith(f"{dag_id}_"):
             return f"receipts/{dag_id}/{branch_suffix.removeprefix(f'{dag_id}_')}/"
     return ""
+
+
+def erasure_prefix(subject: str) -> str:
+    """Returns the key prefix in the bucket of the certificates of a user's erasures. `subject`: the hash of the user's id."""
+    return f"erasures/{subject}"
 
 
 def model_prefix(run: str) -> str:

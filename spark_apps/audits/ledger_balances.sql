@@ -5,6 +5,8 @@ WITH newest AS (
     SELECT kafka_partition, max_by(struct(*), start_offset) AS ledger
     FROM {{ table('curated.ingest_ledger') }}
     GROUP BY kafka_partition
+    -- As in newest_offsets of macros.sql.
+    HAVING max(day) >= (SELECT max(day) FROM {{ table('curated.ingest_ledger') }}) - INTERVAL 100 DAYS
 ), newest_runs AS (
     SELECT ledger.* FROM newest
 ), clicks AS (
@@ -40,4 +42,5 @@ UNION ALL
 SELECT run, kafka_partition, end_offset - start_offset, accepted + duplicates, quarantined, gaps, NULL, NULL
 FROM {{ table('curated.ingest_ledger') }}
 -- `duplicates` is what is left of the clicks, so a negative count is an event that was counted without a click.
-WHERE end_offset - start_offset <> accepted + duplicates + quarantined + coalesce(gaps, 0) OR duplicates < 0 OR gaps < 0
+WHERE end_offset - start_offset <> accepted + duplicates + quarantined + coalesce(gaps, 0) + coalesce(erased, 0)
+    OR duplicates < 0 OR gaps < 0

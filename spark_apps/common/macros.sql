@@ -57,11 +57,13 @@ coalesce({{ orders }}.line_days, sequence({{ orders }}.order_day, CAST({{ orders
 SELECT * FROM {{ dimension }} AS v WHERE {{ overlaps("v.valid_from", "coalesce(v.valid_to, TIMESTAMP'9999-12-31 00:00:00')", ranges) }}
 {%- endmacro %}
 
-{# The offset range of the newest run in each partition. `table` is the function of the template. #}
+{# The offset range of the newest run in each partition. `table` is the function of the template. A partition whose newest run is much
+   older than that of the others is left out: it was audited then, and the tables of the streams may keep its records no longer. #}
 {% macro newest_offsets(table) -%}
 SELECT kafka_partition, max(start_offset) AS start_offset, max(end_offset) AS end_offset
 FROM {{ table('curated.ingest_ledger') }}
 GROUP BY kafka_partition
+HAVING max(day) >= (SELECT max(day) FROM {{ table('curated.ingest_ledger') }}) - INTERVAL 100 DAYS
 {%- endmacro %}
 
 {# Rows of the products that the shop has deleted; a product without any state is not among them. #}

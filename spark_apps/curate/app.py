@@ -76,7 +76,8 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     all_outdated_days = [] if offsets.first_run else events.outdated_version_days(lake)
     # The newest first; the others wait for later runs.
     outdated_days = all_outdated_days[-args.version_days :]
-    if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days):
+    erased_days = events.erased_days(lake)
+    if not (offsets.has_records or outdated_days or rebuilt_days or rezoned_days or erased_days):
         return {}, {}
     if offsets.first_run or rezoned_days:
         shop_days.record_zone(lake)
@@ -84,11 +85,13 @@ def curate(lake: Lake, args: argparse.Namespace) -> tuple[DaysByTable, dict[str,
     events.register_new_clicks(lake, offsets.lowest_start)
     events.register_arrived_clicks(lake, offsets.lowest_start, rebuilt_days)
     new_days = events.new_click_days(lake) if offsets.has_records else []
-    affected_days = {*rebuilt_days, *rezoned_days, *new_days}
+    affected_days = {*rebuilt_days, *rezoned_days, *erased_days, *new_days}
     days_by_table: DaysByTable = {}
     if affected_days or outdated_days:
         days_by_table = _write_days(lake, sorted(affected_days), outdated_days)
         waiting_days.record(lake, sorted({*all_outdated_days} - {*days_by_table[events.TABLE]}))
+    if erased_days:
+        events.clear_erased_days(lake)
     # The ledger is written last: an attempt that fails before has accounted for nothing.
     run = ledger.RunDays(args.run, args.day, new_days)
     return days_by_table, ledger.write_ledger(lake, offsets, run, days_by_table.get(events.TABLE, []))

@@ -21,10 +21,8 @@ LOCKS = {
 # Airflow renders the Flink job definitions, so its image has flink_apps beside dags and plugins.
 PACKAGES = {path: {Path(path).parts[0]} for path in LOCKS} | {"plugins/Dockerfile": {"dags", "plugins", "flink_apps"}}
 # The folders of tools/ that run in a cluster; localstack, demo, docs and fraud need the checkout of a developer's machine.
-CLUSTER_TOOLS = {
-    f"tools/{name}"
-    for name in ("backup", "common", "kafka", "lake", "ledger", "maintenance", "repair", "replay", "rollout", "shop", "validation")
-}
+CLUSTER_TOOL_NAMES = "backup common erasure kafka lake ledger maintenance repair replay rollout shop validation"
+CLUSTER_TOOLS = {f"tools/{name}" for name in CLUSTER_TOOL_NAMES.split()}
 COPIED = PACKAGES | {"tools/Dockerfile": CLUSTER_TOOLS | {"tools/__init__.py", "tools/cli.py"}}
 BASE = "contracts/Dockerfile"
 

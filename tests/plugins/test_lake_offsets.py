@@ -78,7 +78,7 @@ def test_a_record_that_was_written_twice_is_no_error(catalog: Any) -> None:
 def test_offsets_that_hold_no_record_are_no_error(catalog: Any) -> None:
     append(catalog, CLICKS, [(0, 0), (0, 3), (0, 6)])
     gaps = {0: [(1, 2), (2, 2), (4, 5), (7, 9)]}
-    assert end_offsets(catalog, [CLICKS], published=Published(gaps=gaps)) == {0: 7}
+    assert end_offsets(catalog, [CLICKS], published=Published(gaps=gaps)) == {0: 10}, "the last records may have been erased"
     with pytest.raises(FlinkError, match="none from 5 to 5"):
         end_offsets(catalog, [CLICKS], published=Published(gaps={0: [(1, 2), (4, 4)]}))
 

@@ -1,4 +1,4 @@
-"""Compaction of a real lake: closed arrival hours and days become one file each, beside a writer that commits meanwhile."""
+"""Compaction and retention of a real lake: closed arrival hours and days become one file each, beside a writer that commits meanwhile."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +9,11 @@ from pyiceberg.io import pyarrow as pyarrow_io
 from pyiceberg.table import Table
 
 from clickstream_contracts.settings import Settings
+from tests.tools import raw_tables
 from tools.lake import catalog
+from tools.ledger import offset_gaps
 from tools.ledger.lake_records import LakeRecords
-from tools.maintenance import compaction
+from tools.maintenance import compaction, retention
 
 pytestmark = pytest.mark.engine
 CLICKS = "raw.clicks"
@@ -172,3 +174,22 @@ def test_a_dry_run_and_lost_records_leave_the_table_as_it_is(lake: Settings, cli
     with pytest.raises(compaction.CompactionError, match="59 records were written for 60 records of 3 files"):
         compact(lake, NEXT_DAY + timedelta(hours=1))
     assert clicks.refresh().current_snapshot() == snapshot
+
+
+def test_what_is_older_than_the_contract_says_is_deleted_once_it_is_published(lake: Settings, clicks: Table) -> None:
+    for day in range(2):
+        append(lake, range(day * 10, day * 10 + 10), DAY + timedelta(days=day), checkpoint=7 + day)
+    main, now = catalog.open_catalog(lake), DAY + timedelta(days=401, hours=8)
+    expired = {name: retention.find(main, name, now) for name in retention.tables()}
+    assert {name: each.rows for name, each in expired.items()} == dict.fromkeys(compaction.stream_tables(), 0) | {CLICKS: 20}
+    with pytest.raises(retention.NotPublished, match="offset 9 of partition 0"):
+        retention.apply(main, expired)
+    run = {"run": "r", "day": DAY.date(), "start_offset": 0, "end_offset": 12, "accepted": 12, "duplicates": 0, "quarantined": 0, "late": 0}
+    raw_tables.append(main.load_table("curated.ingest_ledger"), [run | {"kafka_partition": partition} for partition in (0, 1)])
+    retention.apply(main, expired)
+    assert state(lake)[0] == [(p, o) for p in (0, 1) for o in range(10, 20)]
+    snapshot = main.load_table(CLICKS).current_snapshot()
+    assert snapshot is not None
+    assert compaction.carried_properties(snapshot)["flink.max-committed-checkpoint-id"] == "8"
+    assert offset_gaps.recorded(main, {}, offset_gaps.RETENTION) == {0: [(0, 10)], 1: [(0, 10)]}
+    assert not retention.find(main, CLICKS, now).files

@@ -126,6 +126,13 @@ def test_each_difference_is_reported(entries: pa.Table, lake: LakeState, message
     assert any(message in problem for problem in result.problems), result.problems
 
 
+def test_deleted_records_are_not_expected_in_the_lake(entries: pa.Table) -> None:
+    lake = replace(COMPLETE, clicks=clicks(*CLICKS[1:]), curated=pa.table({"event_id": ["b", "r", "k"]}))
+    assert len(balance.check(entries, lake, whole_topic=True).problems) == 3
+    deleted = {0: [(0, 1)]}
+    assert balance.check(entries, replace(lake, gaps=deleted, deleted=deleted), whole_topic=True).problems == []
+
+
 def test_rows_of_other_runs_are_allowed_when_one_run_is_checked(entries: pa.Table) -> None:
     lake = replace(COMPLETE, clicks=clicks(*CLICKS, ("other", 1, 3)), end_offsets={0: 4, 1: 4}, curated=None)
     assert balance.check(entries, lake, whole_topic=False).balanced

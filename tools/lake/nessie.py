@@ -93,6 +93,28 @@ def changed_tables(settings: Settings, left: str, right: str) -> list[str]:
     return sorted(".".join(diff["key"]["elements"]) for diff in diffs if (diff.get("to") or diff["from"])["type"] == "ICEBERG_TABLE")
 
 
+def create_branch(settings: Settings, name: str, commit: str) -> None:
+    """Create a branch at a commit."""
+    request(settings, "POST", "trees", params={"name": name, "type": "BRANCH"}, json={"type": "DETACHED", "hash": commit})
+
+
+def merge(settings: Settings, branch: str, since: str, message: str) -> bool:
+    """Merge a branch, which was made from the commit `since` of main, as one commit; returns False if main has changed the same tables."""
+    body = {
+        "fromRefName": branch,
+        "fromHash": commit_hash(settings, branch),
+        "message": message,
+        "defaultKeyMergeMode": "NORMAL",
+        "isReturnConflictAsResult": True,
+    }
+    return bool(request(settings, "POST", f"trees/{names.MAIN}@{since}/history/merge", json=body)["wasSuccessful"])
+
+
+def move_tag(settings: Settings, tag: str, old: str, new: str) -> None:
+    """Let a tag point at the commit `new`; fails unless it points at `old`."""
+    request(settings, "PUT", f"trees/{tag}@{old}", params={"type": "TAG"}, json={"type": "DETACHED", "hash": new})
+
+
 def drop_branch(settings: Settings, branch: str) -> None:
     """Delete a branch at the commit it points at now; fails if it has got another commit meanwhile."""
     drop(settings, "BRANCH", branch, commit_hash(settings, branch))

@@ -24,7 +24,8 @@ class LakeState:
 
     `clicks` has the columns event_id, kafka_partition, kafka_offset; `quarantine` has kafka_partition, kafka_offset, reason, digest.
     `curated` has event_id; `published` holds the end offset of the last nightly run by partition. Both are None if not compared.
-    `gaps` holds the recorded offsets without a record by partition.
+    `gaps` holds the recorded offsets without a record by partition, `deleted` those of them whose
+    record was deleted from the lake, with its user or because it was old.
     """
 
     clicks: pa.Table
@@ -33,6 +34,7 @@ class LakeState:
     curated: pa.Table | None = None
     published: dict[int, int] | None = None
     gaps: dict[int, list[Range]] = field(default_factory=dict)
+    deleted: dict[int, list[Range]] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +63,7 @@ def check(entries: pa.Table, lake: LakeState, whole_topic: bool) -> Result:
     result = Result(_counts(entries, lake))
     _check_rows_are_unique(lake, result)
     _check_row_counts(lake, result)
-    acked = entries.filter(pc.greater_equal(entries["offset"], 0))
+    acked = without_offsets(entries.filter(pc.greater_equal(entries["offset"], 0)), lake.deleted)
     _check_no_loss(acked, lake, result)
     _check_tables(acked, lake, result)
     if whole_topic:
@@ -69,6 +71,16 @@ def check(entries: pa.Table, lake: LakeState, whole_topic: bool) -> Result:
     if lake.curated is not None:
         _check_curated(acked, lake, lake.curated, result)
     return result
+
+
+def without_offsets(rows: pa.Table, deleted: dict[int, list[Range]], prefix: str = "") -> pa.Table:
+    """Returns the rows whose records were not deleted from the lake."""
+    partitions, offsets = rows[f"{prefix}partition"].to_numpy(), rows[f"{prefix}offset"].to_numpy()
+    kept = np.ones(len(rows), bool)
+    for partition, ranges in deleted.items():
+        for first, end in ranges:
+            kept &= ~((partitions == partition) & (offsets >= first) & (offsets < end))
+    return rows.filter(pa.array(kept))
 
 
 def offset_keys(table: pa.Table, prefix: str = "kafka_") -> Ints:

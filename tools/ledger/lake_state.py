@@ -9,7 +9,7 @@ from clickstream_contracts.settings import Settings
 from tools.kafka.reader import end_offsets
 from tools.lake.catalog import open_catalog
 from tools.ledger import offset_gaps
-from tools.ledger.balance import LakeState
+from tools.ledger.balance import LakeState, without_offsets
 from tools.ledger.record_kinds import digest
 
 CLICKS, QUARANTINE = "raw.clicks", "raw.quarantine"
@@ -25,10 +25,14 @@ def read(settings: Settings, with_curated: bool) -> LakeState:
     quarantine = _columns(main, QUARANTINE, "kafka_partition", "kafka_offset", "reason", "payload")
     digests = pa.array([digest(payload.as_py()) for payload in quarantine["payload"]], pa.binary())
     quarantine = quarantine.drop_columns(["payload"]).append_column("digest", digests)
-    state = LakeState(clicks, quarantine, ends, gaps=offset_gaps.recorded(main, dict.fromkeys(ends, 0)))
+    starts = dict.fromkeys(ends, 0)
+    gaps, deleted = offset_gaps.recorded(main, starts), offset_gaps.recorded(main, starts, offset_gaps.ERASED, offset_gaps.RETENTION)
+    state = LakeState(clicks, quarantine, ends, gaps=gaps, deleted=deleted)
     if not with_curated:
         return state
-    return replace(state, curated=_columns(main, EVENTS, "event_id"), published=published_end_offsets(main))
+    # What raw.clicks keeps no longer is not compared.
+    curated = without_offsets(_columns(main, EVENTS, "event_id", "kafka_partition", "kafka_offset"), deleted, "kafka_")
+    return replace(state, curated=curated, published=published_end_offsets(main))
 
 
 def _columns(catalog: RestCatalog, table: str, *columns: str) -> pa.Table:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 # First offset, and the offset after the last one.
 Range = tuple[int, int]
+# By partition.
+Ranges = dict[int, list[Range]]
 
 
 def ranges_of(offsets: NDArray[np.int64]) -> list[Range]:
@@ -29,6 +31,18 @@ def union(ranges: Iterable[Range]) -> list[Range]:
         else:
             merged.append((first, end))
     return merged
+
+
+def of_partitions(partitions: NDArray[np.int64], offsets: NDArray[np.int64]) -> Ranges:
+    """Returns the ranges of offsets by the partition of each."""
+    return {int(partition): ranges_of(offsets[partitions == partition]) for partition in np.unique(partitions)}
+
+
+def union_of_partitions(parts: Iterable[Ranges]) -> Ranges:
+    """Returns the offsets that are in any of the parts."""
+    ranges = list(parts)
+    partitions = sorted({partition for each in ranges for partition in each})
+    return {partition: union(found for each in ranges for found in each.get(partition, [])) for partition in partitions}
 
 
 def missing(ranges: Iterable[Range], first: int, end: int) -> list[Range]:

@@ -9,6 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyiceberg.catalog.rest import RestCatalog
 
+from tools.ledger.offset_ranges import Ranges, of_partitions
+
 TABLE = "landing.topic_recreations"
 
 
@@ -42,6 +44,10 @@ class Recreations:
         for item in self.items:
             bases[(partitions == item.partition) & (arrivals >= round(item.started_at.timestamp() * 1_000_000))] = item.base
         return np.asarray(offsets + bases, np.int64)
+
+    def ranges(self, rows: pa.Table) -> Ranges:
+        """Returns the offsets in the lake of rows by partition."""
+        return of_partitions(rows["kafka_partition"].to_numpy(), self.lake_offsets(rows)) if len(rows) else {}
 
     @property
     def columns(self) -> list[str]:

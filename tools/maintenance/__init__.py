@@ -1,1 +1,1 @@
-"""Maintenance of the lake: compaction, retention of tags, collection of unreferenced files, clean-up of stream state."""
+"""Maintenance of the lake: compaction, retention of rows and tags, collection of unreferenced files, clean-up of stream state."""

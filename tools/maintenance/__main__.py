@@ -17,7 +17,7 @@ from tools.kafka import topics
 from tools.kafka.client import SendError
 from tools.lake import catalog, nessie
 from tools.lake.object_store import write_text
-from tools.maintenance import compaction, stream_state, unreferenced_files
+from tools.maintenance import compaction, retention, stream_state, unreferenced_files
 from tools.maintenance import tags as lake_tags
 
 app = new_app(__doc__)
@@ -47,6 +47,23 @@ def compact(
             f" into {result.new_files}, {result.commits} commits"
         )
     _write_receipt(settings, receipt, "compact", started, {"applied": apply, "tables": facts}, rows)
+
+
+@app.command("retention")
+@report_errors(nessie.NessieUnreachable, retention.NotPublished)
+def delete_expired(apply: Apply = False, receipt: OptionalReceiptUri = "") -> None:
+    """Delete the rows of the tables that streams write which are older than the contract of the table says."""
+    settings, started = current_settings(), time.monotonic()
+    main, now = catalog.open_catalog(settings), datetime.now(UTC)
+    expired = {name: retention.find(main, name, now) for name in retention.tables()}
+    for name, each in expired.items():
+        counts = f"{len(each.files)} files with {each.rows:,} rows and {each.bytes:,} bytes"
+        typer.echo(f"{name}: {_done(apply, 'deleted')} {counts}, of before {each.before:%Y-%m-%d}")
+    if apply:
+        retention.apply(main, expired)
+    facts = {name: {"before": each.before.isoformat(), "files": len(each.files), "bytes": each.bytes} for name, each in expired.items()}
+    rows = {name: each.rows for name, each in expired.items()}
+    _write_receipt(settings, receipt, "retention", started, {"applied": apply, "tables": facts}, rows)
 
 
 @app.command()

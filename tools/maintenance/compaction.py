@@ -5,7 +5,7 @@ Flink's properties over from the snapshot that it replaces.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +15,10 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import FileScanTask, Table
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.update.snapshot import _OverwriteFiles
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from clickstream_contracts import schema
@@ -40,7 +41,7 @@ class CompactionError(RuntimeError):
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Data files and the ones that hold the same records in order of partition and offset."""
+    """Data files and the ones that replace them."""
 
     old: list[DataFile]
     new: list[DataFile]
@@ -84,7 +85,7 @@ def compact(
     planned = file_groups.groups(file_groups.read_bounds(files, table.schema()), target_bytes, now)
     for batch in _batches(planned, commit_bytes):
         rewrites = [Rewrite(group, _rewrite(table, group)) if apply else Rewrite(group, group[:1]) for group in batch]
-        if apply and not _commit(catalog, name, rewrites):
+        if apply and not commit(catalog, name, rewrites):
             continue
         result.add(rewrites, commits=int(apply))
     return result
@@ -132,26 +133,54 @@ def _positions(table: Table, file: DataFile) -> pa.Table:
 
 
 @retry(retry=retry_if_exception_type(CommitFailedException), stop=stop_after_attempt(COMMIT_ATTEMPTS), wait=wait_random(0, 1), reraise=True)
-def _commit(catalog: RestCatalog, name: str, rewrites: list[Rewrite]) -> bool:
-    """Replace files in one commit; returns False if another compaction has replaced one of them already.
+def commit(catalog: RestCatalog, name: str, rewrites: list[Rewrite], properties: Mapping[str, str] | None = None) -> bool:
+    """Replace files and set table properties in one commit; returns False if somebody else has replaced one of the files already.
 
     A conflict with a commit of the stream repeats it with the table, and so with Flink's properties, as the stream left them.
     """
     table = _without_own_retries(catalog.load_table(name))
     snapshot = table.current_snapshot()
+    carried = carried_properties(snapshot) if name in stream_tables() else {}
     try:
-        with (
-            table.transaction() as transaction,
-            transaction.update_snapshot(snapshot_properties=carried_properties(snapshot)).overwrite() as overwrite,
-        ):
-            for rewrite in rewrites:
-                for file in rewrite.old:
-                    overwrite.delete_data_file(file)
-                for file in rewrite.new:
-                    overwrite.append_data_file(file)
+        with table.transaction() as transaction:
+            if properties:
+                transaction.set_properties(dict(properties))
+            if snapshot:
+                overwrite = _Overwrite(Operation.OVERWRITE, transaction, table.io, snapshot_properties=carried)
+                with overwrite:
+                    for rewrite in rewrites:
+                        for file in rewrite.old:
+                            overwrite.delete_data_file(file)
+                        for file in rewrite.new:
+                            overwrite.append_data_file(file)
     except ValidationException:
         return False
     return True
+
+
+class _Overwrite(_OverwriteFiles):
+    """An overwrite whose manifests do not name deleted files: the bounds of their columns are values of rows, maybe of erased ones."""
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        # Raises ValidationException if a file is gone.
+        super()._deleted_entries()
+        return []
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return [kept for manifest in super()._existing_manifests() for kept in self._without_deleted(manifest)]
+
+    def _without_deleted(self, manifest: ManifestFile) -> list[ManifestFile]:
+        """Returns the manifest without the entries of files that earlier commits deleted; none if it has no others."""
+        if manifest.deleted_files_count == 0 or manifest.content != ManifestContent.DATA:
+            return [manifest]
+        live = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+        if not live:
+            return []
+        with self.new_manifest_writer(self.spec(manifest.partition_spec_id)) as writer:
+            for entry in live:
+                entry.status = ManifestEntryStatus.EXISTING
+                writer.add_entry(entry)
+        return [writer.to_manifest_file()]
 
 
 def _without_own_retries(table: Table) -> Table:

@@ -83,8 +83,22 @@ def named_tags(settings: Settings) -> set[str]:
 
 
 def commits_of_models(settings: Settings) -> set[str]:
-    """Returns the commits that models were trained on, which need not have a tag."""
-    return _values(settings, "ml.models", "data_commit")
+    """Returns the commits that models were trained on, which need not have a tag, or the ones that replace them."""
+    replaced = replaced_commits(settings)
+    return {replaced.get(commit, commit) for commit in _values(settings, "ml.models", "data_commit")} - {""}
+
+
+def replaced_commits(settings: Settings) -> dict[str, str]:
+    """Returns the commits without erased rows that replace others, by these; '' for one that is not kept."""
+    replaced: dict[str, str] = json.loads(read_if_exists(settings, names.REPLACED_COMMITS_KEY) or b"{}")
+    return replaced
+
+
+def record_replaced(settings: Settings, replaced: Mapping[str, str]) -> None:
+    """Record that commits are replaced by others. Of earlier ones only those that models name are kept; they lead to the newest commit."""
+    named = _values(settings, "ml.models", "data_commit")
+    record = {old: replaced.get(new, new) for old, new in replaced_commits(settings).items() if old in named} | dict(replaced)
+    write_text(settings, f"s3://{settings.s3_bucket}/{names.REPLACED_COMMITS_KEY}", json.dumps(record, indent=1, sort_keys=True))
 
 
 def _values(settings: Settings, table: str, column: str) -> set[str]:

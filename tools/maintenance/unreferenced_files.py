@@ -67,6 +67,39 @@ def find(settings: Settings, now: datetime, min_age: timedelta = MIN_AGE) -> Unr
     return Unreferenced(candidates.by_folder(), compared)
 
 
+def only_in_history(settings: Settings, tables: set[str], now: datetime) -> Unreferenced:
+    """Returns the files of tables that only commits of main of the last 48 hours, or replaced commits, need: no branch, tag or model does.
+
+    They are committed files, so none is about to be committed. A run that reads one of these commits fails when they are deleted.
+    """
+    reader, needed = TableReader(settings), _commits_of_references(settings) | tags.commits_of_models(settings)
+    kept, old = _locations(settings, needed, tables), _locations(settings, tags.replaced_commits(settings), tables)
+    folders = {object_key(settings, address).split("/metadata/")[0] for address in kept}
+    history = {each for each in _history_locations(settings, now - MIN_AGE) if object_key(settings, each).split("/metadata/")[0] in folders}
+    with ThreadPoolExecutor(THREADS) as pool:
+        kept_files = {key for keys in pool.map(lambda each: _files(reader, settings, each), kept) for key in keys}
+        files = {key for keys in pool.map(lambda each: _files(reader, settings, each), (history | old) - kept) for key in keys}
+    sizes = {file.key: file.size for file in _list(settings)}
+    candidates = _Candidates({key: sizes[key] for key in files - kept_files if key in sizes})
+    return Unreferenced(candidates.by_folder(), len(files))
+
+
+def _locations(settings: Settings, commits: Iterable[str], tables: set[str]) -> set[str]:
+    """Returns the metadata files of tables at commits."""
+    locations = (nessie.metadata_locations(settings, commit) for commit in commits)
+    return {location for each in locations for table, location in each.items() if table in tables}
+
+
+def _files(reader: TableReader, settings: Settings, location: str) -> set[str]:
+    """Returns the keys of all files that a metadata file needs; none if it, or a part of it, was collected before."""
+    try:
+        table = reader.table(location)
+        addresses = {*table.files, *(file for manifest in table.manifests for file in reader.data_files(manifest))}
+    except FileNotFoundError:
+        return set()
+    return {object_key(settings, address) for address in addresses}
+
+
 def delete(settings: Settings, unreferenced: Unreferenced) -> None:
     """Delete the files. Raises OSError if the object store refuses one."""
     delete_objects(settings, (key for sizes in unreferenced.files.values() for key in sizes))
@@ -97,9 +130,14 @@ def _folder(key: str) -> str:
 
 def _kept_locations(settings: Settings, cutoff: datetime) -> set[str]:
     """Returns the metadata files of all branches and tags, of tags that were dropped since the cutoff, and of the models' data."""
-    commits = {reference["hash"] for kind in ("BRANCH", "TAG") for reference in nessie.references(settings, kind)}
+    commits = _commits_of_references(settings)
     commits |= tags.recently_dropped(settings, cutoff) | tags.commits_of_models(settings)
     return {location for commit in commits for location in nessie.metadata_locations(settings, commit).values()}
+
+
+def _commits_of_references(settings: Settings) -> set[str]:
+    """Returns the commits of all branches and tags."""
+    return {reference["hash"] for kind in ("BRANCH", "TAG") for reference in nessie.references(settings, kind)}
 
 
 def _history_locations(settings: Settings, cutoff: datetime) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _gaps(catalog: Any, bases: Mapping[int, int]) -> dict[int, list[Run]]:
 def end_offsets(
     catalog: Any, table_ids: list[str], checked_offsets: int = CHECKED_OFFSETS, published: Published = NOTHING_PUBLISHED
 ) -> dict[int, int]:
-    """Returns the offset after the last record of each partition in tables that share a topic; empty if they hold no records.
+    """Returns the offset after the last record or known gap of each partition in tables that share a topic; empty without records.
 
     Files whose records are all published are not read. Raises FlinkError if the tables lack one of the last `checked_offsets`
     records of a partition that are not published; an offset that holds no record, or that is there twice, is no reason.
@@ -135,7 +135,15 @@ def end_offsets(
                 not_read[partition] = max(not_read.get(partition, -1), file.last or 0)
     for partition in runs:
         _check_gaps(partition, runs[partition], published.gaps.get(partition, []), not_read.get(partition, -1))
-    return {partition: last + 1 for partition, last in newest.items()}
+    return {partition: _after(last + 1, published.gaps.get(partition, [])) for partition, last in newest.items()}
+
+
+def _after(end: int, gaps: list[Run]) -> int:
+    """Returns the offset after the gaps that begin at or before `end`: records that were erased from the lake are not read again."""
+    for first, last in sorted(gaps):
+        if first <= end:
+            end = max(end, last + 1)
+    return end
 
 
 def _data_files(table: Any) -> list[DataFile]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
+from clickstream_contracts import names
 from clickstream_contracts.schema import tables
 from spark_apps.common import waiting_days
 from spark_apps.common.days import time_ranges
@@ -55,6 +56,17 @@ def outdated_version_days(lake: Lake) -> list[date]:
         return waiting
     [(since_time, _)] = time_ranges(first_changed_day, lake.time_zone)
     return sorted({*waiting, *lake.column(SQL / "outdated_version_days.sql", since=first_changed_day[0], since_time=since_time)})
+
+
+def erased_days(lake: Lake) -> list[date]:
+    """Returns the days of which rows were erased since the last published run: sessions, orders and marts still count these rows."""
+    recorded = lake.properties(lake.catalog.published(TABLE)).get(names.ERASED_DAYS_PROPERTY, "")
+    return [date.fromisoformat(text) for text in recorded.split(",") if text]
+
+
+def clear_erased_days(lake: Lake) -> None:
+    """Record on the run's branch that the erased days are computed again."""
+    lake.spark.sql(f"ALTER TABLE {lake.catalog.name(TABLE)} SET TBLPROPERTIES ('{names.ERASED_DAYS_PROPERTY}' = '')")
 
 
 def quiet_day(lake: Lake, day: date) -> dict[str, str]:

@@ -37,6 +37,7 @@ WITH published_days AS (
 ), new_gaps AS (
     SELECT
         r.kafka_partition,
+        g.reason,
         greatest(g.first_offset, r.start_offset) AS first_offset,
         least(g.end_offset, r.end_offset) AS end_offset
     FROM {{ table('landing.offset_gaps') }} AS g
@@ -56,6 +57,9 @@ WITH published_days AS (
     FROM new_gaps
 ), gaps AS (
     SELECT kafka_partition, sum(greatest(offsets, 0)) AS gaps FROM gaps_without_overlap GROUP BY kafka_partition
+), erased AS (
+    -- Recorded once each, see tools/erasure.
+    SELECT kafka_partition, sum(end_offset - first_offset) AS erased FROM new_gaps WHERE reason = 'erased' GROUP BY kafka_partition
 ), counts AS (
     SELECT
         r.kafka_partition,
@@ -66,12 +70,15 @@ WITH published_days AS (
         coalesce(c.clicks, 0) AS clicks,
         coalesce(q.quarantined, 0) AS quarantined,
         coalesce(c.click_rows, 0) + coalesce(q.quarantine_rows, 0) AS raw_rows,
-        coalesce(g.gaps, 0) AS gaps
+        -- A record that the stream had read and not yet committed when Kafka deleted it is in the lake although its offset is a gap.
+        least(coalesce(g.gaps, 0), r.end_offset - r.start_offset - coalesce(c.clicks, 0) - coalesce(q.quarantined, 0)) AS gaps,
+        coalesce(x.erased, 0) AS erased
     FROM offset_ranges AS r
     LEFT JOIN accepted AS a ON a.kafka_partition = r.kafka_partition
     LEFT JOIN clicks AS c ON c.kafka_partition = r.kafka_partition
     LEFT JOIN quarantine AS q ON q.kafka_partition = r.kafka_partition
     LEFT JOIN gaps AS g ON g.kafka_partition = r.kafka_partition
+    LEFT JOIN erased AS x ON x.kafka_partition = r.kafka_partition
     WHERE r.end_offset > r.start_offset
 )
 SELECT
@@ -85,7 +92,8 @@ SELECT
     p.quarantined,
     p.late,
     p.gaps,
-    p.repeated
+    p.repeated,
+    p.erased
 FROM {{ published('curated.ingest_ledger') }} AS p
 LEFT JOIN changes AS c ON c.kafka_partition = p.kafka_partition AND c.start_offset = p.start_offset
 UNION ALL
@@ -99,7 +107,7 @@ SELECT
     clicks - accepted AS duplicates,
     quarantined,
     late,
-    -- A record that the stream had read and not yet committed when Kafka deleted it is in the lake although its offset is a gap.
-    least(gaps, end_offset - start_offset - clicks - quarantined) AS gaps,
-    raw_rows - clicks - quarantined AS repeated
+    gaps - least(gaps, erased) AS gaps,
+    raw_rows - clicks - quarantined AS repeated,
+    nullif(least(gaps, erased), 0) AS erased
 FROM counts

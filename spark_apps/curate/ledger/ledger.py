@@ -11,7 +11,7 @@ from spark_apps.common.lake import Lake
 
 SQL = Path(__file__).parent
 TABLE = "curated.ingest_ledger"
-COUNTS = ("accepted", "duplicates", "quarantined", "late", "gaps", "repeated")
+COUNTS = ("accepted", "duplicates", "quarantined", "late", "gaps", "repeated", "erased")
 
 
 @dataclass(frozen=True)

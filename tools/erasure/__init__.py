@@ -1,0 +1,1 @@
+"""Erasure of one user: from the tables of the lake, behind its tags, and from compacted Kafka topics."""
