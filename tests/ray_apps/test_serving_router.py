@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from clickstream_contracts.model_artefact import ArtefactError, IncompatibleArtefact
+from clickstream_contracts.model_artefact import ArtefactError
 from clickstream_contracts.rollout_pointer import Pointer
 from clickstream_contracts.serving_api import CANDIDATE, NO_VARIANT, STABLE
-from ray_apps.recommender.artefacts import Artefact
 from ray_apps.recommender.ranker import Model
 from ray_apps.recommender.sessions import Ints, Queries
 from ray_apps.serving import scorer as scorer_module
 from ray_apps.serving.ranking_thread import RankingThread
 from ray_apps.serving.recommender import Recommender
-from ray_apps.serving.replica import wait_for_rollout
 from ray_apps.serving.router import RETRY_SECONDS, Router
 from ray_apps.serving.scorer import Scorer
 from ray_apps.serving.split import variant_of
@@ -219,34 +217,6 @@ def test_a_candidate_that_misses_the_deadline_delays_nobody(
     assert (metrics[CANDIDATE]["errors"], metrics[STABLE]["errors"]) == (2, 0)
 
 
-def test_a_rollback_is_followed_while_a_candidate_is_being_loaded(
-    store: FakeRolloutStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    router, before, continued = recommender.router, store.current, threading.Event()
-    load_model, loading = store.load_model, threading.Event()
-
-    def load_slowly(sha256: str) -> Artefact:
-        loading.set()
-        assert continued.wait(30)
-        return load_model(sha256)
-
-    monkeypatch.setattr(store, "load_model", load_slowly)
-    candidate = store.add(artefact("other data"))
-    store.current = Pointer("r2", before.stable, candidate, 50)
-    router.follow()
-    assert router.state.pointer == before, "no user gets the candidate before it is loaded"
-    with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(router.load)
-        assert loading.wait(30)
-        store.current = Pointer("r0", before.stable)
-        router.follow()
-        assert router.state.pointer == store.current
-        continued.set()
-        load.result()
-    assert router.state.pointer == store.current, "the candidate that was loaded late is not served"
-    assert router.metrics()[CANDIDATE]["model"] == ""
-
-
 def test_sessions_without_a_user_are_split_by_their_session_id(store: FakeRolloutStore, recommender: Recommender) -> None:
     store.current = replace(store.current, candidate=store.add(artefact("other data")), share=50)
     recommender.router.refresh()
@@ -273,22 +243,6 @@ def test_only_lists_of_the_model_are_impressions(recommender: Recommender) -> No
     assert recommender.for_user("stranger", TOP)["fallback"] == "unknown user"
     assert recommender.for_user("u-streamed", TOP)["fallback"] == "recommendations stream"
     assert recommender.router.metrics()[STABLE]["shown"] == 0
-
-
-def test_a_replica_that_knows_nothing_waits_while_others_serve(store: FakeRolloutStore) -> None:
-    router, others = Router(store), [True, True, False]
-    wait_for_rollout(router, lambda: others.pop(0), 0)
-    assert others == [], "it becomes ready when no other replica serves"
-    store.models["bad"] = OSError("object store unreachable")
-    store.current = Pointer("r1", "bad")
-    router.refresh()
-    assert not router.knows_rollout
-    store.models["bad"] = IncompatibleArtefact("artefact format 1", "bad")
-    assert Router(store).knows_rollout is False, "the pointer was not read yet"
-    for pointer in (Pointer(), store.current):
-        store.current, router = pointer, Router(store)
-        router.refresh()
-        wait_for_rollout(router, lambda: pytest.fail("it does not wait"), 0)
 
 
 def test_a_stable_model_that_cannot_be_loaded_leaves_the_previous_one_in_service(store: FakeRolloutStore, recommender: Recommender) -> None:
