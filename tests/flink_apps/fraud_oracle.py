@@ -7,8 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from hashlib import md5
-from math import asin, cos, floor, radians, sin, sqrt
 from typing import Any
+
+from tests.flink_apps.places import cell, distance
 
 Event = dict[str, Any]
 BROWSE_EVENTS = {"page_view", "view_item", "search", "recommendation_impression", "recommendation_click"}
@@ -56,12 +57,21 @@ class EntityEvents:
         return self._events[entity][bisect_left(timestamps, end - length) : bisect_right(timestamps, end)]
 
 
+def in_order(events: list[Event]) -> tuple[list[Event], list[Event]]:
+    """Returns all events in order of their timestamps, and those of them that are no browse events."""
+    ordered = sorted(events, key=event_timestamp)
+    return ordered, [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
+
+
+def by_key(events: list[Event]) -> dict[str, EntityEvents]:
+    """Returns by field the events of each entity."""
+    return {key: EntityEvents(events, key) for key in KEYS}
+
+
 def expected_parts(events: list[Event]) -> dict[str, dict[str, float]]:
     """Returns by event id of every scored event its part scores above 0. Events with the same id have the same parts."""
-    ordered = sorted(events, key=event_timestamp)
-    not_browsing = [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
-    all_events = {key: EntityEvents(ordered, key) for key in KEYS}
-    risk_events = {key: EntityEvents(not_browsing, key) for key in KEYS}
+    ordered, not_browsing = in_order(events)
+    all_events, risk_events = by_key(ordered), by_key(not_browsing)
     expected = {}
     for event in not_browsing:
         if event["event_type"] in SCORED_EVENTS:
@@ -72,10 +82,8 @@ def expected_parts(events: list[Event]) -> dict[str, dict[str, float]]:
 
 def flagged_patterns(events: list[Event]) -> dict[str, set[str]]:
     """Returns by event id the patterns that give the event, of whatever type, at least REVIEW_FROM; only events with any."""
-    ordered = sorted(events, key=event_timestamp)
-    not_browsing = [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
-    all_events = {key: EntityEvents(ordered, key) for key in KEYS}
-    risk_events = {key: EntityEvents(not_browsing, key) for key in KEYS}
+    ordered, not_browsing = in_order(events)
+    all_events, risk_events = by_key(ordered), by_key(not_browsing)
     flagged: dict[str, set[str]] = defaultdict(set)
     for name, rule in RULES.items():
         for event in ordered if name in ALL_EVENTS_PATTERNS else not_browsing:
@@ -250,11 +258,6 @@ def device(event: Event) -> str:
     return str(event["device_id"] or event["session_id"])
 
 
-def cell(event: Event) -> Event:
-    """Returns the place of an event rounded to 0.1 degrees."""
-    return {name: floor(event[name] * 10 + 0.5) / 10 for name in ("latitude", "longitude")}
-
-
 def refund_abuse(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:
     window = risk_events["user_id"].window(event, 2 * HOUR)
     return 0.6 if len(distinct(of_type(window, "refund"), "order_id")) >= 4 else 0
@@ -277,14 +280,6 @@ def credential_stuffing(event: Event, all_events: EventsByKey, risk_events: Even
         return 0.85 if failed_users >= 20 else 0.6
     failures = len(distinct(failed, "event_id"))
     return 0.6 if failures >= 60 and failures > 4 * len(distinct(logins, "event_id")) else 0
-
-
-def distance(first: Event, second: Event) -> int:
-    """Returns the whole kilometres between two events: haversine on a sphere of 6,371 km."""
-    first_latitude, second_latitude = radians(first["latitude"]), radians(second["latitude"])
-    longitudes = radians(second["longitude"] - first["longitude"])
-    haversine = sin((second_latitude - first_latitude) / 2) ** 2 + cos(first_latitude) * cos(second_latitude) * sin(longitudes / 2) ** 2
-    return int(12742 * asin(sqrt(haversine)))
 
 
 RULES: dict[str, Callable[[Event, EventsByKey, EventsByKey], float]] = {

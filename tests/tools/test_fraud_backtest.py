@@ -99,15 +99,10 @@ def identity_mapping(path: Path) -> Path:
 def expected_flagged(events: list[Row]) -> set[tuple[str, str]]:
     """The pattern and entity of every event that the second implementation of the rules flags."""
     nothing = dict.fromkeys(field.name for field in schema.event().fields)
-    ordered = sorted((nothing | event for event in events), key=fraud_oracle.event_timestamp)
-    risk = [event for event in ordered if event["event_type"] not in fraud_oracle.BROWSE_EVENTS]
-    all_events, risk_events = ({key: fraud_oracle.EntityEvents(rows, key) for key in fraud_oracle.KEYS} for rows in (ordered, risk))
-    flagged: set[tuple[str, str]] = set()
-    for pattern in rules().patterns:
-        for event in ordered if pattern.scope == "all_events" else risk:
-            if fraud_oracle.RULES[pattern.name](event, all_events, risk_events) >= rules().review_from:
-                flagged.add((pattern.name, str(event[pattern.entity])))
-    return flagged
+    rows = [nothing | event for event in events]
+    entity_of = {pattern.name: pattern.entity for pattern in rules().patterns}
+    patterns = fraud_oracle.flagged_patterns(rows)
+    return {(name, str(row[entity_of[name]])) for row in rows for name in patterns.get(row["event_id"], ())}
 
 
 @pytest.mark.engine
