@@ -19,6 +19,7 @@ from spark_apps.common.session import CATALOG, TIME_ZONE, open_session
 
 RECREATIONS = "landing.topic_recreations"
 CONTINUED_OFFSETS = Path(__file__).with_name("continued_offsets.sql")
+FILES_SQL = Path(__file__).with_name("files.sql")
 
 
 class Catalog(Protocol):
@@ -34,10 +35,10 @@ class Catalog(Protocol):
         """Returns the name in Spark SQL of a table on main."""
 
     def files(self, table: str) -> str:
-        """Returns the query of Iceberg's metadata of the table's data files on the run's branch."""
+        """Returns the name in Spark SQL of Iceberg's metadata of the table's data files on the run's branch."""
 
     def published_files(self, table: str) -> str:
-        """Returns the query of Iceberg's metadata of the table's data files on main."""
+        """Returns the name in Spark SQL of Iceberg's metadata of the table's data files on main."""
 
     def file_io(self) -> dict[str, Any]:
         """Returns the arguments of the `pyarrow.fs.S3FileSystem` that holds the receipts."""
@@ -69,10 +70,10 @@ class NessieCatalog:
         return quoted(namespace, f"{name}@{names.MAIN}")
 
     def files(self, table: str) -> str:
-        return f"SELECT * FROM {self.name(table)}.files"
+        return f"{self.name(table)}.files"
 
     def published_files(self, table: str) -> str:
-        return f"SELECT * FROM {self.published(table)}.files"
+        return f"{self.published(table)}.files"
 
     def file_io(self) -> dict[str, Any]:
         return lake_clients.pyarrow(self.settings)
@@ -149,7 +150,8 @@ class Lake:
 
     def files(self, table: str) -> tuple[DataFrame, DataFrame]:
         """Returns Iceberg's metadata of a table's data files: of the run's branch and of main."""
-        return self.spark.sql(self.catalog.files(table)), self.spark.sql(self.catalog.published_files(table))
+        on_branch, on_main = (self.sql(FILES_SQL, files=files(table)) for files in (self.catalog.files, self.catalog.published_files))
+        return on_branch, on_main
 
     def row_counts(self, table_ids: Iterable[str]) -> dict[str, int]:
         """Returns the number of rows of each table; Iceberg reads them from its metadata."""

@@ -63,8 +63,11 @@ def in_order(events: list[Event]) -> tuple[list[Event], list[Event]]:
     return ordered, [event for event in ordered if event["event_type"] not in BROWSE_EVENTS]
 
 
-def by_key(events: list[Event]) -> dict[str, EntityEvents]:
-    """Returns by field the events of each entity."""
+# By field, the events of each entity.
+EventsByKey = dict[str, EntityEvents]
+
+
+def by_key(events: list[Event]) -> EventsByKey:
     return {key: EntityEvents(events, key) for key in KEYS}
 
 
@@ -90,10 +93,6 @@ def flagged_patterns(events: list[Event]) -> dict[str, set[str]]:
             if rule(event, all_events, risk_events) >= REVIEW_FROM:
                 flagged[event["event_id"]].add(name)
     return flagged
-
-
-# By field, the events of each entity.
-EventsByKey = dict[str, EntityEvents]
 
 
 def highest_part(value: int, parts: dict[int, float]) -> float:
@@ -127,14 +126,18 @@ def scraping_bot(event: Event, all_events: EventsByKey, risk_events: EventsByKey
     return 0.8 if per_minute >= 60 else 0.7 if per_minute >= 30 else 0
 
 
+def of_type(events: list[Event], *types: str) -> list[Event]:
+    return [e for e in events if e["event_type"] in types]
+
+
 class Payments:
     """The payments among the events of a window: numbers of cards, of payments, and of those that were refused."""
 
     def __init__(self, window: list[Event]) -> None:
-        self.events = [e for e in window if e["event_type"] in ("purchase", "payment_failed")]
+        self.events = of_type(window, "purchase", "payment_failed")
         self.cards = len(distinct(self.events, "payment_token"))
         self.all = len({(e["event_type"], *self._order_and_card(e)) for e in self.events})
-        self.refused = len({self._order_and_card(e) for e in self.events if e["event_type"] == "payment_failed"})
+        self.refused = len({self._order_and_card(e) for e in of_type(self.events, "payment_failed")})
 
     @staticmethod
     def _order_and_card(event: Event) -> tuple[str, str]:
@@ -174,7 +177,7 @@ def coupon_abuse(event: Event, all_events: EventsByKey, risk_events: EventsByKey
     if event["event_type"] != "purchase" or event["coupon"] is None:
         return 0
     window = risk_events["device_id"].window(event, 30 * MINUTE)
-    users = distinct([e for e in window if e["event_type"] == "purchase" and (e["coupon"] or "").startswith("WELCOME")], "user_id")
+    users = distinct([e for e in of_type(window, "purchase") if (e["coupon"] or "").startswith("WELCOME")], "user_id")
     return 0.7 if len(users) > 2 else 0
 
 
@@ -186,10 +189,6 @@ def device_stuffing(event: Event, all_events: EventsByKey, risk_events: EventsBy
         return 0
     window = risk_events["device_id"].window(event, 30 * MINUTE)
     return highest_part(len(distinct(of_type(window, "login_failed"), "user_id")), {10: 0.8, 5: 0.7})
-
-
-def of_type(events: list[Event], *types: str) -> list[Event]:
-    return [e for e in events if e["event_type"] in types]
 
 
 def card_velocity(event: Event, all_events: EventsByKey, risk_events: EventsByKey) -> float:

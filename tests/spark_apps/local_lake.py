@@ -59,7 +59,7 @@ class FileCatalog:
         return f"{self.name(table)}.tag_published"
 
     def files(self, table: str) -> str:
-        return f"SELECT * FROM {self.name(table)}.files"
+        return f"{self.name(table)}.files"
 
     def published_files(self, table: str) -> str:
         return f"{self.files(table)} VERSION AS OF 'published'"

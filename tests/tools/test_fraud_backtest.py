@@ -102,7 +102,7 @@ def expected_flagged(events: list[Row]) -> set[tuple[str, str]]:
     rows = [nothing | event for event in events]
     entity_of = {pattern.name: pattern.entity for pattern in rules().patterns}
     patterns = fraud_oracle.flagged_patterns(rows)
-    return {(name, str(row[entity_of[name]])) for row in rows for name in patterns.get(row["event_id"], ())}
+    return {(name, str(row[entity_of[name]])) for row in rows for name in patterns.get(str(row["event_id"]), ())}
 
 
 @pytest.mark.engine

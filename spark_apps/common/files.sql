@@ -1,0 +1,2 @@
+-- grain: one row per data file
+SELECT * FROM {{ files }}
