@@ -164,8 +164,7 @@ def card_testing(event: Event, all_events: EventsByKey, risk_events: EventsByKey
     users = len(distinct(window, "user_id"))
     amounts = {amount(e) for e in payments.events} - {None}
     baskets = {e["order_id"] or amount(e) for e in payments.events} - {None}
-    is_wallet = users <= 1 and (len(baskets) <= 1 or (users == 1 and len(amounts) <= 1))
-    if is_wallet and payments.cards <= 8:
+    if users <= 1 and (len(baskets) <= 1 or (users == 1 and len(amounts) <= 1)) and payments.cards <= 8:
         return 0
     if payments.half_refused and payments.refused >= 2 and payments.cards >= 3:
         return 0.85 if payments.cards >= 4 else 0.6
