@@ -29,7 +29,7 @@ def test_events_are_written_in_order_of_time_and_arrive_at_their_own_time(tmp_pa
     assert [line["event_id"] for line in lines] == ["a", "c", "b"]
     assert lines[0] == events[1] | {"arrived_ms": 7}
     assert (content.events, content.scored, content.first, content.last) == (3, 3, 7, 9)
-    assert content.with_entity == {"device_id": 0, "payment_token": 0, "user_id": 3}
+    assert content.with_entity == {"device_id": 0, "ip_hash": 0, "payment_token": 0, "user_id": 3}
 
 
 @pytest.mark.parametrize(("each_once", "times"), [(False, [3, 6, 8]), (True, [3, 8])])
