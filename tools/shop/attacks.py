@@ -59,7 +59,7 @@ def card_testing(builder: AttackBuilder) -> None:
 def card_testing_address(builder: AttackBuilder) -> None:
     """Small sums on many cards from one address, each with a device of its own."""
     for i in range(builder.number((20, 41), (12, 18))):
-        builder.wait((2, 8), (20, 40), hard=(30, 90))
+        builder.wait((0.5, 2), (20, 40), hard=(30, 90))
         builder.change_device()
         builder.browse()
         succeeds = builder.rng.random() < 0.35 if builder.hard else i % 4 == 3
@@ -167,9 +167,9 @@ def device_stuffing(builder: AttackBuilder) -> None:
 def refund_abuse(builder: AttackBuilder) -> None:
     """One user returns order after order, and buys again."""
     for _ in range(builder.number((5, 9), (4, 6))):
-        builder.wait((5, 20), (120, 300))
+        builder.wait((2, 8), (120, 300))
         builder.add("refund", product=builder.product(0.5, 1), quantity=1, payment=builder.own_card(), order=builder.new_order())
-    builder.wait((10, 30), (120, 300))
+    builder.wait((2, 8), (120, 300))
     builder.buy(builder.own_card(), builder.product(0.5, 1))
 
 
