@@ -29,8 +29,8 @@ RULES = f"{CONTRACTS}/rules/fraud.yaml"
 CHANGES = [
     ("pyproject.toml", f'\nversion = "{VERSION}"', f'\nversion = "{CHANGED_VERSION}"'),
     *((f"{CONTRACTS}/{contract}", BEFORE, FIELD + BEFORE) for contract in EVENT_CONTRACTS),
-    (RULES, 'version: "4"', 'version: "5"'),
-    (RULES, "limits: {orders: 4}", "limits: {orders: 6}"),
+    (RULES, 'version: "5"', 'version: "6"'),
+    (RULES, "limits: {cards: 10}", "limits: {cards: 12}"),
 ]
 
 
