@@ -36,7 +36,7 @@ test: setup setup-ray setup-checks ## All tests, engines included
 
 # Two of these run at a time: one alone often waits for an engine to start. The tests of the whole stack run alone after them.
 test-spark:
-	@.venvs/spark/bin/python -m pytest tests/spark_apps --durations=15
+	@.venvs/spark/bin/python -m pytest tests/spark_apps -m "not long" --durations=15
 
 test-engines:
 	@$(RUN) -m pytest tests/tools -m "engine and not long" --durations=15
@@ -99,6 +99,7 @@ recommender-benchmark: setup-ray ## Train and test the recommender on your files
 faults: setup ## The long tests: kill each component during work, send a million events, train and roll out
 	@$(RUN) -m pytest tests/faults
 	@$(RUN) -m pytest tests/tools tests/end_to_end -m long
+	@.venvs/spark/bin/python -m pytest tests/spark_apps -m long
 
 test-kubernetes: setup-checks ## The whole chain as pods, kills, upgrade, teardown: TEST_KUBECONFIG=file of a throw-away cluster [K=expression]
 	@$(if $(TEST_KUBECONFIG)$(TEST_CLUSTER),$(RUN) -m pytest tests/cluster -s $(if $(K),-k "$(K)"),echo "error: name a throw-away cluster, e.g. make test-kubernetes TEST_KUBECONFIG=kubeconfig.yaml" >&2; exit 2)

@@ -13,6 +13,7 @@ from spark_apps.common import sql
 from spark_apps.common.days import time_ranges
 from tests.spark_apps.local_lake import LocalLake, SharedLake, at
 
+pytestmark = pytest.mark.long
 SPARK_APPS = Path(sql.__file__).parents[1]
 HISTORY = 90
 # The run changes the days 10, 20, 50 and 85 to 91, in five weeks. A range that begins with one of the first three has more files than this.
@@ -75,7 +76,7 @@ class RecordingLake(SharedLake):
                 continue
             table = leaf.relation().table().name().split("_", 1)[1]
             for partition in leaf.scan().toBatch().planInputPartitions():
-                tasks = partition.taskGroup().tasks()
+                tasks = partition.taskGroup().tasks().toArray()
                 self.files_read[query, table] |= {task.file().location() for task in tasks}
 
 
