@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,9 @@ def test_a_model_made_by_other_code_is_read_with_a_warning(copy: Path, caplog: p
 def test_the_gate_judges_the_stored_model(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artefact = artefacts.read(DISK, str(written))
     index, sha256 = artefact.model.index, artefact.manifest.sha256
-    methods = {"candidate": artefact.model.rank, "popularity": lambda queries, top: index.rank("popularity", queries, top)}
+    baselines = {name: partial(index.rank, name) for name in ("popularity", "covisitation")}
     evaluation = tmp_path / "evaluation.npz"
-    evaluation.write_bytes(evaluate(sha256, "", methods, QUERIES, QUIET).to_bytes())
+    evaluation.write_bytes(evaluate(sha256, "", {"candidate": artefact.model.rank, **baselines}, QUERIES, QUIET).to_bytes())
     arguments = ["--model", str(written), "--evaluation", str(evaluation), "--sha256"]
     assert gate.main([*arguments, sha256]) == 0
     assert '"passed": true' in capsys.readouterr().out
