@@ -32,14 +32,16 @@ demo: setup ## Start everything, send simulated days, publish, train, roll out a
 
 test: setup setup-ray setup-checks ## All tests, engines included
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-spark test-packages test-engines
-	@$(RUN) -m pytest tests/end_to_end tests/faults -m "engine and not long" --durations=15
+	@$(RUN) -m pytest $(ENGINE_TESTS) -m "stack and not long" --durations=15
+
+ENGINE_TESTS := tests/tools tests/end_to_end tests/faults
 
 # Two of these run at a time: one alone often waits for an engine to start. The tests of the whole stack run alone after them.
 test-spark:
 	@.venvs/spark/bin/python -m pytest tests/spark_apps -m "not long" --durations=15
 
 test-engines:
-	@$(RUN) -m pytest tests/tools -m "engine and not long" --durations=15
+	@$(RUN) -m pytest $(ENGINE_TESTS) -m "engine and not stack and not long" --durations=15
 
 test-packages:
 	@$(RUN) -m pytest tests/test_imports.py tests/contracts tests/tools -m "not engine"

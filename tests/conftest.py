@@ -17,9 +17,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the shared stack or a Nessie server with `engine`."""
+    """Mark the tests that use the shared stack with `stack`, and these and those that use a Nessie server with `engine`."""
     for item in items:
-        if {"stack_env", "nessie_uri"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "stack_env" in fixtures:
+            item.add_marker(pytest.mark.stack)
+        if {"stack_env", "nessie_uri"} & fixtures:
             item.add_marker(pytest.mark.engine)
     # After a million events each nightly run takes longer, so this test comes last.
     items.sort(key=lambda item: "test_million" in item.nodeid)

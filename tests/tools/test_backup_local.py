@@ -116,11 +116,12 @@ def test_a_restore_into_an_empty_stack_reads_every_tag_as_before(laptop: Laptop)
 def test_a_restore_over_a_later_and_damaged_lake_brings_back_the_backup(laptop: Laptop) -> None:
     settings = laptop.settings
     backup = laptop.ok("backup", "list").split()[0]
+    # A file that the backup needs, not one that is written after it.
+    lost = next(key for key in sorted(keys(settings)) if key.endswith(".parquet"))
     append_users(settings, "fay")
     tag(settings, "release_3")
     receipt = "receipts/nightly/later/curate_1.json"
     write_text(settings, f"s3://{settings.s3_bucket}/{receipt}", "a run that the restored lake does not know")
-    lost = next(key for key in sorted(keys(settings)) if key.endswith(".parquet"))
     s3_client(settings).delete_object(Bucket=settings.s3_bucket, Key=lost)
 
     moved = laptop.run("backup", "verify", backup)
