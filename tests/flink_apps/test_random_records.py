@@ -12,7 +12,7 @@ import pytest
 from clickstream_contracts import schema
 
 # RANDOM_RECORDS=1000000 is the long test.
-COUNT = int(os.environ.get("RANDOM_RECORDS", "30000"))
+COUNT = int(os.environ.get("RANDOM_RECORDS", "10000"))
 SEED = int(os.environ.get("RANDOM_SEED", "1"))
 
 

@@ -150,6 +150,7 @@ def test_a_pattern_can_count_the_events_of_a_session(lake: LocalLake, monkeypatc
     assert (scores["e4"], scores["e5"]) == (0, 0.6)
 
 
+@pytest.mark.long
 def test_scores_do_not_depend_on_the_order_of_arrival(new_lake: Callable[[], LocalLake]) -> None:
     events, contents = random_events(3, 200), []
     for seed in (1, 2):

@@ -166,6 +166,7 @@ def test_a_repeat_that_arrives_nights_later_changes_no_revenue(lake: LocalLake) 
     assert rows(lake, "curated.sessions", "session_id", "purchases") == [("s1", 1), ("s2", 0)]
 
 
+@pytest.mark.long
 def test_orders_of_an_earlier_release_stay_as_they_are_until_they_change(lake: LocalLake) -> None:
     lake.send(line("a", "o1"), line("b", "o1", "2 10:01"), line("c", "o2"))
     lake.publish_unaudited(run="one", day="2026-01-02")
@@ -197,6 +198,7 @@ def test_a_late_order_changes_the_day_of_its_refund(lake: LocalLake) -> None:
     assert rows(lake, "marts.refunds_daily", "string(day)", "refunds", "string(refunded)") == [("2026-01-05", 1, "49.90")]
 
 
+@pytest.mark.long
 def test_a_new_table_of_refunds_has_the_days_of_earlier_runs(lake: LocalLake) -> None:
     lake.send(line("bought", "o1"), line("back", "o1", "3 10:00", "refund"))
     lake.publish_unaudited(run="one", day="2026-01-03")

@@ -105,6 +105,7 @@ RAW = ("raw.clicks", "raw.quarantine")
 BOUNDED = ("quarantine_rate", "ledger_balances", "offsets_unique", "events_complete", "events_match_raw")
 
 
+@pytest.mark.long
 def test_audits_of_the_newest_run_do_not_read_the_raw_files_of_earlier_runs(lake: LocalLake) -> None:
     send(lake, 10, "page_view")
     quarantine(lake, 10, b"not json")

@@ -138,7 +138,7 @@ def test_a_rebuild_reads_the_day_from_raw(lake: LocalLake) -> None:
 
 def test_events_of_many_days_in_one_batch_are_published(lake: LocalLake) -> None:
     # EVENT_DAYS=3000 is the long test.
-    days = int(os.environ.get("EVENT_DAYS", "100"))
+    days = int(os.environ.get("EVENT_DAYS", "30"))
     # Every second day, so that no two days are one range of time.
     lake.send(*(view(f"e{number}", f"{-2 * number} 12:00", session_id=f"s{number}") for number in range(days)))
     assert lake.table("raw.clicks.files").count() <= 2
